@@ -1,0 +1,158 @@
+"""A run of one stage: its directory, its lock, adoption of a finished result, provenance.
+
+The trainer owns its run directory through a lock that dies with the process. A second start waits,
+says who holds it, and then adopts the finished result or resumes: it never fights.
+"""
+
+import fcntl
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from study.identity import canonical_json, key_of
+from study.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    load_manifest,
+    publish_manifest,
+    write_atomic,
+)
+
+PACKAGES = ("torch", "tokenizers", "numpy", "pyarrow", "sentencex", "safetensors", "snakemake")
+
+
+@dataclass
+class Run:
+    """An open run directory that this process owns."""
+
+    manifest_path: Path
+    recipe: dict
+    started: float = field(default_factory=time.time)
+
+    @property
+    def key(self) -> str:
+        """The recipe's key."""
+        return key_of(self.recipe)
+
+    @property
+    def directory(self) -> Path:
+        """`<manifest's folder>/<key>/`; survives failures, retries and requeues."""
+        return self.manifest_path.parent / self.key
+
+    def adopt(self) -> Manifest | None:
+        """Publish again what an earlier process finished here; None if there is nothing whole."""
+        inner = self.directory / MANIFEST_NAME
+        if not inner.is_file():
+            return None
+        text = inner.read_text()
+        data = json.loads(text)
+        fields = ("stage", "key", "recipe", "files", "figures")
+        manifest = Manifest(path=self.manifest_path, **{name: data[name] for name in fields})
+        if manifest.key != self.key or not manifest.is_whole():
+            inner.unlink()
+            return None
+        if not self.manifest_path.exists() or self.manifest_path.read_text() != text:
+            write_atomic(self.manifest_path, text)
+        return load_manifest(self.manifest_path)
+
+    def publish(
+        self, files: list[str], figures: dict[str, Any], provenance: dict[str, Any] | None = None
+    ) -> Manifest:
+        """Write `provenance.json` (what differs between equal runs), then the manifest."""
+        record = {**gather_provenance(self.started), **(provenance or {})}
+        write_atomic(self.directory / "provenance.json", json.dumps(record, indent=1) + "\n")
+        return publish_manifest(self.manifest_path, self.recipe, files=files, figures=figures)
+
+
+def gather_provenance(started: float) -> dict[str, Any]:
+    """Code version, package versions, host, processor and wall-clock seconds since `started`."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = None
+    return {
+        "code": code_version(),
+        "versions": versions,
+        "host": socket.gethostname(),
+        "processor": processor_name(),
+        "cores": len(os.sched_getaffinity(0)),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "command": sys.argv,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "wall_seconds": round(time.time() - started, 3),
+    }
+
+
+def code_version() -> str:
+    """`git describe` of the checkout that this file lies in; `unknown` outside git."""
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip() or "unknown"
+
+
+def processor_name() -> str:
+    """The processor's marketing name where Linux tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+@contextmanager
+def open_run(manifest_path: str | Path, recipe: dict):
+    """Lock the run directory of `recipe` and yield its Run; waits while another process holds it.
+
+    The lock is an `fcntl` lock on `<run>/lock`: the kernel drops it when the process ends, however
+    it ends, so nothing stale ever has to be cleaned by hand.
+    """
+    run = Run(Path(manifest_path), recipe)
+    run.directory.mkdir(parents=True, exist_ok=True)
+    with (run.directory / "lock").open("a+") as lock:
+        _acquire(lock)
+        lock.seek(0)
+        lock.truncate()
+        owner = {"host": socket.gethostname(), "pid": os.getpid()}
+        if "SLURM_JOB_ID" in os.environ:
+            owner["slurm_job"] = os.environ["SLURM_JOB_ID"]
+        lock.write(json.dumps(owner))
+        lock.flush()
+        run.started = time.time()
+        write_atomic(run.directory / "recipe.json", canonical_json(recipe) + "\n")
+        yield run
+
+
+def _acquire(lock) -> None:
+    """Take the lock, telling on stderr who holds it while waiting."""
+    told = False
+    while True:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if not told:
+                lock.seek(0)
+                print(
+                    f"waiting for {lock.name}, held by {lock.read() or 'another process'}",
+                    file=sys.stderr,
+                )
+                told = True
+            time.sleep(0.5)
