@@ -1,0 +1,126 @@
+"""A vocabulary: text in, token ids and character offsets out (paper section 4.4).
+
+In: a `tokenizer.json` of the `tokenizers` library, trained by `model.text.training` or named by
+the study. Out: token ids without special tokens (lists of int) and offsets in characters of the
+original text. Special tokens are found by their common names, and are never read out of a text: a
+document that spells `<mask>` gets the ids of its characters.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from study.errors import StudyError
+from study.manifest import Manifest
+
+TOKENIZER_FILE = "tokenizer.json"
+
+# role -> names it goes by, ours (RoBERTa's) first
+ROLES = {
+    "start": ("<s>", "[CLS]"),
+    "pad": ("<pad>", "[PAD]"),
+    "separator": ("</s>", "[SEP]"),
+    "unknown": ("<unk>", "[UNK]"),
+    "mask": ("<mask>", "[MASK]"),
+}
+
+
+class Vocabulary:
+    """A tokenizer with its special tokens by role.
+
+    `tokenizer` is the library's object; `size` the number of real entries; `start`, `pad`,
+    `separator`, `unknown` and `mask` are ids.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, where: str = TOKENIZER_FILE):
+        """Find the roles; StudyError naming `where` and what is missing."""
+        self.tokenizer = tokenizer
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        # A text that spells a special token must not become one.
+        self.tokenizer.encode_special_tokens = True
+        entries = tokenizer.get_vocab(with_added_tokens=True)
+        self.size = len(entries)
+        if set(entries.values()) != set(range(self.size)):
+            raise StudyError(f"{where}: ids are not 0 to {self.size - 1} without gaps")
+        self.start, self.pad, self.separator, self.unknown, self.mask = (
+            _role_id(entries, role, where) for role in ROLES
+        )
+
+    @classmethod
+    def load(cls, source: str | Path | Manifest) -> "Vocabulary":
+        """Read a `tokenizer.json`, or that of a vocabulary manifest.
+
+        Raises StudyError when the file is missing, is no tokenizer, or lacks a special token.
+        """
+        path = source.file(TOKENIZER_FILE) if isinstance(source, Manifest) else Path(source)
+        if not path.is_file():
+            raise StudyError(f"{path}: no such file; expected a tokenizer.json")
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises bare Exception
+            raise StudyError(f"{path}: not a tokenizer.json ({error})") from None
+        return cls(tokenizer, str(path))
+
+    @cached_property
+    def special(self) -> np.ndarray:
+        """Ids of the special tokens: the five roles and all others marked so, int64, sorted."""
+        marked = {i for i, t in self.tokenizer.get_added_tokens_decoder().items() if t.special}
+        roles = {self.start, self.pad, self.separator, self.unknown, self.mask}
+        return np.array(sorted(marked | roles), dtype=np.int64)
+
+    @cached_property
+    def ordinary(self) -> np.ndarray:
+        """Ids that are not special, int64, sorted: what a random word may be drawn from."""
+        return np.setdiff1d(np.arange(self.size, dtype=np.int64), self.special)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The smallest unsigned type that holds every id: uint16 or uint32."""
+        return np.dtype(np.uint16 if self.size <= 1 << 16 else np.uint32)
+
+    def padded_size(self, multiple: int) -> int:
+        """`size` rounded up to a multiple, for the rows of the embedding."""
+        return -(-self.size // multiple) * multiple
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text, without special tokens."""
+        encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+
+    def encode_with_offsets(
+        self, texts: Sequence[str]
+    ) -> tuple[list[list[int]], list[list[tuple[int, int]]]]:
+        """Ids of each text and, for each token, (start, end) in characters of that text.
+
+        `text[start:end]` is the token's text without the blank before the word. The tokens of a
+        character that the bytes of several tokens make up all have that character's offsets.
+        """
+        encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        ids = [encoding.ids for encoding in encodings]
+        offsets = [
+            _without_leading_blanks(text, encoding.offsets)
+            for text, encoding in zip(texts, encodings, strict=True)
+        ]
+        return ids, offsets
+
+
+def _role_id(entries: dict[str, int], role: str, where: str) -> int:
+    """Id of the special token for `role`."""
+    for name in ROLES[role]:
+        if name in entries:
+            return entries[name]
+    raise StudyError(f"{where}: no {role} token; expected one of {', '.join(ROLES[role])}")
+
+
+def _without_leading_blanks(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Offsets that start after the blanks which a byte-level token carries in front."""
+    trimmed = []
+    for start, end in offsets:
+        while start < end and text[start].isspace():
+            start += 1
+        trimmed.append((start, end))
+    return trimmed
