@@ -1,0 +1,73 @@
+"""The pre-training network: a micro-batch -> sums of its losses.
+
+In: a micro-batch (dict of tensors): ids (B, T) int64, lengths (B,) int64 (may be left out when no
+row is padded), segments (B, T) int64 where the format has them, positions and labels (B, K) int64,
+weights (B, K) float32 (0 = unused slot); with next-sentence prediction also nsp (B,) int64
+(0 = B follows A) and nsp_weights (B,) float32.
+Out: {"mlm": sum over target slots} and, with next-sentence prediction, {"nsp": sum over pairs}:
+fp32 scalars in nats, not yet divided by the update's number of targets (engine's business).
+
+RoBERTa (arXiv 1907.11692) section 2.3. The head runs on the target positions only.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.network.config import NetworkConfig
+from model.network.encoder import Encoder
+from model.network.heads import MaskedLanguageHead, NextSentenceHead
+
+
+class PretrainingModel(nn.Module):
+    """Encoder, tied masked-language head and, where `nsp`, the next-sentence head.
+
+    `config` is the recipe's model section, `vocabulary_size` the number of *real* entries (the
+    word table is padded here), `pad` the padding id.
+    """
+
+    def __init__(
+        self,
+        config: Mapping | NetworkConfig,
+        vocabulary_size: int,
+        segments: bool = False,
+        nsp: bool = False,
+        pad: int = 1,
+    ):
+        super().__init__()
+        config = NetworkConfig.of(config)
+        self.encoder = Encoder(config, vocabulary_size, segments, pad)
+        self.mlm = MaskedLanguageHead(config, vocabulary_size)
+        self.nsp = NextSentenceHead(config) if nsp else None
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the loss terms that `forward` returns."""
+        return ("mlm",) if self.nsp is None else ("mlm", "nsp")
+
+    def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Sums of the weighted losses, fp32 scalars by term."""
+        hidden_BTH = self.encoder(micro["ids"], micro.get("lengths"), micro.get("segments"))
+        logits_MW = self.mlm(targets(hidden_BTH, micro["positions"]), self.encoder.words.weight)
+        losses = {
+            "mlm": weighted_cross_entropy(logits_MW, micro["labels"].flatten(), micro["weights"])
+        }
+        if self.nsp is not None:
+            logits_B2 = self.nsp(hidden_BTH)
+            losses["nsp"] = weighted_cross_entropy(logits_B2, micro["nsp"], micro["nsp_weights"])
+        return losses
+
+
+def targets(hidden_BTH: Tensor, positions_BK: Tensor) -> Tensor:
+    """The hidden vectors at the target positions, (B * K, H)."""
+    B, T, H = hidden_BTH.shape
+    first = torch.arange(B, device=positions_BK.device)[:, None] * T
+    return hidden_BTH.reshape(B * T, H).index_select(0, (positions_BK + first).flatten())
+
+
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Sum over rows of weight x cross-entropy in fp32; logits (M, C), labels and weights of M."""
+    losses = functional.cross_entropy(logits.float(), labels, reduction="none")
+    return (losses * weights.flatten()).sum()
