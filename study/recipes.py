@@ -1,0 +1,227 @@
+"""Resolved recipes: what each job of the study computes, as plain JSON data.
+
+A recipe names its inputs by their keys, so a key stands for everything upstream of it as well: a
+change of one cell changes the keys of that cell's jobs and of nothing else.
+
+The stage versions guard results against changes of code: a change that alters what a stage writes
+bumps its number here, and exactly that stage and what follows runs again (the golden losses in
+`tests/` fail until it is done).
+"""
+
+from collections.abc import Sequence
+
+from study.errors import StudyError
+from study.identity import key_of
+from study.schema import PAIR_FORMATS, Source, StudyFile
+
+VERSIONS = {
+    "source": 1,
+    "sentences": 1,
+    "vocabulary": 1,
+    "tokens": 1,
+    "store": 1,
+    "samples": 1,
+    "pretrain": 1,
+    "features": 1,
+    "finetune": 1,
+}
+
+
+def stage_recipe(stage: str, **values) -> dict:
+    """A recipe of `stage` at its current version."""
+    return {"stage": stage, "version": VERSIONS[stage], **values}
+
+
+class Recipes:
+    """All recipes of a study at one scale, resolved from its configuration."""
+
+    def __init__(self, config: StudyFile):
+        self.config = config
+        self._keys: dict[tuple, str] = {}
+
+    def key(self, stage: str, *arguments) -> str:
+        """Key of the recipe that the method named `stage` makes; each is hashed once."""
+        asked = (stage, *arguments)
+        if asked not in self._keys:
+            self._keys[asked] = key_of(getattr(self, stage)(*arguments))
+        return self._keys[asked]
+
+    def source(self, name: str) -> dict:
+        """Parquet files of the corpus or task `name`."""
+        if name in self.config.corpora:
+            corpus = self.config.corpora[name]
+            return self._source(corpus.source, [corpus.split])
+        task = self.config.tasks[name]
+        return self._source(task.source, [task.train, task.dev])
+
+    @staticmethod
+    def _source(source: Source, splits: list[str]) -> dict:
+        place = source.model_dump(exclude_none=True)
+        return stage_recipe("source", **place, splits=sorted(set(splits)))
+
+    def sentences(self, corpus: str, shard: int) -> dict:
+        """Sentences of one shard of a corpus."""
+        spec = self.config.corpora[corpus]
+        return stage_recipe(
+            "sentences",
+            source=self.key("source", corpus),
+            corpus=corpus,
+            column=spec.column,
+            split=spec.split,
+            language=spec.language,
+            documents=spec.documents,
+            shard=shard,
+            shards=spec.shards,
+            splitter=self.config.splitter,
+            heldout_fraction=self.config.heldout_fraction,
+        )
+
+    def shards(self, corpora: Sequence[str]) -> list[tuple[str, int]]:
+        """(corpus, shard) pairs in the order in which they are concatenated."""
+        return [
+            (name, shard) for name in corpora for shard in range(self.config.corpora[name].shards)
+        ]
+
+    def vocabulary(self, name: str) -> dict:
+        """A vocabulary (section 4.4)."""
+        spec = self.config.vocabularies[name]
+        if spec.kind == "file":
+            return stage_recipe("vocabulary", kind="file", path=spec.path)
+        return stage_recipe(
+            "vocabulary",
+            kind=spec.kind,
+            size=spec.size,
+            lowercase=bool(spec.lowercase),
+            characters=spec.characters,
+            sentences=[self.key("sentences", *shard) for shard in self.shards(spec.corpora)],
+        )
+
+    def tokens(self, vocabulary: str, corpus: str, shard: int) -> dict:
+        """Token ids of one shard."""
+        return stage_recipe(
+            "tokens",
+            sentences=self.key("sentences", corpus, shard),
+            vocabulary=self.key("vocabulary", vocabulary),
+        )
+
+    def store(self, data: tuple[str, ...], vocabulary: str) -> dict:
+        """The token store of a mixture of corpora, plainly concatenated (section 3.2)."""
+        shards = self.shards(data)
+        return stage_recipe(
+            "store",
+            tokens=[self.key("tokens", vocabulary, *shard) for shard in shards],
+            corpora=[corpus for corpus, _ in shards],
+            vocabulary=self.key("vocabulary", vocabulary),
+        )
+
+    def samples(self, name: str, seed: int) -> dict:
+        """Index arrays of a cell's format; only the pair formats draw anything at random."""
+        cell = self.config.cells[name]
+        recipe = stage_recipe(
+            "samples",
+            store=self.key("store", tuple(cell.data), cell.vocabulary),
+            format=cell.format.name,
+            length=cell.length,
+            separators=cell.format.separators,
+        )
+        if cell.format.name in PAIR_FORMATS:
+            recipe["seed"] = seed
+        return recipe
+
+    def pretrain(self, name: str, seed: int) -> dict:
+        """One pre-training of a cell."""
+        cell = self.config.cells[name]
+        masking = cell.masking.model_dump()
+        if masking["policy"] == "dynamic":
+            # Only static masking has copies: the number must not split equal runs.
+            del masking["copies"]
+        return stage_recipe(
+            "pretrain",
+            store=self.key("store", tuple(cell.data), cell.vocabulary),
+            samples=self.key("samples", name, seed),
+            vocabulary=self.key("vocabulary", cell.vocabulary),
+            format={
+                "name": cell.format.name,
+                "nsp": cell.format.nsp,
+                "segments": cell.format.segments,
+                "length": cell.length,
+            },
+            model=cell.model.model_dump(),
+            masking=masking,
+            batch=cell.batch.model_dump(),
+            steps=cell.steps,
+            optimiser=cell.optimiser.model_dump(),
+            evaluation=cell.evaluation.model_dump(),
+            seed=seed,
+        )
+
+    def task(self, name: str, separators: int) -> dict:
+        """The part of a task that features and fine-tuning read."""
+        spec = self.config.tasks[name].model_dump(exclude={"source"}, exclude_none=True)
+        return {"name": name, "separators": separators, **spec}
+
+    def features(self, task: str, name: str) -> dict:
+        """A task's tokenised features, shared by all cells with the same vocabulary."""
+        cell = self.config.cells[name]
+        settings = self.config.finetuning[cell.finetuning][task]
+        return stage_recipe(
+            "features",
+            source=self.key("source", task),
+            vocabulary=self.key("vocabulary", cell.vocabulary),
+            task=self.task(task, settings.separators),
+            length=settings.length,
+        )
+
+    def finetune(self, name: str, seed: int, task: str) -> dict:
+        """All fine-tuning seeds of one pre-trained model on one task."""
+        cell = self.config.cells[name]
+        settings = self.config.finetuning[cell.finetuning][task]
+        return stage_recipe(
+            "finetune",
+            pretrain=self.key("pretrain", name, seed),
+            features=self.key("features", task, name),
+            vocabulary=self.key("vocabulary", cell.vocabulary),
+            task=self.task(task, settings.separators),
+            settings=settings.model_dump(exclude={"separators", "length"}),
+            seeds=list(self.config.seeds.finetuning),
+        )
+
+    def check(self) -> None:
+        """Cross-references of the configuration; StudyError names the key at fault."""
+        config = self.config
+        clash = sorted(set(config.corpora) & set(config.tasks))
+        if clash:
+            raise StudyError(f"tasks.{clash[0]}: a corpus has this name too; names are shared")
+        for name, vocabulary in config.vocabularies.items():
+            _known(f"vocabularies.{name}.corpora", vocabulary.corpora or [], config.corpora)
+        for name, cell in config.cells.items():
+            _known(f"cells.{name}.data", cell.data, config.corpora)
+            _known(f"cells.{name}.vocabulary", [cell.vocabulary], config.vocabularies)
+            _known(f"cells.{name}.finetuning", [cell.finetuning], config.finetuning)
+            for task, settings in config.finetuning[cell.finetuning].items():
+                if settings.length > cell.model.positions:
+                    raise StudyError(
+                        f"finetuning.{cell.finetuning}.{task}.length: {settings.length} exceeds "
+                        f"model.positions {cell.model.positions} of cell {name}"
+                    )
+        for name, table in config.tables.items():
+            _known(f"tables.{name}.columns", [c.task for c in table.columns], config.tasks)
+            _known(f"tables.{name}.rows", [r.cell for r in table.rows if r.cell], config.cells)
+        self._check_twins()
+
+    def _check_twins(self) -> None:
+        """Two cell names with the same resolved recipe are an error: one name per thing."""
+        seen: dict[tuple[str, str], str] = {}
+        for name, cell in self.config.cells.items():
+            identity = (self.key("pretrain", name, 0), cell.finetuning)
+            if identity in seen:
+                raise StudyError(
+                    f"cells.{name}: the same recipe as cells.{seen[identity]}; use that name"
+                )
+            seen[identity] = name
+
+
+def _known(where: str, names: list[str], known: dict) -> None:
+    for name in names:
+        if name not in known:
+            raise StudyError(f"{where}: {name} is not defined; known: {', '.join(sorted(known))}")

@@ -1,0 +1,288 @@
+"""The shape of `config/`: every key of the study, its type and its range.
+
+`study.config` merges the files and validates the result against these models; a key that no model
+declares is an error, so no key can be written that no code reads.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(gt=0)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+Seeds = Annotated[list[Count], Field(min_length=1)]
+
+FORMATS = ("segment-pair", "sentence-pair", "full-sentences", "doc-sentences")
+PAIR_FORMATS = ("segment-pair", "sentence-pair")
+STAGES = ("default", "text", "pretrain", "finetune")
+
+
+class Section(BaseModel):
+    """A mapping in which an undeclared key is an error and 1 is not true."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Source(Section):
+    """Where parquet files come from: a hub data set at a pinned revision, or a folder."""
+
+    repo: str | None = None
+    config: str | None = None
+    revision: str | None = None
+    folder: str | None = None
+
+    @model_validator(mode="after")
+    def one_place(self):
+        """Exactly one of repo and folder."""
+        if (self.repo is None) == (self.folder is None):
+            raise ValueError("expected either repo (with config and revision) or folder")
+        return self
+
+
+class Corpus(Section):
+    """A pre-training corpus (section 3.2)."""
+
+    source: Source
+    split: str = "train"
+    column: str = "text"
+    language: str = "en"
+    documents: Positive | None = None
+    shards: Positive = 1
+
+
+class Vocabulary(Section):
+    """A subword vocabulary (section 4.4), trained on the study's corpora or read from a file."""
+
+    kind: Literal["wordpiece", "byte-bpe", "file"]
+    size: Positive | None = None
+    lowercase: bool | None = None
+    corpora: list[str] | None = None
+    characters: Positive | None = None
+    path: str | None = None
+
+    @model_validator(mode="after")
+    def complete(self):
+        """A trained vocabulary needs size and corpora, a named one its path."""
+        if self.kind == "file":
+            if self.path is None:
+                raise ValueError("kind file needs path, the tokenizer.json to use")
+        elif self.size is None or not self.corpora:
+            raise ValueError(f"kind {self.kind} needs size and corpora")
+        return self
+
+
+class Format(Section):
+    """An input format (section 4.2)."""
+
+    name: Literal["segment-pair", "sentence-pair", "full-sentences", "doc-sentences"]
+    nsp: bool
+    segments: bool
+    separators: Literal["document", "sentence"]
+
+    @model_validator(mode="after")
+    def pairs(self):
+        """Next-sentence prediction and segment embeddings need a pair."""
+        if self.name not in PAIR_FORMATS and (self.nsp or self.segments):
+            raise ValueError(f"nsp and segments need a pair format, not {self.name}")
+        return self
+
+
+class Model(Section):
+    """The encoder (section 2.2)."""
+
+    layers: Positive
+    hidden: Positive
+    heads: Positive
+    ffn: Positive
+    positions: Positive
+    dropout: Dropout
+    attention_dropout: Dropout
+    layer_norm_eps: Rate
+    init_std: Rate
+    vocabulary_multiple: Positive
+
+    @model_validator(mode="after")
+    def heads_divide(self):
+        """The hidden size splits evenly over the heads."""
+        if self.hidden % self.heads:
+            raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
+        return self
+
+
+class Masking(Section):
+    """Masked language modelling (sections 2.3 and 4.1)."""
+
+    policy: Literal["dynamic", "static"]
+    copies: Positive
+    rate: Annotated[float, Field(gt=0, lt=1)]
+    mask: Share
+    random: Share
+    special_tokens: bool
+
+    @model_validator(mode="after")
+    def shares(self):
+        """The rest of mask and random stays unchanged."""
+        if self.mask + self.random > 1:
+            raise ValueError(f"mask + random is {self.mask + self.random:g}, expected at most 1")
+        return self
+
+
+class Batch(Section):
+    """What one update sees (section 4.3): `sequences` x length real tokens, or rows."""
+
+    sequences: Positive
+    unit: Literal["tokens", "sequences"]
+
+
+class Optimiser(Section):
+    """AdamW and its schedule (sections 2.4 and 3.1); `warmup` is a fraction of the steps."""
+
+    learning_rate: Rate
+    beta1: Dropout
+    beta2: Dropout
+    eps: Rate
+    weight_decay: Annotated[float, Field(ge=0)]
+    decay_all: bool
+    clip_norm: Annotated[float, Field(ge=0)]
+    warmup: Share
+    schedule: Literal["linear"]
+
+
+class Evaluation(Section):
+    """Held-out evaluations along training, evenly spaced, the last one at the end."""
+
+    points: Positive
+    samples: Positive
+
+
+class Cell(Section):
+    """One pre-training configuration, a row of a table."""
+
+    data: Annotated[list[str], Field(min_length=1)]
+    vocabulary: str
+    format: Format
+    length: Positive
+    model: Model
+    masking: Masking
+    batch: Batch
+    steps: Positive
+    optimiser: Optimiser
+    evaluation: Evaluation
+    finetuning: str
+
+    @model_validator(mode="after")
+    def fits(self):
+        """The input fits the position table."""
+        if self.length > self.model.positions:
+            raise ValueError(f"length {self.length} exceeds model.positions {self.model.positions}")
+        return self
+
+
+class Task(Section):
+    """An end task: where its data lie and how it is cast (sections 3.3 and 5)."""
+
+    source: Source
+    kind: Literal["classification", "regression", "span", "choice"]
+    texts: list[str] | None = None
+    label: str | None = None
+    labels: Positive | None = None
+    train: str
+    dev: str
+    train_examples: Positive | None = None
+    dev_examples: Positive | None = None
+    metrics: Annotated[list[str], Field(min_length=1)]
+    stride: Positive | None = None
+    question_length: Positive | None = None
+    answer_length: Positive | None = None
+    answerability: bool | None = None
+
+
+class Finetuning(Section):
+    """Settings of one fine-tuning (protocol of the BERT paper, or Table 10)."""
+
+    batch: Positive
+    learning_rate: Rate
+    epochs: Positive
+    warmup: Share
+    weight_decay: Annotated[float, Field(ge=0)]
+    beta2: Dropout
+    eps: Rate
+    dropout: Dropout
+    length: Positive
+    separators: Literal[1, 2]
+
+
+class Column(Section):
+    """A column of a table: one metric of one task."""
+
+    task: str
+    metric: str
+    label: str
+
+
+class Row(Section):
+    """A row of a table: one of our cells, or a published reference."""
+
+    id: str
+    label: str
+    cell: str | None = None
+
+
+class Table(Section):
+    """A table of the paper; `published` names the file of its printed values."""
+
+    caption: str
+    published: str
+    columns: Annotated[list[Column], Field(min_length=1)]
+    rows: Annotated[list[Row], Field(min_length=1)]
+
+
+class SeedPlan(Section):
+    """Pre-training seeds (replicates) and the fine-tuning seeds of each."""
+
+    pretraining: Seeds
+    finetuning: Seeds
+
+
+class Resources(Section):
+    """What a job asks of a cluster: memory in MB, wall-clock in minutes, GPUs, partition."""
+
+    mem_mb: Positive
+    runtime: Positive
+    gpu: Count = 0
+    slurm_partition: str | None = None
+
+
+class Execution(Section):
+    """How fast, never what: changing anything here re-runs nothing."""
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    micro_batch_tokens: Positive = 4096
+    threads: Positive = 1
+    processes: Positive = 1
+    workers: Count = 0
+    compile: bool = False
+    mode: Literal["exact", "fast"] = "exact"
+    checkpoint_minutes: Rate = 5.0
+    tensorboard: bool = True
+    resources: Resources
+
+
+class StudyFile(Section):
+    """The whole study at one scale: `study.yaml` merged with `scales/<scale>.yaml`."""
+
+    about: str
+    heldout_fraction: Annotated[float, Field(gt=0, lt=0.5)]
+    splitter: str
+    corpora: dict[str, Corpus]
+    vocabularies: dict[str, Vocabulary]
+    tasks: dict[str, Task]
+    finetuning: dict[str, dict[str, Finetuning]]
+    cells: dict[str, Cell]
+    tables: dict[str, Table]
+    seeds: SeedPlan
+    execution: dict[Literal["default", "text", "pretrain", "finetune"], Execution]
