@@ -1,0 +1,187 @@
+"""A private one-machine SLURM for tests: real daemons, nothing of the system's touched.
+
+munged, slurmctld and slurmd run as root in namespaces of their own. In the mount namespace the
+configuration lies at /etc/slurm, where the daemons look for it (naming it by SLURM_CONF is not
+enough: the SLURM executor drops that variable inside a job). In the process namespace the first
+process waits for its standard input to close: when the test ends, or is killed, the kernel ends
+every process of the cluster with it, jobs included.
+
+The machine has one node with `CPUS` CPUs and one fake GPU (a plain file), one partition, and no
+accounting database, as many small clusters do.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+CPUS = 2
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "unshare", "nsenter")
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+START_SECONDS = 60
+
+SLURM_CONF = """\
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={controller_port}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+SlurmdParameters=config_overrides
+MpiDefault=none
+MinJobAge=300
+KillWait=2
+ReturnToService=2
+GresTypes=gpu
+NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 Port={node_port} CPUs={cpus} \
+RealMemory=1000000 Gres=gpu:1 State=UNKNOWN
+PartitionName=main Nodes=node1 Default=YES MaxTime=INFINITE State=UP
+"""
+
+# Runs as the first process of the namespace; the last line waits for the end of the test.
+DAEMONS = """\
+set -e
+mount --bind {folder}/etc /etc/slurm
+munged --foreground --force --socket={folder}/munge.socket --key-file={folder}/munge.key \
+  --pid-file={folder}/munge.pid --seed-file={folder}/munge.seed --log-file={folder}/munge.log \
+  < /dev/null > {folder}/munged.out 2>&1 &
+while [ ! -S {folder}/munge.socket ]; do sleep 0.1; done
+slurmctld -D -c < /dev/null > {folder}/slurmctld.out 2>&1 &
+slurmd -D -N node1 < /dev/null > {folder}/slurmd.out 2>&1 &
+cat > /dev/null
+"""
+
+
+def missing() -> str | None:
+    """Why a private SLURM cannot run here, or None if it can."""
+    if sys.platform != "linux":
+        return "SLURM needs Linux"
+    if os.geteuid() != 0:
+        return "a private SLURM needs root"
+    absent = [name for name in PROGRAMS if shutil.which(name, path=SYSTEM_PATH) is None]
+    if absent:
+        return f"{', '.join(absent)} not found: apt-get install slurm-wlm munge"
+    trial = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "true"],
+        capture_output=True,
+        text=True,
+    )
+    if trial.returncode:
+        return f"no namespaces here: {trial.stderr.strip()}"
+    return None
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports of this machine that nobody listens on."""
+    sockets = [socket.socket() for _ in range(number)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+class SlurmCluster:
+    """A running cluster; `folder` (short path, root's own) takes its state and logs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._write_files()
+        self._process = subprocess.Popen(
+            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+            + ["bash", "-c", DAEMONS.format(folder=folder)],
+            stdin=subprocess.PIPE,
+            env=os.environ | {"PATH": SYSTEM_PATH},
+        )
+        try:
+            self._wait_until_idle()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _write_files(self) -> None:
+        controller_port, node_port = free_ports(2)
+        for name in ("etc", "state", "spool"):
+            (self.folder / name).mkdir()
+        (self.folder / "etc" / "slurm.conf").write_text(
+            SLURM_CONF.format(
+                host=socket.gethostname().split(".")[0],
+                folder=self.folder,
+                controller_port=controller_port,
+                node_port=node_port,
+                cpus=CPUS,
+            )
+        )
+        (self.folder / "gpu0").touch()
+        (self.folder / "etc" / "gres.conf").write_text(f"Name=gpu File={self.folder}/gpu0\n")
+        key = self.folder / "munge.key"
+        key.touch(mode=0o600)
+        key.write_bytes(os.urandom(128))
+
+    def _wait_until_idle(self) -> None:
+        """Wait until the node takes jobs; RuntimeError with the daemons' last words if not."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end and self._process.poll() is None:
+            if self.run(["sinfo", "-h", "-o", "%T"], cwd=self.folder).stdout.strip() == "idle":
+                return
+            time.sleep(0.3)
+        words = [
+            f"{path.name}: {line}"
+            for path in sorted([*self.folder.glob("*.out"), *self.folder.glob("*.log")])
+            for line in path.read_text(errors="replace").splitlines()[-5:]
+        ]
+        raise RuntimeError("the private SLURM did not start\n" + "\n".join(words))
+
+    def run(
+        self, args: list[str], cwd: Path, timeout: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command on the cluster's machine, this Python's programs first in its PATH.
+
+        Standard output and error are captured as one text. A command that takes more than
+        `timeout` seconds is ended and returns 124 (137 where it had to be killed).
+        """
+        process = self._process.pid
+        limit = ["timeout", "--kill-after=10", str(timeout)] if timeout else []
+        return subprocess.run(
+            [
+                "nsenter",
+                f"--mount=/proc/{process}/ns/mnt",
+                f"--pid=/proc/{process}/ns/pid_for_children",
+                f"--wd={cwd}",
+                *limit,
+                *args,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{SYSTEM_PATH}"},
+        )
+
+    def stop(self) -> None:
+        """End every process of the cluster."""
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
