@@ -1,1 +1,1 @@
-"""Token store -> samples -> masked batches: pure functions over arrays (paper sections 4.1, 4.2)."""
+"""Token store -> samples -> masked batches: pure functions over arrays (paper 4.1, 4.2)."""
