@@ -5,8 +5,11 @@ a checkpoint by SIGTERM or the time budget (run the same command again to go on)
 """
 
 import argparse
+import contextlib
+import io
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from study.errors import StudyError
 from study.identity import read_json_argument
@@ -39,7 +42,42 @@ def stage_parser(module: str, description: str, example: str) -> argparse.Argume
         metavar="FILE",
         help="manifest to publish; the run directory <key>/ lies beside it",
     )
+    add_log_argument(parser)
     return parser
+
+
+def add_log_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare `--log`, which run_command reads before the command starts."""
+    parser.add_argument(
+        "--log", metavar="FILE", help="also write what is printed on stderr to this file"
+    )
+
+
+class _Tee(io.TextIOBase):
+    """Writes to stderr and to a log file; a person watches one, the other is kept."""
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a")
+        self._terminal = sys.stderr
+
+    def write(self, text: str) -> int:
+        self._file.write(text)
+        self._file.flush()
+        # A terminal that went away must not stop a trainer before it saved its state.
+        with contextlib.suppress(OSError):
+            self._terminal.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._terminal.flush()
+
+    def isatty(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        return self._terminal.fileno()
 
 
 def recipe_argument(arguments: argparse.Namespace, stage: str) -> dict:
@@ -52,6 +90,11 @@ def recipe_argument(arguments: argparse.Namespace, stage: str) -> dict:
 
 def run_command(main: Callable[[list[str] | None], None]) -> None:
     """Run a command's `main` and turn its outcome into an exit code and at most one line."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--log", type=Path)
+    log = early.parse_known_args()[0].log
+    if log is not None:
+        sys.stderr = _Tee(log)
     try:
         main(None)
     except StudyError as error:

@@ -7,7 +7,7 @@ Snakefile's rules read this registry and add nothing but resources and the shell
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from study.config import STUDY_FILE, load_study_file
+from study.config import STUDY_FILE, load_study_file, read_yaml
 from study.identity import canonical_json, key_of
 from study.recipes import Recipes
 from study.schema import PAIR_FORMATS, Cell
@@ -49,19 +49,22 @@ class Study:
                 for task in self.config.tasks:
                     self._add_finetune(cell, seed, task)
 
-    def _add(self, path: str, recipe: dict, **inputs: list[str]) -> str:
+    def _add(self, path: str, stage: str, *arguments, **inputs: list[str]) -> str:
+        """Register the job at `path`, whose recipe is `recipes.<stage>(*arguments)`."""
         path = f"{self.root}/{path}/manifest.json"
         if path not in self.jobs:
-            self.jobs[path] = Job(path, recipe, inputs)
+            self.jobs[path] = Job(path, getattr(self.recipes, stage)(*arguments), inputs)
         return path
 
     def _add_source(self, name: str) -> str:
-        return self._add(f"sources/{name}", self.recipes.source(name))
+        return self._add(f"sources/{name}", "source", name)
 
     def _add_sentences(self, corpus: str, shard: int) -> str:
         return self._add(
             f"sentences/{corpus}/shard-{shard}",
-            self.recipes.sentences(corpus, shard),
+            "sentences",
+            corpus,
+            shard,
             source=[self._add_source(corpus)],
         )
 
@@ -70,7 +73,8 @@ class Study:
         shards = self.recipes.shards(spec.corpora or [])
         return self._add(
             f"vocabularies/{name}",
-            self.recipes.vocabulary(name),
+            "vocabulary",
+            name,
             sentences=[self._add_sentences(*shard) for shard in shards],
         )
 
@@ -78,7 +82,10 @@ class Study:
         tokens = [
             self._add(
                 f"tokens/{vocabulary}/{corpus}/shard-{shard}",
-                self.recipes.tokens(vocabulary, corpus, shard),
+                "tokens",
+                vocabulary,
+                corpus,
+                shard,
                 sentences=[self._add_sentences(corpus, shard)],
                 vocabulary=[self._add_vocabulary(vocabulary)],
             )
@@ -86,7 +93,9 @@ class Study:
         ]
         return self._add(
             f"stores/{store_name(data, vocabulary)}",
-            self.recipes.store(tuple(data), vocabulary),
+            "store",
+            tuple(data),
+            vocabulary,
             tokens=tokens,
         )
 
@@ -94,7 +103,9 @@ class Study:
         cell = self.config.cells[name]
         return self._add(
             f"samples/{store_name(cell.data, cell.vocabulary)}/{samples_name(cell, seed)}",
-            self.recipes.samples(name, seed),
+            "samples",
+            name,
+            seed,
             store=[self._add_store(cell.data, cell.vocabulary)],
         )
 
@@ -102,7 +113,9 @@ class Study:
         cell = self.config.cells[name]
         return self._add(
             f"pretrain/{name}/seed-{seed}",
-            self.recipes.pretrain(name, seed),
+            "pretrain",
+            name,
+            seed,
             store=[self._add_store(cell.data, cell.vocabulary)],
             samples=[self._add_samples(name, seed)],
             vocabulary=[self._add_vocabulary(cell.vocabulary)],
@@ -114,13 +127,18 @@ class Study:
         variant = f"{cell.vocabulary}-{settings.length}-{settings.separators}"
         features = self._add(
             f"features/{task}/{variant}",
-            self.recipes.features(task, name),
+            "features",
+            task,
+            name,
             source=[self._add_source(task)],
             vocabulary=[self._add_vocabulary(cell.vocabulary)],
         )
         return self._add(
             f"finetune/{name}/seed-{seed}/{task}",
-            self.recipes.finetune(name, seed, task),
+            "finetune",
+            name,
+            seed,
+            task,
             pretrain=[self._add_pretrain(name, seed)],
             features=[features],
             vocabulary=[self._add_vocabulary(cell.vocabulary)],
@@ -154,6 +172,51 @@ class Study:
     def table_jobs(self, table: str) -> list[Job]:
         """The fine-tuning jobs whose scores a table shows."""
         return self.score_jobs(self.table_cells(table), self.table_tasks(table))
+
+    def all_table_jobs(self) -> list[Job]:
+        """The fine-tuning jobs of all tables, each once."""
+        jobs = [job for table in self.config.tables for job in self.table_jobs(table)]
+        return list({job.path: job for job in jobs}.values())
+
+    def cell_jobs(self, cell: str) -> list[Job]:
+        """The fine-tuning jobs of one cell on the tasks of the tables that show it."""
+        tasks = [
+            task
+            for table in self.config.tables
+            if cell in self.table_cells(table)
+            for task in self.table_tasks(table)
+        ]
+        return self.score_jobs([cell], list(dict.fromkeys(tasks)))
+
+    def pretrain_jobs(self) -> list[Job]:
+        """The pre-training jobs of all cells that a table shows."""
+        cells = [cell for table in self.config.tables for cell in self.table_cells(table)]
+        return [
+            self.pretrain_job(cell, seed)
+            for cell in dict.fromkeys(cells)
+            for seed in self.config.seeds.pretraining
+        ]
+
+    def scores_identity(self, jobs: list[Job]) -> str:
+        """Key of a set of scores at this scale: changes when one of their recipes does."""
+        return key_of({"scale": self.scale, "jobs": {job.path: job.key for job in jobs}})
+
+    def table_identity(self, table: str) -> str:
+        """Key of a table: its layout, its published values and the scores that it shows."""
+        spec = self.config.tables[table]
+        return key_of(
+            {
+                "table": spec.model_dump(),
+                "published": read_yaml(Path(spec.published)),
+                "about": self.config.about,
+                "scores": self.scores_identity(self.table_jobs(table)),
+            }
+        )
+
+    def execution_json(self, stage: str) -> str:
+        """How a stage is executed, as JSON for its `--execution`."""
+        execution = self.config.execution[stage].model_dump(exclude={"resources", "processes"})
+        return canonical_json(execution)
 
 
 def store_name(data: list[str], vocabulary: str) -> str:

@@ -1,0 +1,28 @@
+# Every table of the RoBERTa paper as a target:
+#
+#   snakemake --cores 2 --config scale=laptop mirror=DIR -- results/table2.csv
+#
+# Configuration (`--config key=value`):
+#   scale    a file of config/scales/                       (default: laptop)
+#   mirror   a folder in the hub's layout instead of the hub (default: the hub)
+#   study    the study file                                  (default: config/study.yaml)
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+sys.path.insert(0, str(workflow.basedir))
+
+
+include: "rules/common.smk"
+include: "rules/text.smk"
+include: "rules/training.smk"
+include: "rules/results.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand("results/{table}.csv", table=STUDY.config.tables),
+        "results/scores.csv",
+        "results/pretraining.csv",

@@ -1,0 +1,95 @@
+# What all rules share: the study at the chosen scale, and look-ups into its registry of jobs.
+import os
+import shlex
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from study.config import STUDY_FILE
+from study.errors import StudyError
+from study.graph import Study
+
+
+def read_study():
+    """The study that --config asks for; a bad key ends the run with one line and status 2."""
+    unknown = sorted(set(config) - {"scale", "mirror", "study"})
+    try:
+        if unknown:
+            raise StudyError(f"--config {unknown[0]}: unknown key; known: scale, mirror, study")
+        return Study(config.get("scale", "laptop"), config.get("study", STUDY_FILE))
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def literal(text):
+    """`text` as one word of a shell line, safe from snakemake's own formatting."""
+    return shlex.quote(str(text)).replace("{", "{{").replace("}", "}}")
+
+
+STUDY = read_study()
+STUDY_ARGUMENTS = f"--study {literal(STUDY.study_path)} --scale {literal(STUDY.scale)}"
+# Where the parquet files lie is part of no recipe and of no param: moving a mirror re-runs nothing.
+MIRROR = f"--mirror {literal(config['mirror'])}" if config.get("mirror") else ""
+LOGS = f"{STUDY.root}/logs"
+# Jobs use the interpreter that runs snakemake, also where its environment was not activated.
+os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+# On a cluster a trainer saves its state and stops before the job's time is up.
+TIME_BUDGET = "${{SLURM_JOB_ID:+--time-budget {resources.runtime}}}"
+
+
+# A limit such as `--resources gpu=1` is one machine's, not the whole cluster run's.
+resource_scopes:
+    gpu="local",
+
+
+wildcard_constraints:
+    corpus="[^/]+",
+    cell="[^/]+",
+    task="[^/]+",
+    table="[^/.]+",
+    vocabulary="[^/]+",
+    seed="[0-9]+",
+    shard="[0-9]+",
+
+
+def job_at(pattern, wildcards):
+    """The registered job whose manifest is `pattern` filled with `wildcards`."""
+    path = pattern.format(**wildcards)
+    if path not in STUDY.jobs:
+        raise WorkflowError(f"{path}: no such job at scale {STUDY.scale} of {STUDY.study_path}")
+    return STUDY.jobs[path]
+
+
+def inputs_of(pattern):
+    """Input function: the manifests that the job reads, by argument name."""
+    return lambda wildcards: job_at(pattern, wildcards).inputs
+
+
+def recipe_of(pattern):
+    """Params function: the job's recipe as canonical JSON; a change of it re-runs the job."""
+    return lambda wildcards: job_at(pattern, wildcards).recipe_json
+
+
+def execution_of(stage):
+    """The `--execution` of a stage; not a param, so that changing it re-runs nothing."""
+    return f"--execution {literal(STUDY.execution_json(stage))}"
+
+
+def launcher_of(stage):
+    """`python -m`, or torchrun where the stage runs in several processes of one machine."""
+    processes = STUDY.config.execution[stage].processes
+    if processes == 1:
+        return "python -m"
+    return f"torchrun --standalone --nproc-per-node={processes} -m"
+
+
+def cores_of(stage):
+    """Threads of all processes of a stage."""
+    execution = STUDY.config.execution[stage]
+    return execution.threads * execution.processes
+
+
+def request_of(stage):
+    """What a job of this stage asks of a cluster."""
+    return STUDY.config.execution[stage].resources

@@ -1,0 +1,127 @@
+# documents -> sentences -> vocabulary -> token store -> samples
+SOURCE = f"{STUDY.root}/sources/{{source}}/manifest.json"
+SENTENCES = f"{STUDY.root}/sentences/{{corpus}}/shard-{{shard}}/manifest.json"
+VOCABULARY = f"{STUDY.root}/vocabularies/{{vocabulary}}/manifest.json"
+TOKENS = f"{STUDY.root}/tokens/{{vocabulary}}/{{corpus}}/shard-{{shard}}/manifest.json"
+STORE = f"{STUDY.root}/stores/{{store}}/manifest.json"
+SAMPLES = f"{STUDY.root}/samples/{{store}}/{{samples}}/manifest.json"
+
+
+localrules:
+    fetch_source,
+
+
+rule fetch_source:
+    output:
+        manifest=SOURCE,
+    log:
+        f"{LOGS}/sources/{{source}}.log",
+    retries: 2
+    conda:
+        "../environment.yml"
+    params:
+        recipe=recipe_of(SOURCE),
+    shell:
+        "python -m model.fetch --recipe {params.recipe:q} --manifest {output.manifest:q} "
+        + MIRROR
+        + " --log {log:q}"
+
+
+rule split_sentences:
+    input:
+        unpack(inputs_of(SENTENCES)),
+    output:
+        manifest=SENTENCES,
+    log:
+        f"{LOGS}/sentences/{{corpus}}/shard-{{shard}}.log",
+    conda:
+        "../environment.yml"
+    threads: cores_of("text")
+    resources:
+        mem_mb=request_of("text").mem_mb,
+        runtime=request_of("text").runtime,
+    params:
+        recipe=recipe_of(SENTENCES),
+    shell:
+        "python -m model.sentences --recipe {params.recipe:q} --manifest {output.manifest:q} "
+        "--source {input.source:q} --log {log:q}"
+
+
+rule train_vocabulary:
+    input:
+        unpack(inputs_of(VOCABULARY)),
+    output:
+        manifest=VOCABULARY,
+    log:
+        f"{LOGS}/vocabularies/{{vocabulary}}.log",
+    conda:
+        "../environment.yml"
+    threads: cores_of("text")
+    resources:
+        mem_mb=request_of("text").mem_mb,
+        runtime=request_of("text").runtime,
+    params:
+        recipe=recipe_of(VOCABULARY),
+    shell:
+        "python -m model.vocabulary --recipe {params.recipe:q} --manifest {output.manifest:q} "
+        "--sentences {input.sentences:q} --log {log:q}"
+
+
+rule tokenize_shard:
+    input:
+        unpack(inputs_of(TOKENS)),
+    output:
+        manifest=TOKENS,
+    log:
+        f"{LOGS}/tokens/{{vocabulary}}/{{corpus}}/shard-{{shard}}.log",
+    conda:
+        "../environment.yml"
+    threads: cores_of("text")
+    resources:
+        mem_mb=request_of("text").mem_mb,
+        runtime=request_of("text").runtime,
+    params:
+        recipe=recipe_of(TOKENS),
+    shell:
+        "python -m model.tokens --recipe {params.recipe:q} --manifest {output.manifest:q} "
+        "--sentences {input.sentences:q} --vocabulary {input.vocabulary:q} --log {log:q}"
+
+
+rule build_store:
+    input:
+        unpack(inputs_of(STORE)),
+    output:
+        manifest=STORE,
+    log:
+        f"{LOGS}/stores/{{store}}.log",
+    conda:
+        "../environment.yml"
+    threads: cores_of("text")
+    resources:
+        mem_mb=request_of("text").mem_mb,
+        runtime=request_of("text").runtime,
+    params:
+        recipe=recipe_of(STORE),
+    shell:
+        "python -m model.store --recipe {params.recipe:q} --manifest {output.manifest:q} "
+        "--tokens {input.tokens:q} --log {log:q}"
+
+
+rule build_samples:
+    input:
+        unpack(inputs_of(SAMPLES)),
+    output:
+        manifest=SAMPLES,
+    log:
+        f"{LOGS}/samples/{{store}}/{{samples}}.log",
+    conda:
+        "../environment.yml"
+    threads: cores_of("text")
+    resources:
+        mem_mb=request_of("text").mem_mb,
+        runtime=request_of("text").runtime,
+    params:
+        recipe=recipe_of(SAMPLES),
+    shell:
+        "python -m model.build_samples --recipe {params.recipe:q} --manifest {output.manifest:q} "
+        "--store {input.store:q} --log {log:q}"

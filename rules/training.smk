@@ -1,0 +1,78 @@
+# samples -> pre-trained model -> fine-tuned models' scores
+PRETRAIN = f"{STUDY.root}/pretrain/{{cell}}/seed-{{seed}}/manifest.json"
+FEATURES = f"{STUDY.root}/features/{{task}}/{{variant}}/manifest.json"
+FINETUNE = f"{STUDY.root}/finetune/{{cell}}/seed-{{seed}}/{{task}}/manifest.json"
+
+
+rule pretrain:
+    input:
+        unpack(inputs_of(PRETRAIN)),
+    output:
+        manifest=PRETRAIN,
+    log:
+        f"{LOGS}/pretrain/{{cell}}/seed-{{seed}}.log",
+    conda:
+        "../environment.yml"
+    threads: cores_of("pretrain")
+    resources:
+        mem_mb=request_of("pretrain").mem_mb,
+        runtime=request_of("pretrain").runtime,
+        gpu=request_of("pretrain").gpu,
+        nodes=1,
+    params:
+        recipe=recipe_of(PRETRAIN),
+    shell:
+        launcher_of("pretrain") + " model.pretrain --recipe {params.recipe:q} "
+        "--manifest {output.manifest:q} --store {input.store:q} --samples {input.samples:q} "
+        "--vocabulary {input.vocabulary:q} "
+        + execution_of("pretrain")
+        + " "
+        + TIME_BUDGET
+        + " --log {log:q}"
+
+
+rule build_features:
+    input:
+        unpack(inputs_of(FEATURES)),
+    output:
+        manifest=FEATURES,
+    log:
+        f"{LOGS}/features/{{task}}/{{variant}}.log",
+    conda:
+        "../environment.yml"
+    threads: cores_of("text")
+    resources:
+        mem_mb=request_of("text").mem_mb,
+        runtime=request_of("text").runtime,
+    params:
+        recipe=recipe_of(FEATURES),
+    shell:
+        "python -m model.features --recipe {params.recipe:q} --manifest {output.manifest:q} "
+        "--source {input.source:q} --vocabulary {input.vocabulary:q} --log {log:q}"
+
+
+rule finetune:
+    input:
+        unpack(inputs_of(FINETUNE)),
+    output:
+        manifest=FINETUNE,
+    log:
+        f"{LOGS}/finetune/{{cell}}/seed-{{seed}}/{{task}}.log",
+    conda:
+        "../environment.yml"
+    threads: cores_of("finetune")
+    resources:
+        mem_mb=request_of("finetune").mem_mb,
+        runtime=request_of("finetune").runtime,
+        gpu=request_of("finetune").gpu,
+        nodes=1,
+    params:
+        recipe=recipe_of(FINETUNE),
+    shell:
+        launcher_of("finetune") + " model.finetune --recipe {params.recipe:q} "
+        "--manifest {output.manifest:q} --pretrain {input.pretrain:q} "
+        "--features {input.features:q} --vocabulary {input.vocabulary:q} "
+        + execution_of("finetune")
+        + " "
+        + TIME_BUDGET
+        + " --log {log:q}"
