@@ -33,7 +33,7 @@ STUDY_ARGUMENTS = f"--study {literal(STUDY.study_path)} --scale {literal(STUDY.s
 MIRROR = f"--mirror {literal(config['mirror'])}" if config.get("mirror") else ""
 LOGS = f"{STUDY.root}/logs"
 # Jobs use the interpreter that runs snakemake, also where its environment was not activated.
-os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+os.environ.update(PATH=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
 # On a cluster a trainer saves its state and stops before the job's time is up.
 TIME_BUDGET = "${{SLURM_JOB_ID:+--time-budget {resources.runtime}}}"
 
@@ -49,6 +49,7 @@ wildcard_constraints:
     task="[^/]+",
     table="[^/.]+",
     vocabulary="[^/]+",
+    store="[^/]+",
     seed="[0-9]+",
     shard="[0-9]+",
 
@@ -93,3 +94,8 @@ def cores_of(stage):
 def request_of(stage):
     """What a job of this stage asks of a cluster."""
     return STUDY.config.execution[stage].resources
+
+
+def manifests(jobs):
+    """Manifest paths of jobs."""
+    return [job.path for job in jobs]

@@ -7,11 +7,6 @@ localrules:
     make_pretraining_table,
 
 
-def manifests(jobs):
-    """Manifest paths of jobs."""
-    return [job.path for job in jobs]
-
-
 rule make_table:
     input:
         scores=lambda wildcards: manifests(STUDY.table_jobs(wildcards.table)),
@@ -28,10 +23,8 @@ rule make_table:
     params:
         identity=lambda wildcards: STUDY.table_identity(wildcards.table),
     shell:
-        "python -m analysis.table {wildcards.table} "
-        + STUDY_ARGUMENTS
-        + " --output {output.csv:q} "
-        "--log {log:q}"
+        f"python -m analysis.table {{wildcards.table}} {STUDY_ARGUMENTS} --output "
+        f"{{output.csv:q}} --log {{log:q}}"
 
 
 rule make_scores:
@@ -46,7 +39,7 @@ rule make_scores:
     params:
         identity=STUDY.scores_identity(STUDY.all_table_jobs()),
     shell:
-        "python -m analysis.scores " + STUDY_ARGUMENTS + " --output {output.csv:q} --log {log:q}"
+        f"python -m analysis.scores {STUDY_ARGUMENTS} " f"--output {{output.csv:q}} --log {{log:q}}"
 
 
 rule make_cell_scores:
@@ -63,8 +56,8 @@ rule make_cell_scores:
     params:
         identity=lambda wildcards: STUDY.scores_identity(STUDY.cell_jobs(wildcards.cell)),
     shell:
-        "python -m analysis.scores --cell {wildcards.cell:q} " + STUDY_ARGUMENTS + " "
-        "--output {output.csv:q} --log {log:q}"
+        f"python -m analysis.scores --cell {{wildcards.cell:q}} {STUDY_ARGUMENTS} --output "
+        f"{{output.csv:q}} --log {{log:q}}"
 
 
 rule make_pretraining_table:
@@ -79,6 +72,5 @@ rule make_pretraining_table:
     params:
         identity=STUDY.scores_identity(STUDY.pretrain_jobs()),
     shell:
-        "python -m analysis.pretraining "
-        + STUDY_ARGUMENTS
-        + " --output {output.csv:q} --log {log:q}"
+        f"python -m analysis.pretraining {STUDY_ARGUMENTS} --output {{output.csv:q}} --log "
+        f"{{log:q}}"

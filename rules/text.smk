@@ -22,9 +22,8 @@ rule fetch_source:
     params:
         recipe=recipe_of(SOURCE),
     shell:
-        "python -m model.fetch --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        + MIRROR
-        + " --log {log:q}"
+        f"python -m model.fetch --recipe {{params.recipe:q}} --manifest "
+        f"{{output.manifest:q}} {MIRROR} --log {{log:q}}"
 
 
 rule split_sentences:

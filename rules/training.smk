@@ -22,13 +22,10 @@ rule pretrain:
     params:
         recipe=recipe_of(PRETRAIN),
     shell:
-        launcher_of("pretrain") + " model.pretrain --recipe {params.recipe:q} "
-        "--manifest {output.manifest:q} --store {input.store:q} --samples {input.samples:q} "
-        "--vocabulary {input.vocabulary:q} "
-        + execution_of("pretrain")
-        + " "
-        + TIME_BUDGET
-        + " --log {log:q}"
+        f"{launcher_of('pretrain')} model.pretrain --recipe {{params.recipe:q}} --manifest "
+        f"{{output.manifest:q}} --store {{input.store:q}} --samples {{input.samples:q}} "
+        f"--vocabulary {{input.vocabulary:q}} {execution_of('pretrain')} {TIME_BUDGET} --log "
+        f"{{log:q}}"
 
 
 rule build_features:
@@ -69,10 +66,7 @@ rule finetune:
     params:
         recipe=recipe_of(FINETUNE),
     shell:
-        launcher_of("finetune") + " model.finetune --recipe {params.recipe:q} "
-        "--manifest {output.manifest:q} --pretrain {input.pretrain:q} "
-        "--features {input.features:q} --vocabulary {input.vocabulary:q} "
-        + execution_of("finetune")
-        + " "
-        + TIME_BUDGET
-        + " --log {log:q}"
+        f"{launcher_of('finetune')} model.finetune --recipe {{params.recipe:q}} --manifest "
+        f"{{output.manifest:q}} --pretrain {{input.pretrain:q}} --features "
+        f"{{input.features:q}} --vocabulary {{input.vocabulary:q}} "
+        f"{execution_of('finetune')} {TIME_BUDGET} --log {{log:q}}"
