@@ -1,0 +1,1 @@
+"""What comes out: scores -> medians -> tables. Reads manifests only; trains nothing."""

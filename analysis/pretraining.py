@@ -1,0 +1,50 @@
+"""What the pre-trainings themselves came to: `results/pretraining.csv`, a line per run."""
+
+import argparse
+
+import pandas as pd
+
+from analysis.scores import add_study_arguments, write_csv
+from study.command import run_command
+from study.graph import Study
+from study.manifest import load_manifest
+
+FIGURES = ("heldout_loss", "heldout_perplexity", "tokens", "masked", "epochs", "parameters")
+
+
+def read_pretraining(study: Study) -> pd.DataFrame:
+    """Figures of every pre-training that a table shows; losses in nats per masked token.
+
+    Perplexities are comparable between cells only where the vocabulary and the format agree.
+    """
+    rows = []
+    for job in study.pretrain_jobs():
+        manifest = load_manifest(job.path, key=job.key, stage="pretrain")
+        _, cell, seed, _ = job.path.removeprefix(study.root + "/").split("/")
+        row = {
+            "scale": study.scale,
+            "cell": cell,
+            "pretraining_seed": int(seed.removeprefix("seed-")),
+            "steps": manifest.recipe["steps"],
+        }
+        row.update({name: manifest.figures[name] for name in FIGURES})
+        rows.append({**row, "key": manifest.key})
+    return pd.DataFrame(rows)
+
+
+def main(arguments: list[str] | None) -> None:
+    """Command line of `python -m analysis.pretraining`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.pretraining",
+        description="Write the figures of all pre-trainings of a study.",
+        epilog="example:\n"
+        "  python -m analysis.pretraining --scale laptop --output results/pretraining.csv",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_study_arguments(parser)
+    parsed = parser.parse_args(arguments)
+    write_csv(read_pretraining(Study(parsed.scale, parsed.study)), parsed.output)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,109 @@
+"""Scores of fine-tuned models, read from manifests that the study still stands for.
+
+`python -m analysis.scores` writes them tidily: one line per (cell, pre-training seed, task,
+fine-tuning seed, metric).
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from study.command import add_log_argument, run_command
+from study.config import STUDY_FILE
+from study.errors import StudyError
+from study.graph import Job, Study
+from study.manifest import load_manifest, write_atomic
+
+COLUMNS = [
+    "scale",
+    "cell",
+    "pretraining_seed",
+    "task",
+    "finetuning_seed",
+    "metric",
+    "value",
+    "diverged",
+    "key",
+    "pretraining_key",
+]
+
+
+def read_scores(study: Study, jobs: list[Job]) -> pd.DataFrame:
+    """Scores of `jobs` as a data frame with COLUMNS, values in percent.
+
+    Every manifest must carry the key that the study's configuration asks for now. Raises
+    StudyError that names all that do not, and the command that rebuilds them.
+    """
+    rows, stale = [], []
+    for job in jobs:
+        try:
+            manifest = load_manifest(job.path, key=job.key, stage="finetune")
+        except StudyError as error:
+            stale.append((job.path, str(error)))
+            continue
+        _, cell, seed, task, _ = job.path.removeprefix(study.root + "/").split("/")
+        for finetuning_seed, result in manifest.figures["seeds"].items():
+            for metric, value in result["metrics"].items():
+                rows.append(
+                    {
+                        "scale": study.scale,
+                        "cell": cell,
+                        "pretraining_seed": int(seed.removeprefix("seed-")),
+                        "task": task,
+                        "finetuning_seed": int(finetuning_seed),
+                        "metric": metric,
+                        "value": value,
+                        "diverged": result["diverged"],
+                        "key": manifest.key,
+                        "pretraining_key": manifest.recipe["pretrain"],
+                    }
+                )
+    if stale:
+        paths = " ".join(path for path, _ in stale)
+        raise StudyError(
+            f"{len(stale)} of {len(jobs)} scores are missing or of another recipe, the first: "
+            f"{stale[0][1].split('; ')[0]}; build them with: snakemake --cores all "
+            f"--config scale={study.scale} --forcerun {paths} -- {paths}"
+        )
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    return frame.sort_values(COLUMNS[:6], kind="stable", ignore_index=True)
+
+
+def add_study_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what every analysis command takes: the study, the scale, the output, the log."""
+    parser.add_argument("--study", default=STUDY_FILE, metavar="FILE", help="study file")
+    parser.add_argument("--scale", required=True, metavar="NAME", help="file of config/scales/")
+    parser.add_argument("--output", required=True, type=Path, metavar="CSV", help="file to write")
+    add_log_argument(parser)
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a data frame as CSV, atomically."""
+    write_atomic(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def main(arguments: list[str] | None) -> None:
+    """Command line of `python -m analysis.scores`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.scores",
+        description="Write the scores of a study, or of one cell, one line per score.",
+        epilog="example:\n  python -m analysis.scores --scale laptop --output results/scores.csv",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--cell", metavar="NAME", help="only this cell")
+    add_study_arguments(parser)
+    parsed = parser.parse_args(arguments)
+    study = Study(parsed.scale, parsed.study)
+    if parsed.cell is None:
+        jobs = study.all_table_jobs()
+    elif parsed.cell in study.config.cells:
+        jobs = study.cell_jobs(parsed.cell)
+    else:
+        known = ", ".join(study.config.cells)
+        raise StudyError(f"--cell {parsed.cell}: no such cell; known: {known}")
+    write_csv(read_scores(study, jobs), parsed.output)
+
+
+if __name__ == "__main__":
+    run_command(main)
