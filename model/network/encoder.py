@@ -20,6 +20,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from model.network.config import NetworkConfig
+from model.network.dropout import Dropout, dropout
 from study.errors import StudyError
 
 # On Hopper cuDNN's attention with dropout is faster than flash, which is what SDPA prefers.
@@ -38,6 +39,23 @@ def attention_backends(device: torch.device):
     return nullcontext()
 
 
+def attend(q_BNTD: Tensor, k_BNTD: Tensor, v_BNTD: Tensor, mask: Tensor | None, rate: float):
+    """Attention (B, N, T, D) with dropout on its probabilities; mask as in SelfAttention.
+
+    On a CPU the library has no fused kernel with dropout, and its fallback is several times slower
+    than these products.
+    """
+    if rate == 0 or q_BNTD.device.type != "cpu" or torch.compiler.is_compiling():
+        return functional.scaled_dot_product_attention(
+            q_BNTD, k_BNTD, v_BNTD, attn_mask=mask, dropout_p=rate
+        )
+    scores_BNTT = (q_BNTD * q_BNTD.shape[-1] ** -0.5) @ k_BNTD.transpose(-1, -2)
+    if mask is not None:
+        scores_BNTT = scores_BNTT + scores_BNTT.new_zeros(mask.shape).masked_fill(~mask, -torch.inf)
+    shares_BNTT = functional.softmax(scores_BNTT, -1, dtype=q_BNTD.dtype)
+    return dropout(shares_BNTT, rate, training=True) @ v_BNTD
+
+
 class SelfAttention(nn.Module):
     """Multi-head self-attention with one product for queries, keys and values."""
 
@@ -53,13 +71,8 @@ class SelfAttention(nn.Module):
         B, T, H = x_BTH.shape
         qkv = self.qkv(x_BTH).view(B, T, 3, self.heads, H // self.heads)
         q_BNTD, k_BNTD, v_BNTD = qkv.permute(2, 0, 3, 1, 4)
-        mixed_BNTD = functional.scaled_dot_product_attention(
-            q_BNTD,
-            k_BNTD,
-            v_BNTD,
-            attn_mask=mask,
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        rate = self.dropout if self.training else 0.0
+        mixed_BNTD = attend(q_BNTD, k_BNTD, v_BNTD, mask, rate)
         return self.output(mixed_BNTD.transpose(1, 2).reshape(B, T, H))
 
 
@@ -73,7 +86,7 @@ class Layer(nn.Module):
         self.ffn_in = nn.Linear(config.hidden, config.ffn)
         self.ffn_out = nn.Linear(config.ffn, config.hidden)
         self.ffn_norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x_BTH: Tensor, mask: Tensor | None) -> Tensor:
         """(B, T, H) -> (B, T, H)."""
@@ -103,7 +116,7 @@ class Encoder(nn.Module):
         self.positions = nn.Embedding(config.positions, config.hidden)
         self.segments = nn.Embedding(2, config.hidden) if segments else None
         self.norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.apply(initialiser(config.init_std))
         with torch.no_grad():

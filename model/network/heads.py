@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.network.config import NetworkConfig
+from model.network.dropout import Dropout
 from model.network.encoder import initialiser
 
 
@@ -55,7 +56,7 @@ class ClassificationHead(nn.Module):
         super().__init__()
         self.dense = nn.Linear(config.hidden, config.hidden)
         self.output = nn.Linear(config.hidden, outputs)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.apply(initialiser(config.init_std))
 
     def forward(self, hidden_BTH: Tensor) -> Tensor:
