@@ -1,0 +1,65 @@
+"""`python -m model.build_samples`: token store -> index arrays of one input format.
+
+In: the manifest of a store. Out, for both splits, `<run>/<split>/` with the files of
+`model.samples.index`. Figures: per split the counts of `Samples.figures`.
+"""
+
+import sys
+
+from model.samples.formats import build
+from model.samples.index import PAIR_FORMATS
+from model.text.store import SPLITS, TokenStore
+from study.command import recipe_argument, run_command, stage_parser
+from study.errors import StudyError
+from study.manifest import load_manifest
+from study.run import open_run
+
+FIELDS = ("stage", "version", "store", "format", "length", "separators")
+EXAMPLE = (
+    "python -m model.build_samples --recipe "
+    '\'{"stage":"samples","version":1,"store":"<key>","format":"doc-sentences",'
+    '"length":128,"separators":"document"}\' --manifest samples.json --store store.json'
+)
+
+
+def check_recipe(recipe: dict) -> None:
+    """Raise StudyError naming a missing or unknown field."""
+    expected = {*FIELDS, *(("seed",) if recipe.get("format") in PAIR_FORMATS else ())}
+    for name in sorted(expected - set(recipe)):
+        raise StudyError(f"--recipe: field {name}: missing")
+    for name in sorted(set(recipe) - expected):
+        raise StudyError(f"--recipe: field {name}: unknown for format {recipe['format']}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Build the samples of both splits; StudyError for a recipe or store that does not fit."""
+    parser = stage_parser("model.build_samples", "Index arrays of one input format.", EXAMPLE)
+    parser.add_argument("--store", required=True, metavar="FILE", help="manifest of the store")
+    options = parser.parse_args(arguments)
+    recipe = recipe_argument(options, "samples")
+    check_recipe(recipe)
+    with open_run(options.manifest, recipe) as run:
+        if run.adopt():
+            return
+        manifest = load_manifest(options.store, key=recipe["store"], stage="store")
+        files, figures = [], {}
+        for split in SPLITS:
+            try:
+                samples = build(
+                    TokenStore.open(manifest, split),
+                    recipe["format"],
+                    recipe["length"],
+                    recipe["separators"],
+                    recipe.get("seed", 0),
+                )
+            except StudyError as error:
+                raise StudyError(f"{options.store}: split {split}: {error}") from None
+            names = samples.save(run.directory / split)
+            files += [f"{split}/{name}" for name in names]
+            figures[split] = samples.figures
+            print(f"{split}: {samples.figures}", file=sys.stderr)
+        run.publish(files, figures)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,236 @@
+"""Batches: the update that belongs to a step, as a pure function of the step (design: invariant 1).
+
+In: the store, samples and vocabulary, the pre-training recipe. Out: `Update`s (update.py).
+
+The samples come as one endless stream, epoch after epoch, each epoch in its own keyed order. With
+unit "tokens", update u takes the samples whose last real token in that stream lies in
+(u·budget, (u+1)·budget], budget = sequences x length, so that every format gets the same number of
+tokens per update; with unit "sequences" it takes `sequences` samples. Which samples, their order
+and their masks depend neither on the micro-batch size nor on where a run was resumed.
+
+Legend: B rows of a micro-batch, T its padded length, K its target slots.
+"""
+
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.samples.cutting import Group, cut
+from model.samples.gather import Gatherer
+from model.samples.index import Samples, special_count
+from model.samples.keyed import permutation
+from model.samples.masking import Masker, MaskingPolicy
+from model.samples.update import Update
+from model.text.store import TokenStore
+from model.text.tokenizer import Vocabulary
+from study.errors import StudyError
+
+CACHED_EPOCHS = 2  # an update usually touches one epoch or the seam of two
+HELDOUT_SEED = 0  # of the fixed choice and masks of held-out samples, in every study
+HELDOUT_EPOCH = 0
+
+
+class SampleStream:
+    """The endless order of samples and where updates begin and end in it."""
+
+    def __init__(self, lengths: np.ndarray, length: int, sequences: int, unit: str, seed: int):
+        """lengths int (N,): real tokens; `length`: the longest possible input."""
+        if unit not in ("tokens", "sequences"):
+            raise StudyError(f"batch.unit: {unit!r}, expected tokens or sequences")
+        if sequences < 1:
+            raise StudyError(f"batch.sequences: {sequences}, expected at least 1")
+        self.unit, self.seed = unit, seed
+        self._lengths = np.asarray(lengths)
+        # One sample costs its tokens, or one; an epoch and an update have so much to spend.
+        if unit == "tokens":
+            self.epoch_cost = int(self._lengths.sum(dtype=np.int64))
+            self.budget = sequences * length
+        else:
+            self.epoch_cost = len(self._lengths)
+            self.budget = sequences
+        self._epochs: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
+
+    def update(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Samples of update `index` and the epoch of each, int64 (n,), in stream order."""
+        low, high = index * self.budget, (index + 1) * self.budget
+        samples, epochs = [], []
+        for epoch in range(low // self.epoch_cost, -(-high // self.epoch_cost)):
+            order, ends = self._epoch(epoch)
+            first, stop = np.searchsorted(
+                ends, [low - epoch * self.epoch_cost, high - epoch * self.epoch_cost], side="right"
+            )
+            samples.append(order[first:stop])
+            epochs.append(np.full(stop - first, epoch, dtype=np.int64))
+        return np.concatenate(samples).astype(np.int64), np.concatenate(epochs)
+
+    def passes(self, index: int) -> float:
+        """Epochs over the data that are done after update `index`."""
+        return (index + 1) * self.budget / self.epoch_cost
+
+    def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Order of the samples in an epoch, and where each ends, in tokens or samples."""
+        if epoch not in self._epochs:
+            while len(self._epochs) >= CACHED_EPOCHS:
+                self._epochs.popitem(last=False)
+            order = permutation(self.seed, "order", epoch, len(self._lengths))
+            if self.unit == "tokens":
+                ends = np.cumsum(self._lengths[order], dtype=np.int64)
+            else:
+                ends = np.arange(1, len(order) + 1)
+            self._epochs[epoch] = (order, ends)
+        self._epochs.move_to_end(epoch)
+        return self._epochs[epoch]
+
+
+class MicroBatches:
+    """Cuts chosen samples into padded, masked micro-batches."""
+
+    def __init__(
+        self,
+        store: TokenStore,
+        samples: Samples,
+        vocabulary: Vocabulary,
+        format: dict,
+        masker: Masker,
+        tokens: int,
+    ):
+        """`format` is the recipe's format section, `tokens` the padded tokens of a micro-batch.
+
+        Raises StudyError when the samples are not of that format.
+        """
+        for field, found in (("name", samples.format), ("length", samples.length)):
+            if format[field] != found:
+                raise StudyError(
+                    f"format.{field}: the recipe says {format[field]}, the samples are {found}"
+                )
+        if format["nsp"] and not samples.pairs:
+            raise StudyError(f"format.nsp: {samples.format} has no pairs to predict")
+        if tokens < 1:
+            raise StudyError(f"micro_batch_tokens: {tokens}, expected at least 1")
+        self.samples, self.format, self.masker, self.tokens = samples, format, masker, tokens
+        self.pad = vocabulary.pad
+        self._gatherer = Gatherer(store, samples, vocabulary)
+
+    def cut(self, rows: np.ndarray) -> list[Group]:
+        """Groups of `rows`; their indices point into `rows`."""
+        return cut(self.samples.lengths[rows], self.tokens, self.samples.length)
+
+    def update(self, rows: np.ndarray, epochs: np.ndarray, figures: dict) -> Update:
+        """The update of these samples in these epochs; `figures` are added to its own."""
+        micros, padded = [], 0
+        for group in self.cut(rows):
+            members = group.indices
+            micros.append(self._micro(rows[members], epochs[members], group.rows, group.length))
+            padded += group.rows * group.length
+        masked = int(sum(micro["weights"].sum() for micro in micros))
+        counts = {"mlm": masked, **({"nsp": len(rows)} if self.format["nsp"] else {})}
+        own = {
+            "samples": len(rows),
+            "tokens": int(self.samples.lengths[rows].sum(dtype=np.int64)),
+            "masked": masked,
+            "padded": padded,
+        }
+        return Update(micros, counts, {**own, **figures})
+
+    def _micro(
+        self, rows: np.ndarray, epochs: np.ndarray, height: int, length: int
+    ) -> dict[str, Tensor]:
+        """One micro-batch of (height, length) with the samples `rows` and empty rows below."""
+        ids_BT = self._filled(self._gatherer.ids(rows, length), height, self.pad)
+        lengths_B = self._filled(self.samples.lengths[rows].astype(np.int64), height, 0)
+        maskable_BT = self.masker.maskable(ids_BT, lengths_B)
+        frame = 0 if self.masker.policy.special_tokens else special_count(self.samples.format)
+        micro = {
+            **self.masker(
+                ids_BT,
+                maskable_BT,
+                self._filled(rows, height, 0),
+                self._filled(epochs, height, 0),
+                self.masker.slots(length - frame),
+            ),
+            "lengths": lengths_B,
+        }
+        if self.format["segments"]:
+            micro["segments"] = self._filled(self._gatherer.segments(rows, length), height, 0)
+        if self.format["nsp"]:
+            labels = self.samples.labels[rows].astype(np.int64)
+            micro["nsp"] = self._filled(labels, height, 0)
+            micro["nsp_weights"] = self._filled(np.ones(len(rows), np.float32), height, 0)
+        return micro
+
+    @staticmethod
+    def _filled(array: np.ndarray, height: int, value: int) -> Tensor:
+        """The array as a tensor with rows of `value` below, `height` rows in all."""
+        filled = np.full((height, *array.shape[1:]), value, dtype=array.dtype)
+        filled[: len(array)] = array
+        return torch.from_numpy(filled)
+
+
+class PretrainingBatches:
+    """Updates of a pre-training: `len()` of them, `batches[step]` in any order at no extra cost."""
+
+    def __init__(
+        self,
+        store: TokenStore,
+        samples: Samples,
+        vocabulary: Vocabulary,
+        recipe: dict,
+        micro_batch_tokens: int,
+    ):
+        """`recipe` is a pretrain recipe; StudyError names its field that does not fit."""
+        seed, batch = recipe["seed"], recipe["batch"]
+        masker = Masker(MaskingPolicy(**recipe["masking"]), vocabulary, seed, samples.length)
+        self.steps = recipe["steps"]
+        self.stream = SampleStream(
+            samples.lengths, samples.length, batch["sequences"], batch["unit"], seed
+        )
+        self.micro_batches = MicroBatches(
+            store, samples, vocabulary, recipe["format"], masker, micro_batch_tokens
+        )
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Update:
+        """The update of `step`; figures: samples, tokens, masked, padded (tokens with padding) and
+        epoch (passes over the data that are done after it).
+        """
+        if not 0 <= step < self.steps:
+            raise IndexError(f"step {step} of {self.steps}")
+        rows, epochs = self.stream.update(step)
+        return self.micro_batches.update(rows, epochs, {"epoch": self.stream.passes(step)})
+
+
+class HeldoutBatches:
+    """Held-out samples with fixed masks: a sequence of Updates with one micro-batch each.
+
+    The samples (at most evaluation.samples) and the masks (15 %, 80/10/10, no special tokens) are
+    the same whatever the recipe's seed and masking, so that perplexities can be compared.
+    """
+
+    def __init__(
+        self,
+        store: TokenStore,
+        samples: Samples,
+        vocabulary: Vocabulary,
+        recipe: dict,
+        micro_batch_tokens: int,
+    ):
+        """`samples` are those of the held-out split; StudyError names what does not fit."""
+        masker = Masker(MaskingPolicy(), vocabulary, HELDOUT_SEED, samples.length)
+        self._micro_batches = MicroBatches(
+            store, samples, vocabulary, recipe["format"], masker, micro_batch_tokens
+        )
+        order = permutation(HELDOUT_SEED, "heldout", HELDOUT_EPOCH, len(samples))
+        self.rows = np.sort(order[: recipe["evaluation"]["samples"]])
+        self._groups = [self.rows[group.indices] for group in self._micro_batches.cut(self.rows)]
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __getitem__(self, index: int) -> Update:
+        """Micro-batch `index` as an update of its own."""
+        rows = self._groups[index]
+        return self._micro_batches.update(rows, np.full(len(rows), HELDOUT_EPOCH), {})

@@ -1,0 +1,79 @@
+"""Keyed draws: randomness as a pure function of named integers (design: invariant 1).
+
+In: a seed, the name of a stream (what the draw decides), and integers such as epoch, sample id and
+position. Out: int64 values that look random and are the same bits for numpy arrays and for torch
+tensors on any device, because the one implementation uses only what they share: xor, addition,
+masked shift and wrapping multiplication of int64. Nothing here has state, so no draw depends on
+workers, ranks, batches or on where a run was interrupted.
+
+The mixing step is the finaliser of SplitMix64 (Steele, Lea and Flood 2014, variant 13 of Stafford).
+"""
+
+import hashlib
+from typing import TypeVar
+
+import numpy as np
+from torch import Tensor
+
+Array = TypeVar("Array", np.ndarray, Tensor)
+
+DRAW_LIMIT = 1 << 31  # of `below`: its product of two 32-bit numbers must fit int64
+
+
+def _signed(value: int) -> int:
+    """The int64 with the same low 64 bits."""
+    return (value + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+_GOLDEN = _signed(0x9E3779B97F4A7C15)
+_FIRST = _signed(0xBF58476D1CE4E5B9)
+_SECOND = _signed(0x94D049BB133111EB)
+
+
+def _mix(x: Array) -> Array:
+    """A bijection of int64 after which every input bit moves every output bit half the time."""
+    # int64 shifts copy the sign bit; the masks make them logical.
+    x = (x ^ ((x >> 30) & ((1 << 34) - 1))) * _FIRST
+    x = (x ^ ((x >> 27) & ((1 << 37) - 1))) * _SECOND
+    return x ^ ((x >> 31) & ((1 << 33) - 1))
+
+
+def key_of_stream(seed: int, stream: str, *words: int) -> int:
+    """The key of a stream of draws: an int64 as a Python int, from plain integers.
+
+    `seed` and `words` may be any integers (their low 64 bits count); `stream` names what is drawn.
+    """
+    digest = hashlib.blake2b(stream.encode(), digest_size=8).digest()
+    state = _signed(int.from_bytes(digest, "little"))
+    for word in (seed, *words):
+        # Arrays of one element: numpy warns when scalars overflow, never when arrays do.
+        state = int(draws(state, np.array([_signed(int(word))]))[0])
+    return state
+
+
+def draws(key: int | Array, *words: Array) -> Array:
+    """One int64 draw per element of `words`: broadcastable int64 arrays or tensors, at least 1-D.
+
+    `key` comes from `key_of_stream`, or holds a key per element (earlier draws). Equal words give
+    equal draws; the order of the words matters.
+    """
+    state = key
+    for word in words:
+        state = _mix((word ^ state) + _GOLDEN)
+    return state
+
+
+def below(draw: Array, n: int | Array) -> Array:
+    """Uniform integers 0..n-1, int64, from draws; `n` is an int or an array, at most 2**31."""
+    return (((draw >> 32) & 0xFFFFFFFF) * n) >> 32
+
+
+def chance(draw: Array, probability: float) -> Array:
+    """Boolean, True with this probability, from draws."""
+    return ((draw >> 11) & ((1 << 53) - 1)) < int(probability * (1 << 53))
+
+
+def permutation(seed: int, stream: str, epoch: int, n: int) -> np.ndarray:
+    """The order of 0..n-1 in an epoch, int64 (n,): all orders are equally likely."""
+    key = key_of_stream(seed, stream, epoch)
+    return np.argsort(draws(key, np.arange(n, dtype=np.int64)), kind="stable")

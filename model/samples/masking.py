@@ -1,0 +1,136 @@
+"""Masked-language targets of a batch (paper sections 2.3 and 4.1); torch, the same bits everywhere.
+
+In: ids int64 (B,T), which positions may be masked, a key per row. Out: ids with masks, and the
+target slots. A mask depends only on (seed, copy, sample id, position), where the copy is the epoch
+(dynamic masking) or the epoch modulo the number of copies (static masking); so in their first
+`copies` epochs both policies mask alike.
+
+Legend: B rows, T padded length, K target slots (the same for every batch of length T).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.samples.keyed import below, chance, draws, key_of_stream
+from model.text.tokenizer import Vocabulary
+from study.errors import StudyError
+
+POSITION_BITS = 16  # low bits of a position's draw that hold the position itself
+
+
+def target_count(rate: float, maskable: int) -> int:
+    """How many of a row's maskable tokens are targets: `rate` of them, at least one if any."""
+    return max(1, round(rate * maskable)) if maskable else 0
+
+
+@dataclass(frozen=True)
+class MaskingPolicy:
+    """Which mask a sample gets when; the fields are those of a recipe's masking section.
+
+    Of the chosen positions a share `mask` becomes the mask token and a share `random` a random
+    word, by independent draws; the others stay as they are. All are predicted.
+    """
+
+    policy: str = "dynamic"
+    copies: int = 1  # static masking only
+    rate: float = 0.15
+    mask: float = 0.8
+    random: float = 0.1
+    special_tokens: bool = False
+
+    def __post_init__(self):
+        """Raise StudyError naming the field that is impossible."""
+        if self.policy not in ("static", "dynamic"):
+            raise StudyError(f"masking.policy: {self.policy!r}, expected static or dynamic")
+        if self.copies < 1:
+            raise StudyError(f"masking.copies: {self.copies}, expected at least 1")
+        if not 0 < self.rate <= 1:
+            raise StudyError(f"masking.rate: {self.rate}, expected a number in (0, 1]")
+        if self.mask < 0 or self.random < 0 or self.mask + self.random > 1:
+            raise StudyError(
+                f"masking.mask, masking.random: {self.mask}, {self.random}, "
+                "expected shares whose sum is at most 1"
+            )
+
+    def copy_of(self, epochs: Tensor) -> Tensor:
+        """The mask's copy in these epochs, int64."""
+        return epochs % self.copies if self.policy == "static" else epochs
+
+
+class Masker:
+    """Masks batches of one length limit under one policy and seed."""
+
+    def __init__(self, policy: MaskingPolicy, vocabulary: Vocabulary, seed: int, length: int):
+        self.policy, self.seed = policy, seed
+        self.mask_id, self.pad = vocabulary.mask, vocabulary.pad
+        self.words = torch.as_tensor(vocabulary.ordinary)
+        self.ordinary = torch.zeros(vocabulary.size, dtype=torch.bool)
+        self.ordinary[self.words] = True
+        counts = [target_count(policy.rate, n) for n in range(length + 1)]
+        self.counts = torch.tensor(counts)
+
+    def slots(self, maskable: int) -> int:
+        """Target slots of rows with at most `maskable` maskable positions."""
+        return int(self.counts[maskable])
+
+    def maskable(self, ids_BT: Tensor, lengths_B: Tensor) -> Tensor:
+        """Boolean (B,T): positions that may be masked. Pads never; special tokens if the policy
+        says so (an `<unk>` in the text is one of them).
+        """
+        if self.policy.special_tokens:
+            return torch.arange(ids_BT.shape[1], device=ids_BT.device) < lengths_B[:, None]
+        return self.ordinary.to(ids_BT.device)[ids_BT]
+
+    def __call__(
+        self, ids_BT: Tensor, maskable_BT: Tensor, samples_B: Tensor, epochs_B: Tensor, slots: int
+    ) -> dict[str, Tensor]:
+        """Masked "ids" (B,T), and "positions", "labels" int64, "weights" float32, all (B,slots).
+
+        samples_B and epochs_B int64 key the rows. Slots beyond a row's number of targets have
+        position 0, label pad and weight 0.
+        """
+        device = ids_BT.device
+        copies_B = self.policy.copy_of(epochs_B)
+        place_B1, fate_B1, word_B1 = (
+            draws(key_of_stream(self.seed, f"mask.{stream}"), copies_B, samples_B)[:, None]
+            for stream in ("place", "fate", "word")
+        )
+        positions_BK, used_BK = self._choose(place_B1, maskable_BT, slots)
+        labels_BK = ids_BT.gather(1, positions_BK)
+        fate_BK = draws(fate_B1, positions_BK)
+        word_BK = draws(word_B1, positions_BK)
+        words_BK = self.words.to(device)[below(word_BK, len(self.words))]
+        masked_BK = chance(fate_BK, self.policy.mask)
+        random_BK = chance(fate_BK, self.policy.mask + self.policy.random) & ~masked_BK
+        new_BK = torch.where(random_BK, words_BK, labels_BK)
+        new_BK = torch.where(masked_BK, self.mask_id, new_BK)
+        # Unused slots point at position 0, which must keep its id: write them to a spare column.
+        spare = ids_BT.shape[1]
+        ids = torch.cat([ids_BT, ids_BT[:, :1]], dim=1)
+        ids.scatter_(1, torch.where(used_BK, positions_BK, spare), new_BK)
+        return {
+            "ids": ids[:, :spare].contiguous(),
+            "positions": positions_BK,
+            "labels": torch.where(used_BK, labels_BK, self.pad),
+            "weights": used_BK.to(torch.float32),
+        }
+
+    def _choose(self, keys_B1: Tensor, maskable_BT: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+        """Target positions (B,slots), ascending, and which slots are used: the positions with the
+        smallest draws.
+        """
+        length = maskable_BT.shape[1]
+        positions_T = torch.arange(length, device=maskable_BT.device)
+        drawn_BT = draws(keys_B1, positions_T)
+        # A draw carries its position in its low bits, so no two are equal and the choice does not
+        # depend on how a device orders equals.
+        low = (1 << POSITION_BITS) - 1
+        drawn_BT = (drawn_BT & ~low) | positions_T
+        drawn_BT = drawn_BT.masked_fill(~maskable_BT, torch.iinfo(torch.int64).max)
+        smallest_BK = drawn_BT.topk(slots, dim=1, largest=False, sorted=True).values
+        wanted_B = self.counts.to(keys_B1.device)[maskable_BT.sum(dim=1)]
+        used_BK = torch.arange(slots, device=keys_B1.device) < wanted_B[:, None]
+        positions_BK = torch.where(used_BK, smallest_BK & low, length).sort(dim=1).values
+        return torch.where(used_BK, positions_BK, 0), used_BK

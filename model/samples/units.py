@@ -1,0 +1,49 @@
+"""What formats pack: sentences, those longer than the input cut at the limit.
+
+In: a token store. Out: `Units`, the sentences (or pieces of over-long ones) as offsets that
+partition the tokens of the store.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.text.store import TokenStore
+
+
+@dataclass(frozen=True)
+class Units:
+    """Unit u is tokens[offsets[u]:offsets[u+1]], document d units documents[d]..documents[d+1]-1.
+
+    offsets int64 (U+1,), documents int64 (D+1,), split: number of sentences that were cut.
+    """
+
+    offsets: np.ndarray
+    documents: np.ndarray
+    split: int
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def document_of(self, units: np.ndarray) -> np.ndarray:
+        """Document of each unit, int64."""
+        return np.searchsorted(self.documents, units, side="right") - 1
+
+
+def units_of(store: TokenStore, limit: int) -> Units:
+    """The units of a store, none longer than `limit` tokens.
+
+    An over-long sentence becomes pieces of exactly `limit` tokens and one with the rest, so that
+    no token is lost.
+    """
+    sentences = np.asarray(store.sentences)
+    pieces = -(-np.diff(sentences) // limit)
+    first = np.zeros(len(sentences), dtype=np.int64)
+    np.cumsum(pieces, out=first[1:])
+    within = np.arange(first[-1], dtype=np.int64) - np.repeat(first[:-1], pieces)
+    starts = np.repeat(sentences[:-1], pieces) + limit * within
+    return Units(
+        offsets=np.append(starts, sentences[-1]),
+        documents=first[np.asarray(store.documents)],
+        split=int((pieces > 1).sum()),
+    )
