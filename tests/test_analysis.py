@@ -1,0 +1,207 @@
+"""From manifests of known scores to medians and tables; stale scores are refused."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis import scores as scores_command
+from analysis import table as table_command
+from analysis.medians import summarise
+from analysis.render import escape_latex
+from study.errors import StudyError
+from study.graph import Study
+from study.manifest import publish_manifest
+
+ROOT = Path(__file__).parent.parent
+METRICS = {
+    "squad11": ["f1", "em"],
+    "squad20": ["f1", "em", "best_f1"],
+    "mnli": ["accuracy"],
+    "sst2": ["accuracy"],
+    "race": ["accuracy", "middle", "high"],
+}
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A finished smoke study whose scores are 50 + row + seed / 4, in the current directory."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    study = Study("smoke")
+    for number, job in enumerate(study.all_table_jobs()):
+        task = job.path.split("/")[-2]
+        publish(study, job, {m: 50.0 + number // 5 for m in METRICS[task]})
+    return study
+
+
+def publish(study, job, metrics, diverged=False):
+    seeds = {
+        str(seed): {"metrics": {m: v + seed / 4 for m, v in metrics.items()}, "diverged": diverged}
+        for seed in job.recipe["seeds"]
+    }
+    Path(job.path).parent.joinpath(job.key).mkdir(parents=True, exist_ok=True)
+    publish_manifest(job.path, job.recipe, files=[], figures={"seeds": seeds})
+
+
+def make_table(study, name="table2"):
+    output = Path(f"results/{name}.csv")
+    table_command.main([name, "--scale", "smoke", "--output", str(output)])
+    return pd.read_csv(output), output.with_suffix(".md").read_text()
+
+
+def test_table2_has_the_papers_rows_beside_published_values(study):
+    frame, markdown = make_table(study)
+    assert list(frame["label"]) == [
+        "SEGMENT-PAIR",
+        "SENTENCE-PAIR",
+        "FULL-SENTENCES",
+        "DOC-SENTENCES",
+        "BERT_BASE",
+        "XLNet_BASE (K=7)",
+        "XLNet_BASE (K=6)",
+    ]
+    ours = frame[frame["row"] == "full_sentences"].iloc[0]
+    assert (ours["squad11.f1.median"], ours["squad11.f1.min"], ours["squad11.f1.max"]) == (
+        52.125,
+        52.0,
+        52.25,
+    )
+    assert (ours["squad11.f1.seeds"], ours["squad11.f1.replicates"]) == (2, 1)
+    assert ours["squad11.f1.published"] == 90.4
+    reference = frame[frame["row"] == "xlnet_base_k6"].iloc[0]
+    assert reference["race.accuracy.published"] == 66.7
+    assert pd.isna(reference["race.accuracy.median"])
+    assert pd.isna(reference["squad11.f1.published"])
+    assert "| FULL-SENTENCES   | 52.1 [52.0, 52.2] / 90.4 |" in markdown
+    assert "Scale: smoke" in markdown
+    assert "One pre-training seed" in markdown
+
+
+def test_latex_uses_booktabs_and_separates_the_references(study):
+    make_table(study)
+    latex = Path("results/table2.tex").read_text()
+    assert latex.count(r"\midrule") == 2
+    assert r"BERT\_BASE & 88.5 & 76.3 & 84.3 & 92.8 & 64.3 \\" in latex
+    assert latex.count(r"\\") == 8
+
+
+def test_extended_table_adds_the_row_that_the_paper_lacks(study):
+    frame, _ = make_table(study, "table2_extended")
+    row = frame[frame["row"] == "segment_pair_no_nsp"].iloc[0]
+    assert row["sst2.accuracy.median"] > 50
+    assert pd.isna(row["sst2.accuracy.published"])
+
+
+def test_diverged_runs_stay_and_are_told(study):
+    job = study.finetune_job("doc-sentences", 0, "sst2")
+    publish(study, job, {"accuracy": 40.0}, diverged=True)
+    frame, markdown = make_table(study)
+    row = frame[frame["row"] == "doc_sentences"].iloc[0]
+    assert row["sst2.accuracy.diverged"] == 2
+    assert row["sst2.accuracy.min"] == 40.0
+    assert "2 fine-tunings diverged; they are in the figures." in markdown
+
+
+def test_a_score_that_is_missing_shows_as_failed_not_as_zero(study):
+    job = study.finetune_job("doc-sentences", 0, "sst2")
+    seeds = {str(s): {"metrics": {"accuracy": None}, "diverged": True} for s in (0, 1)}
+    publish_manifest(job.path, job.recipe, files=[], figures={"seeds": seeds})
+    frame, markdown = make_table(study)
+    assert pd.isna(frame[frame["row"] == "doc_sentences"].iloc[0]["sst2.accuracy.median"])
+    assert "failed / 92.7" in markdown
+
+
+def test_scores_of_another_recipe_are_refused_with_the_command(study):
+    job = study.finetune_job("full-sentences", 0, "mnli")
+    recipe = {**job.recipe, "seeds": [7, 8]}
+    Path(job.path).parent.joinpath("other").mkdir()
+    publish_manifest(job.path, recipe, files=[], figures={"seeds": {}})
+    with pytest.raises(StudyError) as error:
+        make_table(study)
+    message = str(error.value)
+    assert message.startswith("1 of 20 scores are missing or of another recipe")
+    assert f"--forcerun {job.path} -- {job.path}" in message
+    assert "\n" not in message
+    assert not Path("results/table2.csv").exists()
+
+
+def test_missing_scores_are_counted_and_named(study):
+    for task in ("mnli", "sst2"):
+        Path(study.finetune_job("full-sentences", 0, task).path).unlink()
+    with pytest.raises(StudyError, match="2 of 20 scores are missing"):
+        make_table(study)
+
+
+def test_published_value_of_an_unknown_row_is_refused(study):
+    file = Path("config/paper/table2.yaml")
+    file.write_text(file.read_text() + "bert_huge: {mnli.accuracy: 90}\n")
+    with pytest.raises(StudyError, match="bert_huge: no table has this row"):
+        make_table(study)
+
+
+def test_scores_csv_is_tidy(study):
+    scores_command.main(["--scale", "smoke", "--output", "results/scores.csv"])
+    frame = pd.read_csv("results/scores.csv")
+    assert len(frame) == 5 * 2 * (2 + 3 + 1 + 1 + 3)
+    keys = ["cell", "pretraining_seed", "task", "finetuning_seed", "metric"]
+    assert not frame.duplicated(keys).any()
+    scores_command.main(
+        ["--cell", "doc-sentences", "--scale", "smoke", "--output", "results/cells/d.csv"]
+    )
+    assert set(pd.read_csv("results/cells/d.csv")["cell"]) == {"doc-sentences"}
+    with pytest.raises(StudyError, match="--cell none: no such cell; known: segment-pair, "):
+        scores_command.main(["--cell", "none", "--scale", "smoke", "--output", "x.csv"])
+
+
+def test_json_of_a_manifest_is_what_the_table_shows(study):
+    """A changed figure changes the table: nothing is hard-coded."""
+    job = study.finetune_job("segment-pair", 0, "sst2")
+    publish(study, job, {"accuracy": 77.0})
+    frame, _ = make_table(study)
+    assert frame.iloc[0]["sst2.accuracy.median"] == 77.125
+    assert json.loads(Path(job.path).read_text())["figures"]["seeds"]["0"]["metrics"] == {
+        "accuracy": 77
+    }
+
+
+def make_scores(values):
+    rows = [
+        {
+            "cell": "a",
+            "task": "t",
+            "metric": "m",
+            "pretraining_seed": i,
+            "finetuning_seed": j,
+            "value": value,
+            "diverged": False,
+        }
+        for i, replicate in enumerate(values)
+        for j, value in enumerate(replicate)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_median_is_taken_within_replicates_first():
+    row = summarise(make_scores([[1.0, 2.0, 9.0], [4.0, 5.0, 6.0], [0.0, 0.0, 100.0]])).iloc[0]
+    assert (row["median"], row["min"], row["max"]) == (2.0, 0.0, 100.0)
+    assert (row["seeds"], row["replicates"]) == (9, 3)
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=7), st.randoms())
+def test_order_of_scores_does_not_matter_and_the_median_lies_inside(values, draw):
+    frame = make_scores([values])
+    row = summarise(frame).iloc[0]
+    mixed = summarise(frame.sample(frac=1, random_state=draw.randint(0, 999))).iloc[0]
+    assert row["median"] == mixed["median"]
+    assert row["min"] <= row["median"] <= row["max"]
+
+
+def test_latex_escapes_every_special_character():
+    assert escape_latex("a_b & 5 % #1 {x}") == r"a\_b \& 5 \% \#1 \{x\}"
+    assert not re.search(r"(?<!\\)[&%#_]", escape_latex("&%#_"))

@@ -1,0 +1,127 @@
+"""Every key of the configuration is checked; every error is one line with file and key."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from study.config import load_study_file, merge
+from study.errors import StudyError
+from study.graph import Study
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """A copy of config/ in the current directory, with a function that edits one of its files."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+
+    def edit(file, dotted, value):
+        path = Path("config") / file
+        data = yaml.safe_load(path.read_text())
+        *parents, last = dotted.split(".")
+        place = data
+        for name in parents:
+            place = place.setdefault(name, {})
+        place[last] = value
+        path.write_text(yaml.safe_dump(data))
+
+    return edit
+
+
+@pytest.mark.parametrize("scale", sorted(p.stem for p in (ROOT / "config/scales").glob("*.yaml")))
+def test_every_scale_is_valid(scale, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    study = Study(scale)
+    assert study.table_cells("table2") == [
+        "segment-pair",
+        "sentence-pair",
+        "full-sentences",
+        "doc-sentences",
+    ]
+
+
+ERRORS = [
+    (
+        ("scales/smoke.yaml", "base.stepz", 3),
+        "config/scales/smoke.yaml: base.stepz: unknown key, did you mean steps?",
+    ),
+    (
+        ("study.yaml", "cells.doc-sentences.format.nspp", True),
+        "config/study.yaml: cells.doc-sentences.format.nspp: unknown key, did you mean nsp?",
+    ),
+    (
+        ("scales/smoke.yaml", "base.steps", "20"),
+        "config/scales/smoke.yaml: base.steps: input should be a valid integer, found '20'",
+    ),
+    (
+        ("scales/smoke.yaml", "base.steps", 0),
+        "config/scales/smoke.yaml: base.steps: input should be greater than 0, found 0",
+    ),
+    (
+        ("scales/smoke.yaml", "base.masking.rate", 1.5),
+        "config/scales/smoke.yaml: base.masking.rate: input should be less than 1, found 1.5",
+    ),
+    (
+        ("study.yaml", "cells.full-sentences.format.nsp", True),
+        "config/study.yaml: cells.full-sentences.format: nsp and segments need a pair format, "
+        "not full-sentences",
+    ),
+    (
+        ("study.yaml", "cells.full-sentences.vocabulary", "latin"),
+        "cells.full-sentences.vocabulary: latin is not defined; known: byte-50k, character-30k",
+    ),
+    (
+        ("scales/smoke.yaml", "base.length", 65),
+        "config/study.yaml: cells.segment-pair: length 65 exceeds model.positions 64",
+    ),
+    (
+        ("scales/smoke.yaml", "execution.default.device", "tpu"),
+        "config/scales/smoke.yaml: execution.default.device: input should be 'cpu' or 'cuda', "
+        "found 'tpu'",
+    ),
+    (
+        ("scales/smoke.yaml", "finetuning.bert.cola", {}),
+        "config/scales/smoke.yaml: finetuning.bert.cola: no such task",
+    ),
+    (
+        ("study.yaml", "cells.twin", {"format": {"name": "doc-sentences"}}),
+        "cells.twin: the same recipe as cells.doc-sentences; use that name",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), ERRORS, ids=[e[0][1] for e in ERRORS])
+def test_one_line_names_file_and_key(config, change, message):
+    config(*change)
+    with pytest.raises(StudyError) as error:
+        Study("smoke")
+    assert str(error.value) == message
+
+
+def test_unknown_scale_lists_the_known_ones(config):
+    with pytest.raises(StudyError, match=r"huge\.yaml: no such scale; there are: laptop, paper"):
+        load_study_file("huge")
+
+
+def test_broken_and_repeated_yaml_name_the_line(config):
+    path = Path("config/scales/smoke.yaml")
+    path.write_text("about: x\nabout: y\n")
+    with pytest.raises(StudyError, match=r"smoke\.yaml: line 2: key about is written twice"):
+        load_study_file("smoke")
+    path.write_text("about: [1\n")
+    with pytest.raises(StudyError, match=r"smoke\.yaml: line 2: "):
+        load_study_file("smoke")
+
+
+def test_merge_replaces_leaves_and_joins_mappings():
+    base = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+    assert merge(base, {"a": {"c": [9]}, "e": 4}) == {"a": {"b": 1, "c": [9]}, "d": 3, "e": 4}
+    assert base == {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+
+
+def test_exponents_without_a_dot_are_numbers(config):
+    assert load_study_file("paper").cells["full-sentences"].optimiser.learning_rate == 1e-4
