@@ -24,5 +24,5 @@ def test_ids_beyond_uint16_widen_the_type():
 
 @pytest.mark.parametrize("documents", [[[[1], []]], [[[1]], []]])
 def test_empty_sentences_and_documents_are_refused(documents):
-    with pytest.raises(StudyError, match="an empty one at 1"):
+    with pytest.raises(StudyError, match="number 1 is empty"):
         TokenStore.from_lists(documents)

@@ -11,16 +11,22 @@ Every sentence has at least one token and every document at least one sentence. 
 memory-mapped when read and copied in blocks when written, so memory does not grow with the corpus.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from model.text.encoding import SPLITS
 from study.errors import StudyError
 from study.manifest import Manifest
 
-SPLITS = ("train", "heldout")
+ARRAYS = ("sentences", "documents", "corpora")
+STORE_FILES = [
+    f"{split}/{name}" for split in SPLITS for name in ("tokens.bin", *(f"{a}.npy" for a in ARRAYS))
+]
+BLOCK_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -42,12 +48,11 @@ class TokenStore:
         if split not in SPLITS:
             raise StudyError(f"{manifest.path}: no split {split}; expected {' or '.join(SPLITS)}")
         arrays = {
-            name: np.load(manifest.file(f"{split}/{name}.npy"), mmap_mode="r")
-            for name in ("sentences", "documents", "corpora")
+            name: np.load(manifest.file(f"{split}/{name}.npy"), mmap_mode="r") for name in ARRAYS
         }
         tokens = map_tokens(manifest.file(f"{split}/tokens.bin"), manifest.figures["dtype"])
         store = cls(tokens=tokens, corpus_names=tuple(manifest.figures["corpora"]), **arrays)
-        store.check(str(manifest.run_directory / split))
+        store._check_ends(str(manifest.run_directory / split))
         return store
 
     @classmethod
@@ -72,11 +77,14 @@ class TokenStore:
             corpora=np.array(corpora or [0] * len(documents), dtype=np.uint8),
             corpus_names=tuple(corpus_names),
         )
-        store.check("documents")
+        for name, offsets in (("sentences", store.sentences), ("documents", store.documents)):
+            lengths = np.diff(offsets)
+            if (lengths < 1).any():
+                raise StudyError(f"from_lists: {name}: number {lengths.argmin()} is empty")
         return store
 
-    def check(self, where: str) -> None:
-        """Raise StudyError, naming `where`, unless the arrays fit each other."""
+    def _check_ends(self, where: str) -> None:
+        """Raise StudyError, naming `where`, unless the arrays fit each other in length."""
         for name, offsets, end in (
             ("sentences", self.sentences, len(self.tokens)),
             ("documents", self.documents, len(self.sentences) - 1),
@@ -86,8 +94,6 @@ class TokenStore:
                     f"{where}: {name}: offsets run from {offsets[0]} to {offsets[-1]}, "
                     f"expected 0 to {end}"
                 )
-            if (np.diff(offsets) < 1).any():
-                raise StudyError(f"{where}: {name}: an empty one at {np.diff(offsets).argmin()}")
         if len(self.corpora) != len(self.documents) - 1:
             raise StudyError(
                 f"{where}: corpora: {len(self.corpora)} entries, "
@@ -107,3 +113,47 @@ def map_tokens(path: Path, dtype: str) -> np.ndarray:
     if path.stat().st_size == 0:
         return np.zeros(0, dtype=dtype)
     return np.memmap(path, dtype=dtype, mode="r")
+
+
+def write_store(parts: list[Path], corpora: list[int], directory: Path) -> None:
+    """Put the shards in `parts` (folders, in order) together as one split in `directory`.
+
+    `corpora` has a corpus index per shard. Everything is copied in blocks.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "tokens.bin").open("wb") as target:
+        for part in parts:
+            with (part / "tokens.bin").open("rb") as source:
+                shutil.copyfileobj(source, target, BLOCK_BYTES)
+    for name in ("sentences", "documents"):
+        _write_offsets([part / f"{name}.bin" for part in parts], directory / f"{name}.npy")
+    documents = [_entries(part / "documents.bin") for part in parts]
+    labels = _new_array(directory / "corpora.npy", np.uint8, sum(documents))
+    labels[:] = np.repeat(np.array(corpora, dtype=np.uint8), documents)
+    labels.flush()
+
+
+def _write_offsets(lengths: list[Path], target: Path) -> None:
+    """Write the running sum of int32 lengths kept in several files, with a zero in front."""
+    offsets = _new_array(target, np.int64, sum(map(_entries, lengths)) + 1)
+    filled, end = 1, 0
+    for path in lengths:
+        with path.open("rb") as source:
+            while data := source.read(BLOCK_BYTES):
+                block = np.cumsum(np.frombuffer(data, "<i4"), dtype=np.int64) + end
+                offsets[filled : filled + len(block)] = block
+                filled, end = filled + len(block), int(block[-1])
+    offsets.flush()
+
+
+def _entries(path: Path) -> int:
+    """Number of int32 in a file of lengths."""
+    return path.stat().st_size // 4
+
+
+def _new_array(path: Path, dtype: type, length: int) -> np.ndarray:
+    """A new .npy file of this length, mapped for writing; an empty one is just written."""
+    if length == 0:
+        np.save(path, np.zeros(0, dtype))
+        return np.zeros(0, dtype)
+    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(length,))

@@ -1,0 +1,263 @@
+"""Sources of documents: the hub, an offline mirror with its layout, or a folder of files.
+
+In: a source recipe and, for a mirror, its folder. Out: per split the files with rows, bytes and
+SHA-256 (the source manifest's `figures`), the place where they lie (`location.json` in the run
+directory: a place is execution, not recipe), and the documents, streamed.
+
+hub and mirror  `<repo>/<config>/<split>-0000i-of-0000n.parquet`
+folder          files of `<folder>/<split>/`, or else files `<folder>/<split>.*` and
+                `<folder>/<split>-*`, or else (split train only) all files of the folder
+.txt is one document per file (UTF-8), .jsonl one per line, .parquet one per row.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from study.errors import StudyError
+from study.manifest import Manifest, sha256_file, write_atomic
+
+SUFFIXES = (".jsonl", ".parquet", ".txt")
+LOCATION = "location.json"
+ROWS_PER_READ = 64
+NUMBERED_PART = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
+
+
+def hub_patterns(recipe: dict) -> list[str]:
+    """Glob patterns of the recipe's files inside the repository: those of its splits only."""
+    return [f"{recipe['config']}/{split}-*.parquet" for split in recipe["splits"]]
+
+
+def download(recipe: dict, target: Path) -> Path:
+    """Download the recipe's files at its pinned revision; returns the snapshot's root.
+
+    Raises StudyError when the hub cannot be reached or has no such repository or revision.
+    """
+    # imported here: a mirror or a folder needs neither the hub's client nor its start-up time
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        root = snapshot_download(
+            recipe["repo"],
+            repo_type="dataset",
+            revision=recipe["revision"],
+            allow_patterns=hub_patterns(recipe),
+            local_dir=target,
+        )
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StudyError(
+            f"{recipe['repo']} at revision {recipe['revision']}: cannot download ({reason}); "
+            "without internet name an offline mirror"
+        ) from None
+    return Path(root)
+
+
+def locate(recipe: dict, mirror: Path | None, target: Path) -> tuple[Path, dict[str, list[Path]]]:
+    """Find (or download into `target`) the files of a source recipe.
+
+    Returns the root they lie under and, per split, their paths in order. Raises StudyError when
+    the mirror, the folder, a split or one of a split's numbered parts is missing.
+    """
+    if "folder" in recipe:
+        root = Path(recipe["folder"])
+        if not root.is_dir():
+            raise StudyError(f"{root}: no such folder (field folder of the source)")
+        return root, {split: _folder_files(root, split) for split in recipe["splits"]}
+    if mirror is None:
+        root = download(recipe, target)
+    elif not mirror.is_dir():
+        raise StudyError(f"{mirror}: no such mirror folder")
+    else:
+        root = mirror / recipe["repo"]
+    return root, {split: _split_parts(root, recipe["config"], split) for split in recipe["splits"]}
+
+
+def describe(root: Path, files: dict[str, list[Path]]) -> dict[str, list[dict]]:
+    """Per split and file: name relative to `root`, rows, bytes, SHA-256."""
+    return {
+        split: [
+            {
+                "name": path.relative_to(root).as_posix(),
+                "rows": count_rows(path),
+                "bytes": path.stat().st_size,
+                "sha256": sha256_file(path),
+            }
+            for path in paths
+        ]
+        for split, paths in files.items()
+    }
+
+
+def write_location(run_directory: Path, root: Path) -> None:
+    """Note where the files lie; inside the run directory as a relative path, so it can move."""
+    root, run_directory = root.resolve(), run_directory.resolve()
+    inside = root.is_relative_to(run_directory)
+    place = root.relative_to(run_directory).as_posix() if inside else str(root)
+    write_atomic(run_directory / LOCATION, json.dumps({"root": place}) + "\n")
+
+
+def source_files(manifest: Manifest, split: str) -> list[Path]:
+    """The files of a split of a published source, in order.
+
+    Raises StudyError when the split is unknown or a file is gone or of another size than it was.
+    """
+    splits = manifest.figures["files"]
+    if split not in splits:
+        raise StudyError(f"{manifest.path}: no split {split}; it has {', '.join(splits)}")
+    location = manifest.run_directory / LOCATION
+    if not location.is_file():
+        raise StudyError(f"{location}: missing; {manifest.rebuild_hint}")
+    root = manifest.run_directory / json.loads(location.read_text())["root"]
+    paths = []
+    for entry in splits[split]:
+        path = root / entry["name"]
+        if not path.is_file():
+            raise StudyError(f"{path}: missing, though {manifest.path} lists it")
+        size = path.stat().st_size
+        if size != entry["bytes"]:
+            raise StudyError(
+                f"{path}: {size} bytes, expected {entry['bytes']}; {manifest.rebuild_hint}"
+            )
+        paths.append(path)
+    return paths
+
+
+def count_rows(path: Path) -> int:
+    """Documents in a file; StudyError when a parquet file cannot be read."""
+    if path.suffix == ".txt":
+        return 1
+    if path.suffix == ".jsonl":
+        with path.open("rb") as file:
+            return sum(1 for line in file if line.strip())
+    with open_parquet(path) as parquet:
+        return parquet.metadata.num_rows
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a parquet file; StudyError when it is truncated or none."""
+    try:
+        return pq.ParquetFile(path, pre_buffer=False)
+    except (pa.ArrowException, OSError) as error:
+        raise StudyError(f"{path}: not a whole parquet file ({_first_line(error)})") from None
+
+
+def read_texts(path: Path, column: str, start: int = 0, stop: int | None = None) -> Iterator[str]:
+    """Yield the texts of documents start..stop-1 of a file, without holding the others.
+
+    Raises StudyError naming file and column (or line) when the text is missing.
+    """
+    readers: dict[str, Callable] = {".txt": _read_txt, ".jsonl": _read_jsonl}
+    stop = count_rows(path) if stop is None else stop
+    if start < stop:
+        yield from readers.get(path.suffix, _read_parquet)(path, column, start, stop)
+
+
+def read_range(
+    paths: list[Path], rows: list[int], column: str, start: int, stop: int
+) -> Iterator[str]:
+    """Yield documents start..stop-1 of several files counted as one, given their rows."""
+    first = 0
+    for path, count in zip(paths, rows, strict=True):
+        lower, upper = max(start - first, 0), min(stop - first, count)
+        if lower < upper:
+            yield from read_texts(path, column, lower, upper)
+        first += count
+
+
+def _read_txt(path: Path, column: str, start: int, stop: int) -> Iterator[str]:
+    try:
+        yield path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: not UTF-8 text ({error.reason} at {error.start})") from None
+
+
+def _read_jsonl(path: Path, column: str, start: int, stop: int) -> Iterator[str]:
+    row = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            if row >= stop:
+                return
+            if row >= start:
+                yield _jsonl_text(line, column, f"{path}: line {number}")
+            row += 1
+
+
+def _jsonl_text(line: bytes, column: str, where: str) -> str:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise StudyError(f"{where}: not JSON ({error})") from None
+    if not isinstance(value, dict) or not isinstance(value.get(column), str):
+        found = ", ".join(value) if isinstance(value, dict) else type(value).__name__
+        raise StudyError(f"{where}: no text in column {column}; found {found}")
+    return value[column]
+
+
+def _read_parquet(path: Path, column: str, start: int, stop: int) -> Iterator[str]:
+    with open_parquet(path) as parquet:
+        names = parquet.schema_arrow.names
+        if column not in names:
+            raise StudyError(f"{path}: no column {column}; found {', '.join(names)}")
+        kind = parquet.schema_arrow.field(column).type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise StudyError(f"{path}: column {column}: expected text, found {kind}")
+        first = 0
+        for group in range(parquet.num_row_groups):
+            count = parquet.metadata.row_group(group).num_rows
+            lower, upper = max(start - first, 0), min(stop - first, count)
+            if lower < upper:
+                yield from _read_group(parquet, path, column, group, lower, upper)
+            first += count
+
+
+def _read_group(
+    parquet: pq.ParquetFile, path: Path, column: str, group: int, lower: int, upper: int
+) -> Iterator[str]:
+    """Yield rows lower..upper-1 of a row group, a few at a time; a null text is an empty one."""
+    row = 0
+    try:
+        for batch in parquet.iter_batches(ROWS_PER_READ, row_groups=[group], columns=[column]):
+            texts = batch.column(0)[max(lower - row, 0) : max(upper - row, 0)]
+            yield from (text or "" for text in texts.to_pylist())
+            row += batch.num_rows
+            if row >= upper:
+                return
+    except (pa.ArrowException, OSError) as error:
+        raise StudyError(f"{path}: cannot be read to its end ({_first_line(error)})") from None
+
+
+def _split_parts(root: Path, config: str, split: str) -> list[Path]:
+    """The numbered parts of a split, in order; StudyError unless all are there."""
+    pattern = f"{config}/{split}-*.parquet"
+    parts = sorted(root.glob(pattern))
+    if not parts:
+        raise StudyError(f"{root}: no files {pattern}")
+    match = NUMBERED_PART.search(parts[0].name)
+    if match and len(parts) != int(match[2]):
+        raise StudyError(f"{root}: {len(parts)} files {pattern}, expected {int(match[2])}")
+    return parts
+
+
+def _folder_files(folder: Path, split: str) -> list[Path]:
+    """The files of a split in a folder, by name."""
+    for candidates in (
+        (folder / split).glob("*"),
+        [*folder.glob(f"{split}.*"), *folder.glob(f"{split}-*")],
+        folder.glob("*") if split == "train" else (),
+    ):
+        files = sorted(path for path in candidates if path.suffix in SUFFIXES and path.is_file())
+        if files:
+            return files
+    raise StudyError(f"{folder}: no {', '.join(SUFFIXES)} files for split {split}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

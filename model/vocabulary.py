@@ -1,0 +1,73 @@
+"""Vocabulary stage: train a tokenizer on the study's corpora, or take a named one (paper 4.4).
+
+In: manifests of sentences (or a `tokenizer.json` named by the recipe). Out: `tokenizer.json`. Only
+documents that are not held out are read, and at most `characters` characters of them, from each
+shard in proportion to its size.
+"""
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+from model.text.sentences import SENTENCES_FILE
+from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
+from model.text.vocabulary import limited_blocks, share_characters, train_vocabulary
+from study.command import recipe_argument, run_command, stage_parser
+from study.errors import StudyError
+from study.manifest import load_manifest, write_atomic
+from study.run import open_run
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of the vocabulary stage."""
+    parser = stage_parser(
+        "model.vocabulary",
+        __doc__,
+        "python -m model.vocabulary --recipe @runs/vocabulary/KEY/recipe.json "
+        "--sentences runs/sentences-0.json runs/sentences-1.json --manifest runs/vocabulary.json",
+    )
+    parser.add_argument(
+        "--sentences",
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="manifests of the sentences, in the recipe's order",
+    )
+    args = parser.parse_args(arguments)
+    recipe = recipe_argument(args, "vocabulary")
+    with open_run(args.manifest, recipe) as run:
+        if run.adopt():
+            return
+        target = run.directory / TOKENIZER_FILE
+        if recipe["kind"] == "file":
+            Vocabulary.load(recipe["path"])
+            shutil.copyfile(recipe["path"], target)
+        else:
+            write_atomic(target, _train(recipe, args.sentences))
+        size = Vocabulary.load(target).size
+        run.publish(files=[TOKENIZER_FILE], figures={"size": size})
+
+
+def _train(recipe: dict, sentences: list[str]) -> str:
+    """The trained tokenizer's JSON."""
+    keys = recipe["sentences"]
+    if len(keys) != len(sentences):
+        raise StudyError(f"--sentences: {len(sentences)} manifests, the recipe names {len(keys)}")
+    manifests = [
+        load_manifest(path, key=key, stage="sentences")
+        for path, key in zip(sentences, keys, strict=True)
+    ]
+    paths: list[Path] = [manifest.file(SENTENCES_FILE) for manifest in manifests]
+    available = [manifest.figures["train"]["characters"] for manifest in manifests]
+    limits = share_characters(recipe["characters"], available)
+    tokenizer = train_vocabulary(
+        partial(limited_blocks, paths, limits),
+        recipe["kind"],
+        recipe["size"],
+        recipe.get("lowercase", False),
+    )
+    return tokenizer.to_str()
+
+
+if __name__ == "__main__":
+    run_command(main)
