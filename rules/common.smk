@@ -49,6 +49,7 @@ wildcard_constraints:
     task="[^/]+",
     table="[^/.]+",
     vocabulary="[^/]+",
+    key="[0-9a-f]+",
     store="[^/]+",
     seed="[0-9]+",
     shard="[0-9]+",

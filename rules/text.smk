@@ -1,10 +1,10 @@
 # documents -> sentences -> vocabulary -> token store -> samples
-SOURCE = f"{STUDY.root}/sources/{{source}}/manifest.json"
-SENTENCES = f"{STUDY.root}/sentences/{{corpus}}/shard-{{shard}}/manifest.json"
-VOCABULARY = f"{STUDY.root}/vocabularies/{{vocabulary}}/manifest.json"
-TOKENS = f"{STUDY.root}/tokens/{{vocabulary}}/{{corpus}}/shard-{{shard}}/manifest.json"
-STORE = f"{STUDY.root}/stores/{{store}}/manifest.json"
-SAMPLES = f"{STUDY.root}/samples/{{store}}/{{samples}}/manifest.json"
+SOURCE = f"{STUDY.root}/sources/{{source}}/{{key}}.json"
+SENTENCES = f"{STUDY.root}/sentences/{{corpus}}/shard-{{shard}}/{{key}}.json"
+VOCABULARY = f"{STUDY.root}/vocabularies/{{vocabulary}}/{{key}}.json"
+TOKENS = f"{STUDY.root}/tokens/{{vocabulary}}/{{corpus}}/shard-{{shard}}/{{key}}.json"
+STORE = f"{STUDY.root}/stores/{{store}}/{{key}}.json"
+SAMPLES = f"{STUDY.root}/samples/{{store}}/{{samples}}/{{key}}.json"
 
 
 localrules:
@@ -15,7 +15,7 @@ rule fetch_source:
     output:
         manifest=SOURCE,
     log:
-        f"{LOGS}/sources/{{source}}.log",
+        f"{LOGS}/sources/{{source}}/{{key}}.log",
     retries: 2
     conda:
         "../environment.yml"
@@ -32,7 +32,7 @@ rule split_sentences:
     output:
         manifest=SENTENCES,
     log:
-        f"{LOGS}/sentences/{{corpus}}/shard-{{shard}}.log",
+        f"{LOGS}/sentences/{{corpus}}/shard-{{shard}}/{{key}}.log",
     conda:
         "../environment.yml"
     threads: cores_of("text")
@@ -52,7 +52,7 @@ rule train_vocabulary:
     output:
         manifest=VOCABULARY,
     log:
-        f"{LOGS}/vocabularies/{{vocabulary}}.log",
+        f"{LOGS}/vocabularies/{{vocabulary}}/{{key}}.log",
     conda:
         "../environment.yml"
     threads: cores_of("text")
@@ -72,7 +72,7 @@ rule tokenize_shard:
     output:
         manifest=TOKENS,
     log:
-        f"{LOGS}/tokens/{{vocabulary}}/{{corpus}}/shard-{{shard}}.log",
+        f"{LOGS}/tokens/{{vocabulary}}/{{corpus}}/shard-{{shard}}/{{key}}.log",
     conda:
         "../environment.yml"
     threads: cores_of("text")
@@ -92,7 +92,7 @@ rule build_store:
     output:
         manifest=STORE,
     log:
-        f"{LOGS}/stores/{{store}}.log",
+        f"{LOGS}/stores/{{store}}/{{key}}.log",
     conda:
         "../environment.yml"
     threads: cores_of("text")
@@ -112,7 +112,7 @@ rule build_samples:
     output:
         manifest=SAMPLES,
     log:
-        f"{LOGS}/samples/{{store}}/{{samples}}.log",
+        f"{LOGS}/samples/{{store}}/{{samples}}/{{key}}.log",
     conda:
         "../environment.yml"
     threads: cores_of("text")

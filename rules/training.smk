@@ -1,7 +1,7 @@
 # samples -> pre-trained model -> fine-tuned models' scores
-PRETRAIN = f"{STUDY.root}/pretrain/{{cell}}/seed-{{seed}}/manifest.json"
-FEATURES = f"{STUDY.root}/features/{{task}}/{{variant}}/manifest.json"
-FINETUNE = f"{STUDY.root}/finetune/{{cell}}/seed-{{seed}}/{{task}}/manifest.json"
+PRETRAIN = f"{STUDY.root}/pretrain/{{cell}}/seed-{{seed}}/{{key}}.json"
+FEATURES = f"{STUDY.root}/features/{{task}}/{{variant}}/{{key}}.json"
+FINETUNE = f"{STUDY.root}/finetune/{{cell}}/seed-{{seed}}/{{task}}/{{key}}.json"
 
 
 rule pretrain:
@@ -10,7 +10,7 @@ rule pretrain:
     output:
         manifest=PRETRAIN,
     log:
-        f"{LOGS}/pretrain/{{cell}}/seed-{{seed}}.log",
+        f"{LOGS}/pretrain/{{cell}}/seed-{{seed}}/{{key}}.log",
     conda:
         "../environment.yml"
     threads: cores_of("pretrain")
@@ -34,7 +34,7 @@ rule build_features:
     output:
         manifest=FEATURES,
     log:
-        f"{LOGS}/features/{{task}}/{{variant}}.log",
+        f"{LOGS}/features/{{task}}/{{variant}}/{{key}}.log",
     conda:
         "../environment.yml"
     threads: cores_of("text")
@@ -54,7 +54,7 @@ rule finetune:
     output:
         manifest=FINETUNE,
     log:
-        f"{LOGS}/finetune/{{cell}}/seed-{{seed}}/{{task}}.log",
+        f"{LOGS}/finetune/{{cell}}/seed-{{seed}}/{{task}}/{{key}}.log",
     conda:
         "../environment.yml"
     threads: cores_of("finetune")

@@ -1,7 +1,9 @@
 """The jobs of a study: where each manifest lies, its recipe and its inputs.
 
-Paths are short and predictable; they hold names, not keys, so that a person can type them. The
-Snakefile's rules read this registry and add nothing but resources and the shell line.
+A manifest lies at `runs/<scale>/<stage>/<names>/<key>.json`: names for people, the key so that
+results of another recipe are other files. Whatever happens to Snakemake's own metadata, a changed
+recipe asks for a manifest that is not there yet, and going back finds the old one. The Snakefile's
+rules read this registry and add nothing but resources and the shell line.
 """
 
 from dataclasses import dataclass, field
@@ -43,18 +45,20 @@ class Study:
         self.recipes.check()
         self.root = f"runs/{scale}"
         self.jobs: dict[str, Job] = {}
+        self._paths: dict[str, str] = {}
         for cell in self.config.cells:
             for seed in self.config.seeds.pretraining:
                 self._add_pretrain(cell, seed)
                 for task in self.config.tasks:
                     self._add_finetune(cell, seed, task)
 
-    def _add(self, path: str, stage: str, *arguments, **inputs: list[str]) -> str:
-        """Register the job at `path`, whose recipe is `recipes.<stage>(*arguments)`."""
-        path = f"{self.root}/{path}/manifest.json"
-        if path not in self.jobs:
+    def _add(self, folder: str, stage: str, *arguments, **inputs: list[str]) -> str:
+        """Register the job in `folder`, whose recipe is `recipes.<stage>(*arguments)`."""
+        if folder not in self._paths:
+            path = f"{self.root}/{folder}/{self.recipes.key(stage, *arguments)}.json"
+            self._paths[folder] = path
             self.jobs[path] = Job(path, getattr(self.recipes, stage)(*arguments), inputs)
-        return path
+        return self._paths[folder]
 
     def _add_source(self, name: str) -> str:
         return self._add(f"sources/{name}", "source", name)
@@ -146,11 +150,11 @@ class Study:
 
     def pretrain_job(self, cell: str, seed: int) -> Job:
         """The pre-training job of a cell and seed."""
-        return self.jobs[f"{self.root}/pretrain/{cell}/seed-{seed}/manifest.json"]
+        return self.jobs[self._paths[f"pretrain/{cell}/seed-{seed}"]]
 
     def finetune_job(self, cell: str, seed: int, task: str) -> Job:
         """The fine-tuning job of a cell, pre-training seed and task."""
-        return self.jobs[f"{self.root}/finetune/{cell}/seed-{seed}/{task}/manifest.json"]
+        return self.jobs[self._paths[f"finetune/{cell}/seed-{seed}/{task}"]]
 
     def score_jobs(self, cells: list[str], tasks: list[str]) -> list[Job]:
         """All fine-tuning jobs of these cells on these tasks, over the pre-training seeds."""

@@ -1,6 +1,6 @@
 """Manifests: the small files that are the edges of the graph.
 
-A stage publishes `MANIFEST` (declared to Snakemake) beside its run directory `DIR/<key>/` (not
+A stage publishes `<key>.json` (declared to Snakemake) beside its run directory `<key>/` (not
 declared, so it survives failures). The manifest holds the recipe, its key, the digests of the big
 files and the figures worth reading. It holds nothing that differs between two equal runs (no
 times, hosts or absolute paths; those go to `provenance.json` in the run directory), so a run
