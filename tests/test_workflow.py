@@ -1,0 +1,253 @@
+"""The whole smoke-scale Table 2 through Snakemake, and what a change re-runs (exactly)."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import smoke
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PARTS = ["Snakefile", "rules", "study", "model", "analysis", "config", "profiles"]
+TABLE = "results/table2.csv"
+
+pytestmark = pytest.mark.slow
+
+
+def copy_project(target: Path) -> Path:
+    """The parts of the project that a run needs, without what earlier runs left."""
+    for part in [*PARTS, "environment.yml", "slurm"]:
+        source = ROOT / part
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, target / part, ignore=ignored)
+        else:
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target / part)
+    return target
+
+
+def snakemake(project: Path, *arguments: str, mirror: str = "hub") -> subprocess.CompletedProcess:
+    """Run snakemake at smoke scale in a project."""
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments[:-1]]
+        + ["--config", "scale=smoke", f"mirror={mirror}", "--", arguments[-1]],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def planned(project: Path, target: str = TABLE) -> dict[str, list[str]]:
+    """What a dry run would do: rule -> manifests or results, without keys."""
+    result = snakemake(project, "-n", target)
+    assert result.returncode == 0, result.stderr
+    jobs: dict[str, list[str]] = {}
+    text = result.stdout + result.stderr
+    for rule, output in re.findall(r"(?:local)?rule (\w+):\n(?:    .*\n)*?    output: (\S+)", text):
+        name = re.sub(r"^runs/smoke/|/[0-9a-f]{12}\.json,?$|,$", "", output)
+        jobs.setdefault(rule, []).append(name)
+    return {rule: sorted(outputs) for rule, outputs in jobs.items()}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A project with a finished smoke-scale Table 2."""
+    project = copy_project(tmp_path_factory.mktemp("finished") / "project")
+    smoke.write_hub(project / "hub")
+    result = snakemake(project, TABLE)
+    assert result.returncode == 0, result.stderr
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    """A copy of the finished project that a test may change."""
+    copy = tmp_path / "moved"
+    shutil.copytree(finished, copy)
+    return copy
+
+
+def make_table_directly(project: Path) -> subprocess.CompletedProcess:
+    """The table's own command, which Snakemake would only run after its inputs."""
+    return subprocess.run(
+        [sys.executable, "-m", "analysis.table", "table2", "--scale", "smoke", "--output", "x.csv"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def edit(project: Path, file: str, change) -> None:
+    path = project / "config" / file
+    data = yaml.safe_load(path.read_text())
+    changed = change(data)
+    path.write_text(yaml.safe_dump(changed or data, sort_keys=False))
+
+
+def reverse_keys(data):
+    if isinstance(data, dict):
+        return {key: reverse_keys(data[key]) for key in reversed(data)}
+    return data
+
+
+def test_table2_holds_four_rows_of_five_tasks_from_all_seeds(finished):
+    frame = pd.read_csv(finished / TABLE)
+    ours = frame[frame["cell"].notna()]
+    assert list(ours["row"]) == ["segment_pair", "sentence_pair", "full_sentences", "doc_sentences"]
+    for column in ("squad11.f1", "squad20.f1", "mnli.accuracy", "sst2.accuracy", "race.accuracy"):
+        assert ours[f"{column}.median"].between(0, 100).all()
+        assert (ours[f"{column}.seeds"] == 2).all()
+    assert (finished / "results/table2.md").exists()
+    assert (finished / "results/table2.tex").exists()
+    names = {path.name for path in finished.iterdir()}
+    assert names <= {*PARTS, "environment.yml", "slurm", "hub", "runs", "results", ".snakemake"}
+
+
+def test_a_second_run_does_nothing(finished):
+    assert planned(finished) == {}
+    again = snakemake(finished, TABLE)
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_one_recipe_key_of_one_cell_reruns_exactly_that_cell(project):
+    def change(data):
+        data["cells"]["doc-sentences"]["optimiser"] = {"learning_rate": 0.002}
+
+    edit(project, "study.yaml", change)
+    tasks = ["mnli", "race", "squad11", "squad20", "sst2"]
+    assert planned(project) == {
+        "pretrain": ["pretrain/doc-sentences/seed-0"],
+        "finetune": [f"finetune/doc-sentences/seed-0/{task}" for task in tasks],
+        "make_table": ["results/table2.csv"],
+    }
+
+
+def test_one_finetuning_key_reruns_that_task_only(project):
+    def change(data):
+        data["finetuning"]["bert"]["squad20"]["batch"] = 4
+
+    edit(project, "scales/smoke.yaml", change)
+    cells = ["doc-sentences", "full-sentences", "segment-pair", "sentence-pair"]
+    assert planned(project) == {
+        "finetune": [f"finetune/{cell}/seed-0/squad20" for cell in cells],
+        "make_table": ["results/table2.csv"],
+    }
+
+
+def test_execution_order_of_keys_touching_and_moving_rerun_nothing(project):
+    def change(data):
+        data["execution"]["default"].update(micro_batch_tokens=512, workers=1)
+        data["execution"]["pretrain"].update(threads=2)
+
+    edit(project, "scales/smoke.yaml", change)
+    edit(project, "study.yaml", reverse_keys)
+    for path in [*project.glob("runs/**/*.json"), *project.glob("hub/**/*"), *project.glob("*")]:
+        path.touch()
+    assert planned(project) == {}
+
+
+def test_without_snakemakes_metadata_a_changed_recipe_is_still_noticed(project):
+    shutil.rmtree(project / ".snakemake")
+    assert planned(project) == {}
+
+    def change(data):
+        data["cells"]["doc-sentences"]["masking"] = {"rate": 0.2}
+
+    edit(project, "study.yaml", change)
+    assert planned(project)["pretrain"] == ["pretrain/doc-sentences/seed-0"]
+    refused = make_table_directly(project)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: 5 of 20 scores are missing or of another recipe")
+    assert refused.stderr.count("\n") == 1
+    assert not (project / "x.csv").exists()
+
+
+def test_a_result_that_was_forged_into_place_is_refused(project):
+    def change(data):
+        data["cells"]["doc-sentences"]["steps"] = 21
+
+    old = {p.parent: p for p in project.glob("runs/smoke/finetune/doc-sentences/seed-0/*/*.json")}
+    edit(project, "study.yaml", change)
+    new = re.findall(
+        r"runs/smoke/finetune/doc-sentences/seed-0/(\w+)/([0-9a-f]{12})\.json",
+        snakemake(project, "-n", TABLE).stdout,
+    )
+    for task, key in set(new):
+        folder = project / "runs/smoke/finetune/doc-sentences/seed-0" / task
+        source = next(p for parent, p in old.items() if parent == folder and len(p.stem) == 12)
+        shutil.copy(source, folder / f"{key}.json")
+    refused = make_table_directly(project)
+    assert refused.returncode == 2
+    assert "field key: made from recipe" in refused.stderr
+    assert not (project / "x.csv").exists()
+
+
+def test_a_single_cell_is_one_command(project):
+    result = snakemake(project, "results/cells/doc-sentences.csv")
+    assert result.returncode == 0, result.stderr
+    frame = pd.read_csv(project / "results/cells/doc-sentences.csv")
+    assert set(frame["cell"]) == {"doc-sentences"}
+    assert set(frame["task"]) == {"squad11", "squad20", "mnli", "sst2", "race"}
+
+
+def test_another_recipe_and_back_finds_the_old_result(project):
+    before = (project / "config/study.yaml").read_text()
+    edit(project, "study.yaml", lambda data: data["cells"]["doc-sentences"].update(steps=21))
+    assert "pretrain" in planned(project)
+    (project / "config/study.yaml").write_text(before)
+    assert planned(project) == {}
+
+
+def test_paper_scale_dry_runs(project):
+    result = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "--config", "scale=paper", "--", TABLE],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", result.stdout + result.stderr, re.MULTILINE))
+    assert counts["pretrain"] == "4"
+    assert counts["finetune"] == "20"
+    assert counts["split_sentences"] == "48"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["scale=huge"], "no such scale; there are: "),
+        (
+            ["scale=smoke", "mirrorr=x"],
+            "--config mirrorr: unknown key; known: scale, mirror, study",
+        ),
+    ],
+)
+def test_bad_settings_end_with_one_line(finished, settings, message):
+    result = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "--config", *settings, "--", TABLE],
+        cwd=finished,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode != 0
+    assert message in result.stderr
+
+
+def test_lint_is_clean(finished):
+    result = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--lint", "--config", "scale=smoke"],
+        cwd=finished,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "your workflow is in a good condition" in result.stdout + result.stderr
