@@ -33,9 +33,10 @@ def copy_project(target: Path) -> Path:
 
 def snakemake(project: Path, *arguments: str, mirror: str = "hub") -> subprocess.CompletedProcess:
     """Run snakemake at smoke scale in a project."""
+    *options, target = arguments
+    settings = ["--cores", "2", "--config", "scale=smoke", f"mirror={mirror}"]
     return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments[:-1]]
-        + ["--config", "scale=smoke", f"mirror={mirror}", "--", arguments[-1]],
+        [sys.executable, "-m", "snakemake", *options, *settings, "--", target],
         cwd=project,
         capture_output=True,
         text=True,
