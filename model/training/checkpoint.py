@@ -1,0 +1,99 @@
+"""Checkpoints: everything that the next update depends on, in one file, written atomically.
+
+A file is a line with the SHA-256 of the rest, a line of JSON (the numbers of the training state),
+then safetensors bytes (weights, optimiser moments). The two newest are kept, so that a damaged one
+costs minutes, not the run. They lie in the run directory, which is named by the recipe's key: a
+changed recipe finds none.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from study.errors import StudyError
+from study.manifest import write_atomic
+
+FOLDER = "checkpoints"
+KEPT = 2
+
+
+def write_checkpoint(run_directory: Path, step: int, tensors: dict[str, Tensor], numbers: dict):
+    """Write the checkpoint of `step`; a crash leaves the earlier ones as they were."""
+    payload = json.dumps(numbers).encode() + b"\n"
+    payload += save({name: tensor.detach().cpu() for name, tensor in tensors.items()})
+    digest = hashlib.sha256(payload).hexdigest().encode()
+    folder = Path(run_directory) / FOLDER
+    write_atomic(folder / f"step-{step:09d}", digest + b"\n" + payload)
+    for old in _paths(run_directory)[KEPT:]:
+        old.unlink()
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """Tensors and numbers of one checkpoint; StudyError if its bytes are not those written."""
+    digest, _, payload = path.read_bytes().partition(b"\n")
+    if hashlib.sha256(payload).hexdigest().encode() != digest:
+        raise StudyError(f"{path}: damaged (its SHA-256 differs from its first line)")
+    numbers, _, tensors = payload.partition(b"\n")
+    return load(tensors), json.loads(numbers)
+
+
+def newest_checkpoint(run_directory: Path) -> Path | None:
+    """The newest checkpoint that is whole; tells on stderr about each that is not."""
+    for path in _paths(run_directory):
+        try:
+            read_checkpoint(path)
+        except StudyError as error:
+            print(f"notice: {error}; going back to the one before", file=sys.stderr)
+            path.unlink()
+        else:
+            return path
+    return None
+
+
+def forget_checkpoints(run_directory: Path) -> None:
+    """Delete the checkpoints of a run whose result is published."""
+    shutil.rmtree(Path(run_directory) / FOLDER, ignore_errors=True)
+
+
+def _paths(run_directory: Path) -> list[Path]:
+    """Checkpoints, newest first."""
+    folder = Path(run_directory) / FOLDER
+    found = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{9}", path.name)]
+    return sorted(found, reverse=True)
+
+
+def training_tensors(module: nn.Module, adamw: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Weights, buffers and optimiser moments by name; a tied weight appears once."""
+    tensors = {f"module.{name}": tensor for name, tensor in module.named_parameters()}
+    tensors |= {f"module.{name}": tensor for name, tensor in module.named_buffers()}
+    for index, moments in adamw.state_dict()["state"].items():
+        tensors |= {f"adamw.{index}.{name}": tensor for name, tensor in moments.items()}
+    return tensors
+
+
+def restore_tensors(
+    tensors: dict[str, Tensor], module: nn.Module, adamw: torch.optim.Optimizer, path: Path
+) -> None:
+    """Put a checkpoint's tensors back; StudyError if the module has others."""
+    own = {f"module.{name}": tensor for name, tensor in module.named_parameters()}
+    own |= {f"module.{name}": tensor for name, tensor in module.named_buffers()}
+    saved = {name for name in tensors if name.startswith("module.")}
+    if saved != set(own) or any(own[name].shape != tensors[name].shape for name in own):
+        raise StudyError(
+            f"{path}: holds tensors of another model; delete {path.parent} to start anew"
+        )
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name in tensors.keys() - saved:
+        _, index, moment = name.split(".")
+        moments.setdefault(int(index), {})[moment] = tensors[name]
+    adamw.load_state_dict({**adamw.state_dict(), "state": moments})

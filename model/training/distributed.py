@@ -1,0 +1,122 @@
+"""The processes that train together: started alone, or by `torchrun`.
+
+Every rank holds the whole model; the micro-batches of an update are dealt out in turn. NCCL
+carries tensors on GPUs, gloo those in host memory.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from study.run import Run, open_run
+
+# Another process may hold the run directory for as long as a whole training takes.
+PATIENCE = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process's place among those that train together."""
+
+    device: torch.device
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
+
+    def share(self, count: int) -> range:
+        """Which of `count` micro-batches are this rank's: every `world`-th."""
+        return range(self.rank, count, self.world)
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Sum a tensor over the ranks, in place."""
+        if self.world > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def any(self, *flags: bool) -> list[bool]:
+        """For each flag, whether it is set on some rank; all ranks get the same answer."""
+        if self.world == 1:
+            return list(flags)
+        counts = torch.tensor(flags, dtype=torch.int32)
+        dist.all_reduce(counts)
+        return [count > 0 for count in counts.tolist()]
+
+    def wait(self) -> None:
+        """Return when every rank has come here."""
+        self.any(True)
+
+    def tell(self, value: Any) -> Any:
+        """The first rank's value, on every rank."""
+        if self.world == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+        return box[0]
+
+
+def current_ranks(device: str) -> Ranks:
+    """This process's ranks: those of `open_ranks`, or itself alone."""
+    chosen = _own_device(device)
+    if not dist.is_initialized():
+        return Ranks(chosen)
+    return Ranks(chosen, dist.get_rank(), dist.get_world_size())
+
+
+@contextmanager
+def open_ranks(device: str) -> Iterator[Ranks]:
+    """Join the processes that `torchrun` started; a process started alone is a world of one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield current_ranks(device)
+        return
+    on_gpu = device == "cuda"
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
+        timeout=PATIENCE,
+        device_id=_own_device(device) if on_gpu else None,
+    )
+    try:
+        yield current_ranks(device)
+    finally:
+        dist.destroy_process_group()
+
+
+def _own_device(device: str) -> torch.device:
+    if device == "cpu":
+        return torch.device("cpu")
+    chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(chosen)
+    return chosen
+
+
+@dataclass(frozen=True)
+class SharedRun:
+    """A run directory that the ranks share. `run` is open on the first rank, None on the others."""
+
+    directory: Path
+    run: Run | None
+    adopted: bool  # an earlier process finished it: nothing is left to do
+
+
+@contextmanager
+def open_shared_run(manifest_path: str, recipe: dict, ranks: Ranks) -> Iterator[SharedRun]:
+    """The first rank locks the run directory and adopts a finished result; the others are told."""
+    if not ranks.first:
+        directory, adopted = ranks.tell(None)
+        yield SharedRun(Path(directory), None, adopted)
+        return
+    with open_run(manifest_path, recipe) as run:
+        adopted = run.adopt() is not None
+        ranks.tell((str(run.directory), adopted))
+        yield SharedRun(run.directory, run, adopted)

@@ -1,0 +1,376 @@
+"""The training loop of pre-training and fine-tuning.
+
+In: a module whose `forward(micro)` returns {term: fp32 sum of losses over the micro-batch}, and
+updates, of which `updates[i]` (i from 0) has `micro_batches` (dicts of tensors), `counts` (targets
+of each term over the whole update) and `figures` (real tokens and the like). Out: the trained
+module and a TrainingResult; in the run directory checkpoints, log.jsonl, events.jsonl, tensorboard.
+
+The loss of an update is, summed over terms, the sum over all its targets divided by their number
+over all micro-batches and ranks, so it does not matter how the update is cut up. Learning rate,
+data and dropout are pure functions of (seed, step, micro-batch): a checkpoint needs no generator
+states, and a run that was killed and resumed ends with the same bytes. Nothing in the loop waits
+for a GPU except at log points. Training recipe: RoBERTa (arXiv 1907.11692) sections 2.4 and 3.1.
+"""
+
+import hashlib
+import signal
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from model.training import hardware
+from model.training.checkpoint import (
+    newest_checkpoint,
+    read_checkpoint,
+    restore_tensors,
+    training_tensors,
+    write_checkpoint,
+)
+from model.training.distributed import current_ranks
+from model.training.execution import Execution
+from model.training.gradients import ExactGradients, FastGradients
+from model.training.journal import Journal
+from model.training.optimiser import learning_rate, make_adamw, set_learning_rate
+from model.training.precision import Precision, deterministic_kernels
+from model.training.progress import Progress
+from model.training.stopping import StopRequest
+from study.command import Resumable
+
+LOG_POINTS = 100  # lines in log.jsonl, evaluations apart
+COUNTED = ("tokens", "masked", "samples", "padded")  # figures of an update that add up
+SHAPES = 64  # row counts and lengths that a compiled module may be specialised to
+
+
+@dataclass
+class TrainingResult:
+    """What became of a training; `speed` is what may differ between equal runs."""
+
+    step: int  # updates done
+    diverged: int | None  # the first update whose loss was not finite; training stopped there
+    curve: list[tuple[int, dict[str, float]]]  # (step, what `evaluate` returned)
+    totals: dict[str, int]  # tokens, masked, samples, padded: sums over all updates
+    epochs: float | None  # the last update's epoch
+    speed: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class State:
+    """What the loop carries from update to update, besides weights and optimiser."""
+
+    window: Tensor  # (terms,) float64: losses summed since the last log point
+    bad: Tensor  # int64: the first update whose loss was not finite, 0 = none; on the device
+    step: int = 0
+    totals: dict[str, int] = field(default_factory=dict)
+    curve: list[list] = field(default_factory=list)
+    epoch: float | None = None
+    seconds: float = 0.0  # of earlier attempts, up to the checkpoint
+
+    def advance(self, losses: Tensor, figures: Mapping[str, float]) -> None:
+        """Count one update; nothing here waits for the device."""
+        self.step += 1
+        self.window += losses
+        first = (self.bad == 0) & ~torch.isfinite(losses).all()
+        self.bad = torch.where(first, self.step, self.bad)
+        for name in COUNTED:
+            if name in figures:
+                self.totals[name] = self.totals.get(name, 0) + int(figures[name])
+        self.epoch = figures.get("epoch", self.epoch)
+
+
+def train(
+    module: nn.Module,
+    updates: Sequence,
+    optimiser: Mapping,
+    *,
+    seed: int,
+    run_directory: str | Path,
+    execution: Execution,
+    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
+    evaluations: Collection[int] = (),
+    progress_label: str = "",
+    flops_per_token: float | None = None,
+    stop: StopRequest | None = None,
+) -> TrainingResult:
+    """Train `module` in place on all of `updates`, going on from a checkpoint if there is one.
+
+    `optimiser` is the recipe's section; `evaluate(module)` runs on every rank after the updates
+    numbered in `evaluations` (from 1). Raises Resumable after saving when `stop` (SIGTERM, time
+    budget) asks for it, StudyError when a checkpoint does not fit.
+    """
+    with (
+        nullcontext(stop) if stop else StopRequest() as stop,
+        deterministic_kernels(execution.mode == "exact"),
+    ):
+        training = Training(module, updates, optimiser, seed, Path(run_directory), execution)
+        training.resume()
+        progress = training.start(progress_label, flops_per_token)
+        try:
+            _loop(training, progress, stop, evaluate, frozenset(evaluations))
+        except Resumable as reason:
+            training.leave(progress, str(reason))
+            raise
+        finally:
+            progress.close()
+            training.journal.close()
+        return training.result(progress)
+
+
+def _loop(
+    training: "Training",
+    progress: Progress,
+    stop: StopRequest,
+    evaluate: Callable | None,
+    evaluations: frozenset[int],
+) -> None:
+    """Every update from where `training` stands to the end."""
+    state, steps, ranks = training.state, training.steps, training.ranks
+    for update in training.loader():
+        step = state.step + 1
+        rate = learning_rate(step, steps, training.optimiser)
+        set_learning_rate(training.adamw, rate)
+        losses = training.backward(update, step)
+        training.precision.step(
+            training.adamw, training.parameters, training.optimiser["clip_norm"]
+        )
+        state.advance(losses, update.figures)
+        progress.count(int(update.figures.get("tokens", 0)))
+
+        at_log_point = step % training.log_every == 0 or step == steps
+        if (at_log_point or ranks.device.type == "cpu") and int(state.bad):
+            training.journal.log(step, {"diverged": int(state.bad)})
+            return
+        stopping, saving, showing = ranks.any(
+            stop.reason() is not None, training.checkpoint_due(), progress.due
+        )
+        if showing and ranks.first:
+            progress.show(step, training.mean_losses()["loss"], rate)
+        if at_log_point:
+            training.log(rate, progress)
+        if evaluate is not None and step in evaluations:
+            training.evaluate(evaluate)
+        if (stopping or saving) and step < steps:
+            training.save(progress)
+        if stopping and step < steps:
+            raise Resumable(f"{stop.reason() or 'another process asked to'}, after update {step}")
+
+
+class Training:
+    """One training under way: the objects of the loop, and the steps that it is made of."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        updates: Sequence,
+        optimiser: Mapping,
+        seed: int,
+        run_directory: Path,
+        execution: Execution,
+    ):
+        torch.set_num_threads(execution.threads)
+        self.ranks = ranks = current_ranks(execution.device)
+        self.module = module.to(ranks.device).train()
+        self.updates, self.steps = updates, len(updates)
+        self.optimiser, self.seed, self.execution = optimiser, seed, execution
+        self.run_directory = run_directory
+        self.terms = tuple(updates[0].counts)
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.adamw = make_adamw(module, optimiser)
+        self.precision = Precision(execution.precision, ranks.device)
+        if execution.compile:
+            torch._dynamo.config.recompile_limit = SHAPES
+            module.compile(dynamic=False)
+        summation = ExactGradients if execution.mode == "exact" else FastGradients
+        self.gradients = summation(module, len(self.terms), ranks, self.precision)
+        self.journal = Journal(run_directory, ranks.first, execution.tensorboard)
+        self.log_every = max(1, self.steps // LOG_POINTS)
+        self.state = State(
+            window=torch.zeros(len(self.terms), dtype=torch.float64, device=ranks.device),
+            bad=torch.zeros((), dtype=torch.int64, device=ranks.device),
+        )
+        self.saved = time.monotonic()
+
+    def loader(self) -> DataLoader:
+        """The updates still to come, made ahead by worker processes where execution says so."""
+        return DataLoader(
+            self.updates,
+            batch_size=None,
+            sampler=range(self.state.step, self.steps),
+            num_workers=self.execution.workers,
+            collate_fn=_as_arrays,
+            worker_init_fn=_leave_signals_to_parent,
+            multiprocessing_context="fork" if self.execution.workers else None,
+        )
+
+    def backward(self, update: Any, step: int) -> Tensor:
+        """Leave the update's gradient in `.grad` on every rank; its losses (terms,) float64."""
+        shares = self.gradients.begin(len(update.micro_batches))
+        for place, (index, weight) in enumerate(shares, start=1):
+            torch.manual_seed(dropout_seed(self.seed, step, index))
+            micro = self._on_device(update.micro_batches[index])
+            with self.gradients.micro_batch(last=place == len(shares)):
+                with self.precision.autocast():
+                    sums = self.gradients.wrapped(micro)
+                # Without targets the loss of a term is 0, and so is its gradient.
+                shares_of_targets = [
+                    weight / update.counts[term] if update.counts[term] else 0.0
+                    for term in self.terms
+                ]
+                losses = torch.stack(
+                    [
+                        sums[term] * share
+                        for term, share in zip(self.terms, shares_of_targets, strict=True)
+                    ]
+                )
+                self.precision.scaled(losses.sum() * self.gradients.factor).backward()
+            self.gradients.add(losses.detach())
+        return self.gradients.finish(step)
+
+    def _on_device(self, micro: Mapping) -> dict[str, Tensor]:
+        tensors = {name: torch.as_tensor(value) for name, value in micro.items()}
+        if self.ranks.device.type == "cpu":
+            return tensors
+        # From pinned memory the copy runs while the device still computes.
+        return {
+            name: tensor.pin_memory().to(self.ranks.device, non_blocking=True)
+            for name, tensor in tensors.items()
+        }
+
+    def mean_losses(self) -> dict[str, float]:
+        """Mean loss per term, and their sum, since the last log point; waits for the device."""
+        step = self.state.step
+        count = step - (step - 1) // self.log_every * self.log_every
+        means = [total / count for total in self.state.window.tolist()]
+        return {"loss": sum(means), **dict(zip(self.terms, means, strict=True))}
+
+    def log(self, rate: float, progress: Progress) -> None:
+        """Write a log point and begin the next window."""
+        step, losses = self.state.step, self.mean_losses()
+        self.state.window.zero_()
+        self.journal.log(step, {**losses, "lr": rate, **self.state.totals})
+        pace = progress.tokens_per_second
+        self.journal.scalars(step, {"tokens_per_second": pace})
+        self.journal.event("log", step=step, tokens_per_second=round(pace, 1))
+
+    def evaluate(self, evaluate: Callable[[nn.Module], dict[str, float]]) -> None:
+        """Add a point to the curve."""
+        self.module.eval()
+        with torch.no_grad():
+            figures = evaluate(self.module)
+        self.module.train()
+        self.state.curve.append([self.state.step, figures])
+        self.journal.log(self.state.step, {f"evaluation/{k}": v for k, v in figures.items()})
+
+    def checkpoint_due(self) -> bool:
+        """Whether the last checkpoint is old enough for the next."""
+        return time.monotonic() - self.saved >= 60 * self.execution.checkpoint_minutes
+
+    def save(self, progress: Progress) -> None:
+        """Write a checkpoint; every rank goes on when it is on disk."""
+        state = self.state
+        if self.ranks.first:
+            numbers = {
+                "window": state.window.tolist(),
+                "bad": int(state.bad),
+                "step": state.step,
+                "totals": state.totals,
+                "curve": state.curve,
+                "epoch": state.epoch,
+                "seconds": state.seconds + progress.seconds,
+                "scaler": self.precision.scaler.state_dict(),
+                "log": self.journal.lines,
+            }
+            tensors = training_tensors(self.module, self.adamw)
+            write_checkpoint(self.run_directory, state.step, tensors, numbers)
+        self.ranks.wait()
+        self.saved = time.monotonic()
+
+    def resume(self) -> None:
+        """Go back to the newest whole checkpoint, if there is one."""
+        path = newest_checkpoint(self.run_directory) if self.ranks.first else None
+        path = self.ranks.tell(path)
+        if path is None:
+            return
+        tensors, numbers = read_checkpoint(path)
+        restore_tensors(tensors, self.module, self.adamw, path)
+        self.precision.scaler.load_state_dict(numbers.pop("scaler"))
+        self.journal.lines = numbers.pop("log")
+        self.state.window.copy_(torch.tensor(numbers.pop("window"), dtype=torch.float64))
+        self.state.bad.fill_(numbers.pop("bad"))
+        self.state = replace(self.state, **numbers)
+
+    def start(self, label: str, flops_per_token: float | None) -> Progress:
+        """Open the journal and the progress line of this attempt."""
+        facts = {"world": self.ranks.world, **vars(self.execution)}
+        self.journal.start(self.state.step, **facts)
+        self.energy = hardware.energy_joules(self.ranks.device)
+        self.resumed_from = self.state.step
+        return Progress(
+            label,
+            self.steps,
+            self.state.step,
+            flops_per_token=flops_per_token,
+            device=self.ranks.device,
+            dtype=self.precision.dtype,
+            world=self.ranks.world,
+        )
+
+    def leave(self, progress: Progress, reason: str) -> None:
+        """Note the end of this attempt in the events."""
+        self.journal.event(
+            "stop",
+            reason=reason,
+            step=self.state.step,
+            seconds=round(progress.seconds, 3),
+            tokens_per_second=round(progress.tokens_per_second, 1),
+        )
+
+    def result(self, progress: Progress) -> TrainingResult:
+        """The outcome, and the pace of this attempt."""
+        state, device = self.state, self.ranks.device
+        diverged = int(state.bad) or None
+        self.leave(progress, "finished" if diverged is None else f"diverged at update {diverged}")
+        pace, energy = progress.tokens_per_second, hardware.energy_joules(device)
+        return TrainingResult(
+            step=state.step,
+            diverged=diverged,
+            curve=[(step, figures) for step, figures in state.curve],
+            totals=state.totals,
+            epochs=state.epoch,
+            speed={
+                "training_seconds": round(state.seconds + progress.seconds, 3),
+                "tokens_per_second": round(pace, 1),
+                "utilisation": progress.utilisation(pace),
+                "peak_memory_bytes": hardware.peak_memory_bytes(device),
+                "energy_joules": None if energy is None else energy - self.energy,
+                "gpu": hardware.device_name(device),
+                "processes": self.ranks.world,
+                "resumed_from": self.resumed_from,
+                "execution": vars(self.execution),
+            },
+        )
+
+
+def dropout_seed(seed: int, step: int, micro_batch: int) -> int:
+    """Generator seed of one micro-batch: a keyed hash, so that no state is carried along."""
+    text = f"dropout {seed} {step} {micro_batch}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1
+
+
+def _as_arrays(update: Any) -> Any:
+    """The update with arrays for tensors: these cross from a worker without open file handles."""
+    micro_batches = [
+        {name: tensor.numpy() for name, tensor in micro.items()} for micro in update.micro_batches
+    ]
+    return replace(update, micro_batches=micro_batches)
+
+
+def _leave_signals_to_parent(worker: int) -> None:
+    """A scheduler signals every process; a worker must live until the parent has saved."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

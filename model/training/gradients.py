@@ -1,0 +1,141 @@
+"""Sums of gradients over micro-batches and ranks: exact (same bits for any split) or fast (DDP).
+
+In: backward passes that leave one micro-batch's gradient in `.grad`. Out: the update's gradient in
+`.grad` and its loss by term (float64), equal on all ranks.
+
+Exact: floating-point addition depends on order, integer addition does not. Each micro-batch's
+gradient is rounded to a multiple of 2^-40 and summed in int64, so how micro-batches are dealt to
+ranks cannot show in the result. One all-reduce carries gradients, losses and alarms.
+"""
+
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from model.training.distributed import Ranks
+from model.training.precision import Precision
+from study.errors import StudyError
+
+FRACTION_BITS = 40
+LIMIT = 2.0**22  # on the sum of the norms of an update's micro-batches; int64 holds 2^23
+PIECE = 65_536  # elements converted at a time: the scratch buffers stay in the cache
+ALARMS = 3  # at the end of the buffer: loss not finite, gradient not finite, out of range
+
+
+class ExactGradients:
+    """Fixed-point sums over micro-batches and ranks."""
+
+    def __init__(self, module: nn.Module, terms: int, ranks: Ranks, precision: Precision):
+        self.wrapped = module  # what to call in the forward pass
+        self.factor = 1.0  # on every loss before backward
+        self.ranks, self.precision, self.terms = ranks, precision, terms
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        sizes = [p.numel() for p in self.parameters]
+        self.size, device = sum(sizes), ranks.device
+        self.fixed = torch.zeros(self.size + terms + ALARMS, dtype=torch.int64, device=device)
+        self.total = torch.zeros(self.size, device=device)
+        pairs = zip(self.total.split(sizes), self.parameters, strict=True)
+        self.views = [piece.view_as(p) for piece, p in pairs]
+        self.scaled = torch.empty(min(PIECE, self.size), device=device)
+        self.rounded = torch.empty_like(self.scaled, dtype=torch.int64)
+
+    def begin(self, count: int) -> list[tuple[int, float]]:
+        """Start an update of `count` micro-batches; this rank's (micro-batch, weight) pairs."""
+        self.bound = LIMIT / count
+        self.fixed.zero_()
+        self._forget()
+        return [(index, 1.0) for index in self.ranks.share(count)]
+
+    def micro_batch(self, last: bool):
+        """Context around one forward and backward pass."""
+        return nullcontext()
+
+    def add(self, losses: Tensor) -> None:
+        """Add the micro-batch's gradient and its losses (terms,)."""
+        scale = self.precision.scale
+        at, squares = 0, losses.new_zeros(())
+        for parameter in self.parameters:
+            if parameter.grad is not None:
+                flat = parameter.grad.reshape(-1)
+                squares += torch.dot(flat, flat)
+                for start in range(0, flat.numel(), PIECE):
+                    self._add_piece(flat[start : start + PIECE], at + start, scale)
+            at += parameter.numel()
+        self._forget()
+        self.fixed[at : at + self.terms] += (losses.double() * 2.0**FRACTION_BITS).round().long()
+        # A norm bounds every element, and is not finite as soon as one element is not.
+        norm, loss = squares.sqrt() / scale, losses.abs().max()
+        in_range = (norm <= self.bound) & (loss <= self.bound)
+        good_loss, good_norm = torch.isfinite(loss), torch.isfinite(norm)
+        alarms = torch.stack([~good_loss, ~good_norm, good_loss & good_norm & ~in_range])
+        self.fixed[-ALARMS:] += alarms
+
+    def finish(self, step: int) -> Tensor:
+        """The update's losses (terms,) float64, NaN if it diverged; its gradient is in `.grad`.
+
+        Raises StudyError when a gradient is too large for fixed point.
+        """
+        self.ranks.sum(self.fixed)
+        bad_loss, bad_norm, out_of_range = self.fixed[-ALARMS:].tolist()
+        if out_of_range:
+            raise StudyError(
+                f"update {step}: a gradient or a loss exceeds {self.bound:.3g}, the range of exact "
+                "sums; lower optimiser.learning_rate, or choose --execution field mode: fast"
+            )
+        scale = self.precision.scale
+        self.total.copy_(self.fixed[: self.size]).mul_(scale / 2.0**FRACTION_BITS)
+        losses = self.fixed[self.size : self.size + self.terms].double() / 2.0**FRACTION_BITS
+        if bad_loss or (bad_norm and not self.precision.skips_overflow):
+            losses.fill_(torch.nan)
+        if bad_norm:
+            self.total.fill_(torch.inf)
+        for parameter, view in zip(self.parameters, self.views, strict=True):
+            parameter.grad = view
+        return losses
+
+    def _add_piece(self, piece: Tensor, at: int, scale: float) -> None:
+        # In fp32 already, scaling by a power of two and rounding to whole numbers lose nothing.
+        scaled, rounded = self.scaled[: len(piece)], self.rounded[: len(piece)]
+        torch.mul(piece, 2.0**FRACTION_BITS / scale, out=scaled).round_()
+        self.fixed[at : at + len(piece)] += rounded.copy_(scaled)
+
+    def _forget(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
+
+
+class FastGradients:
+    """DDP: fp32 sums in `.grad`, reduced while the last micro-batch's backward pass runs."""
+
+    def __init__(self, module: nn.Module, terms: int, ranks: Ranks, precision: Precision):
+        self.ranks = ranks
+        self.factor = float(ranks.world)  # DDP averages over ranks; we want the sum
+        self.wrapped = module
+        if ranks.world > 1:
+            self.wrapped = DistributedDataParallel(
+                module, broadcast_buffers=False, gradient_as_bucket_view=True
+            )
+        self.losses = torch.zeros(terms, dtype=torch.float64, device=ranks.device)
+
+    def begin(self, count: int) -> list[tuple[int, float]]:
+        """Start an update of `count` micro-batches; this rank's (micro-batch, weight) pairs.
+
+        A rank without one runs the first with weight 0, because all ranks must join the reduction.
+        """
+        self.wrapped.zero_grad(set_to_none=True)
+        self.losses.zero_()
+        return [(index, 1.0) for index in self.ranks.share(count)] or [(0, 0.0)]
+
+    def micro_batch(self, last: bool):
+        """Context around one forward and backward pass."""
+        return nullcontext() if last or self.ranks.world == 1 else self.wrapped.no_sync()
+
+    def add(self, losses: Tensor) -> None:
+        """Add the micro-batch's losses (terms,); its gradient is in `.grad` already."""
+        self.losses += losses
+
+    def finish(self, step: int) -> Tensor:
+        """The update's losses (terms,) float64; its gradient is in `.grad`."""
+        return self.ranks.sum(self.losses.clone())

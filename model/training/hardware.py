@@ -1,0 +1,61 @@
+"""What the device can do and what it used: measured matrix products, peak memory, energy."""
+
+import ctypes
+import resource
+import time
+from functools import lru_cache
+
+import torch
+
+
+@lru_cache
+def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations per second of a large matrix product, measured in about 0.2 s.
+
+    The yardstick of utilisation: what this device does now, with these threads, not its data sheet.
+    """
+    size = 8192 if device.type == "cuda" else 1024
+    left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(6):
+        _wait(device)
+        started = time.perf_counter()
+        left @ right
+        _wait(device)
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def device_name(device: torch.device) -> str | None:
+    """The GPU's name; None on the CPU, whose name provenance records anyway."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else None
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Most bytes held so far: by tensors on a GPU, by the process on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def energy_joules(device: torch.device) -> float | None:
+    """Energy the GPU has used since its driver was loaded; None where nothing tells."""
+    if device.type != "cuda":
+        return None
+    try:
+        nvml = ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return None
+    handle, millijoules = ctypes.c_void_p(), ctypes.c_ulonglong()
+    uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}".encode()
+    failed = (
+        nvml.nvmlInit_v2()
+        or nvml.nvmlDeviceGetHandleByUUID(uuid, ctypes.byref(handle))
+        or nvml.nvmlDeviceGetTotalEnergyConsumption(handle, ctypes.byref(millijoules))
+    )
+    return None if failed else millijoules.value / 1000

@@ -1,0 +1,73 @@
+"""Mixed precision: what runs in bf16 or fp16, the scale of fp16 losses, and deterministic kernels.
+
+Weights, gradients, optimiser state and loss sums are fp32 in every mode; autocast decides the type
+of matrix products and activations.
+"""
+
+import os
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Precision:
+    """Autocast, and the loss scale where the type is fp16 (elsewhere it does nothing)."""
+
+    def __init__(self, name: str, device: torch.device):
+        self.dtype = DTYPES[name]
+        self.device = device
+        self.scaler = torch.amp.GradScaler(device.type, enabled=name == "fp16")
+
+    def autocast(self):
+        """Context for forward passes."""
+        if self.dtype is torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+    def scaled(self, loss: Tensor) -> Tensor:
+        """The loss to call backward on."""
+        return self.scaler.scale(loss)
+
+    @property
+    def scale(self) -> float:
+        """The factor on the gradients at present (a power of two); waits for the device."""
+        return self.scaler.get_scale()
+
+    @property
+    def skips_overflow(self) -> bool:
+        """Whether an overflowing gradient means a skipped update rather than divergence."""
+        return self.scaler.is_enabled()
+
+    def step(self, adamw: torch.optim.Optimizer, parameters: list[Tensor], clip_norm: float):
+        """Apply the gradients, clipped to `clip_norm` unless 0.
+
+        In fp16 an update whose gradients overflowed is skipped and the scale is halved; whether it
+        did stays on the device, so that nothing waits.
+        """
+        if clip_norm > 0:
+            self.scaler.unscale_(adamw)
+            torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
+        self.scaler.step(adamw)
+        self.scaler.update()
+
+
+@contextmanager
+def deterministic_kernels(wanted: bool):
+    """Kernels that give the same bits every time, where `wanted`; restores what was set before."""
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    fills = torch.utils.deterministic.fill_uninitialized_memory
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    # Filling memory that is about to be overwritten costs time and changes no bit.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = fills

@@ -1,0 +1,103 @@
+"""The progress line: one that renews itself on a terminal, a plain one every 10 s elsewhere.
+
+step 1200/31000 loss 5.31 lr 6.0e-04 41.2k tok/s util 38 % left 3h12
+"""
+
+import sys
+import time
+
+import torch
+
+from model.training.hardware import matrix_peak
+
+TERMINAL_SECONDS = 1.0
+PLAIN_SECONDS = 10.0
+
+
+class Progress:
+    """Measures the pace of this attempt and prints it; utilisation where FLOPs are known."""
+
+    def __init__(
+        self,
+        label: str,
+        steps: int,
+        start: int,
+        *,
+        flops_per_token: float | None,
+        device: torch.device,
+        dtype: torch.dtype,
+        world: int,
+    ):
+        self.label, self.steps, self.start = label, steps, start
+        self.flops_per_token = flops_per_token
+        self.device, self.dtype, self.world = device, dtype, world
+        self.terminal = sys.stderr.isatty()
+        self.began = self.shown = time.monotonic()
+        self.tokens = self.recent = 0
+
+    def count(self, tokens: int) -> None:
+        """Add one update's real tokens."""
+        self.tokens += tokens
+        self.recent += tokens
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for the next line."""
+        pause = TERMINAL_SECONDS if self.terminal else PLAIN_SECONDS
+        return time.monotonic() - self.shown >= pause
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock of this attempt."""
+        return time.monotonic() - self.began
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Real tokens per second of this attempt, evaluations and checkpoints included."""
+        return self.tokens / max(self.seconds, 1e-9)
+
+    def utilisation(self, tokens_per_second: float) -> float | None:
+        """Share of the measured peak that these tokens need; None where FLOPs are unknown."""
+        if self.flops_per_token is None:
+            return None
+        peak = matrix_peak(self.device, self.dtype) * self.world
+        return self.flops_per_token * tokens_per_second / peak
+
+    def show(self, step: int, loss: float, rate: float) -> None:
+        """Print the line of update `step`."""
+        now = time.monotonic()
+        pace = self.recent / max(now - self.shown, 1e-9)
+        used = self.utilisation(pace)
+        left = (self.steps - step) * (now - self.began) / max(step - self.start, 1)
+        line = f"step {step}/{self.steps} loss {loss:.2f} lr {rate:.1e} {short_count(pace)} tok/s "
+        line += "" if used is None else f"util {100 * used:.0f} % "
+        line = f"{self.label} {line}left {short_time(left)}".strip()
+        print(
+            f"\r{line}\x1b[K" if self.terminal else line,
+            end="" if self.terminal else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
+        self.shown, self.recent = time.monotonic(), 0
+
+    def close(self) -> None:
+        """Leave the terminal's cursor on a fresh line."""
+        if self.terminal and self.tokens:
+            print(file=sys.stderr)
+
+
+def short_count(value: float) -> str:
+    """950, 41.2k, 1.34M."""
+    if value >= 1e6:
+        return f"{value / 1e6:.2f}M"
+    return f"{value / 1e3:.1f}k" if value >= 1e3 else f"{value:.0f}"
+
+
+def short_time(seconds: float) -> str:
+    """45s, 12m05, 3h12."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}"

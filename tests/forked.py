@@ -1,0 +1,54 @@
+"""Processes for tests without the price of importing torch again: forks of the test process."""
+
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+
+import torch
+
+from study.command import EXIT_RESUMABLE, Resumable
+
+
+class Child:
+    """A fork that runs `function` and ends with 0, 75 (Resumable) or 1 (any other exception)."""
+
+    def __init__(self, function: Callable[[], None], **environment: str):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid:
+            return
+        code = 1
+        try:
+            os.environ.update(environment)
+            torch.set_num_threads(1)
+            function()
+            code = 0
+        except Resumable:
+            code = EXIT_RESUMABLE
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+
+    def wait(self) -> int:
+        """Exit code, or minus the signal that ended it."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def start_world(size: int, function: Callable[[], None]) -> list[Child]:
+    """`size` ranks of gloo that run `function`, with the variables that torchrun would set."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shared = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [Child(function, RANK=str(rank), LOCAL_RANK=str(rank), **shared) for rank in range(size)]
+
+
+def run_world(size: int, function: Callable[[], None]) -> None:
+    """Run `function` on `size` ranks; all must succeed."""
+    codes = [child.wait() for child in start_world(size, function)]
+    assert codes == [0] * size

@@ -1,0 +1,310 @@
+"""The engine on toys: what an update's loss is, same bits for any split, stops and resumes."""
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from forked import Child, run_world, start_world
+from training_toy import OPTIMISER, ToyModel, ToyUpdates, outcome, train_toy
+
+from model.training.checkpoint import FOLDER
+from model.training.distributed import current_ranks, open_ranks
+from model.training.engine import Training, dropout_seed, train
+from model.training.execution import Execution
+from model.training.stopping import StopRequest
+from study.command import Resumable
+from study.errors import StudyError
+
+
+def gradients(updates: ToyUpdates, directory: Path, **execution) -> dict[str, torch.Tensor]:
+    """Gradient by parameter and losses of the first update."""
+    chosen = Execution.from_json({"tensorboard": False, **execution})
+    model = ToyModel(dropout=0.0)
+    training = Training(model, updates, OPTIMISER, 3, directory, chosen)
+    losses = training.backward(updates[0], 1)
+    found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    return {**found, "losses": losses}
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_loss_and_gradient_are_those_of_the_mean_over_all_targets(tmp_path, mode):
+    updates = ToyUpdates(1, rows=12, micro=12)
+    model, update = ToyModel(dropout=0.0), updates[0]
+    sums = model(update.micro_batches[0])
+    (sums["word"] / update.counts["word"] + sums["sign"] / 12).backward()
+    for micro in (12, 5, 1):
+        found = gradients(ToyUpdates(1, rows=12, micro=micro), tmp_path, mode=mode)
+        for name, parameter in model.named_parameters():
+            if parameter.grad is not None:
+                torch.testing.assert_close(found[name], parameter.grad, rtol=0, atol=1e-6)
+        expected = [sums["word"].item() / update.counts["word"], sums["sign"].item() / 12]
+        assert found["losses"].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_ranks_share_an_update(tmp_path, mode):
+    updates = ToyUpdates(1, rows=5, micro=2)  # three micro-batches: ranks get 1 or 2, then 1 or 0
+    alone = gradients(updates, tmp_path, mode=mode)
+
+    for world in (2, 4):
+
+        def rank():
+            with open_ranks("cpu"):
+                found = gradients(updates, tmp_path, mode=mode)
+            for name, gradient in found.items():
+                torch.testing.assert_close(gradient, alone[name], rtol=0, atol=1e-6)
+                if mode == "exact":
+                    assert torch.equal(gradient, alone[name])
+
+        run_world(world, rank)
+
+
+def test_exact_mode_gives_the_same_bytes_on_1_2_and_4_processes(tmp_path):
+    train_toy(tmp_path / "1")
+    for world in (2, 4):
+        run_world(world, lambda world=world: train_toy(tmp_path / str(world)))
+        assert outcome(tmp_path / str(world)) == outcome(tmp_path / "1")
+
+
+def test_fast_mode_with_dropout_agrees_with_exact_mode_on_one_process(tmp_path):
+    train_toy(tmp_path / "exact")
+    train_toy(tmp_path / "fast", mode="fast")
+    exact, fast = (
+        [json.loads(line) for line in (tmp_path / mode / "log.jsonl").read_text().splitlines()]
+        for mode in ("exact", "fast")
+    )
+    for one, other in zip(exact, fast, strict=True):
+        assert one == pytest.approx(other, abs=1e-4)
+
+
+def test_two_fast_ranks_train_as_one(tmp_path):
+    def two():
+        train_toy(tmp_path / "two", mode="fast", model=ToyModel(dropout=0.0))
+
+    train_toy(tmp_path / "one", mode="fast", model=ToyModel(dropout=0.0))
+    run_world(2, two)
+    last = [
+        json.loads((tmp_path / name / "log.jsonl").read_text().splitlines()[-1])
+        for name in ("one", "two")
+    ]
+    assert last[0] == pytest.approx(last[1], abs=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_an_update_without_targets_has_loss_0_and_no_gradient(tmp_path, mode):
+    updates = ToyUpdates(2, rows=4, micro=2, targets=0.0)
+
+    def rank():
+        with open_ranks("cpu"):
+            found = gradients(updates, tmp_path, mode=mode)
+            assert found["losses"][0] == 0
+            assert not found["bias"].any()
+            assert all(gradient.isfinite().all() for gradient in found.values())
+
+    rank()
+    run_world(2, rank)
+    assert train_toy(tmp_path / "run", updates, mode=mode, evaluations=()).diverged is None
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_divergence_is_recorded_with_its_step(tmp_path, mode):
+    updates = ToyUpdates(20)
+    updates.broken = 6
+    result = train_toy(tmp_path, updates, mode=mode)
+    assert (result.diverged, result.step) == (7, 7)
+    assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1]) == {
+        "step": 7,
+        "diverged": 7,
+    }
+    assert "diverged at update 7" in (tmp_path / "events.jsonl").read_text()
+
+
+def test_exact_mode_refuses_gradients_beyond_its_range(tmp_path):
+    model = ToyModel(dropout=0.0)
+    with torch.no_grad():
+        model.words.weight.mul_(1e9)
+    with pytest.raises(StudyError, match=r"^update 1: a gradient or a loss exceeds .*mode: fast"):
+        train_toy(tmp_path, model=model)
+
+
+def test_workers_change_nothing(tmp_path):
+    train_toy(tmp_path / "none")
+    train_toy(tmp_path / "two", workers=2)
+    assert outcome(tmp_path / "none") == outcome(tmp_path / "two")
+
+
+def slow_updates(pause: float = 0.02) -> ToyUpdates:
+    updates = ToyUpdates(30)
+    updates.pause = pause
+    return updates
+
+
+def terminate(child: Child, directory: Path) -> None:
+    """SIGTERM once training is under way (a first log point is written)."""
+    events = directory / "events.jsonl"
+    while not (events.exists() and '"log"' in events.read_text()):
+        time.sleep(0.005)
+    os.kill(child.pid, signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> tuple[bytes, bytes]:
+    directory = tmp_path_factory.mktemp("uninterrupted")
+    train_toy(directory, ToyUpdates(30))
+    return outcome(directory)
+
+
+def test_killed_at_any_time_and_resumed_is_the_same(tmp_path, uninterrupted):
+    kills, draw = 0, random.Random(1)
+    for _ in range(25):
+        child = Child(lambda: train_toy(tmp_path, slow_updates(0.005), checkpoint_minutes=0))
+        time.sleep(draw.uniform(0.02, 0.12))
+        os.kill(child.pid, signal.SIGKILL)
+        kills += child.wait() == -signal.SIGKILL
+    assert kills >= 1
+    train_toy(tmp_path, ToyUpdates(30), checkpoint_minutes=0)
+    assert outcome(tmp_path) == uninterrupted
+
+
+def kill_at(call: int) -> None:
+    """Kill this process at the n-th fsync or rename: before it if n is even, after it if odd."""
+    seen = 0
+
+    def watched(real):
+        def wrapper(*arguments):
+            nonlocal seen
+            here, seen = seen, seen + 1
+            if here == call // 2 and call % 2 == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            outcome = real(*arguments)
+            if here == call // 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return outcome
+
+        return wrapper
+
+    os.fsync = watched(os.fsync)
+    Path.replace = watched(Path.replace)
+
+
+def test_killed_while_writing_a_checkpoint_and_resumed_is_the_same(tmp_path, uninterrupted):
+    # The first three calls write log.jsonl, each checkpoint takes three more.
+    for call in range(6, 24):
+
+        def rank(call=call):
+            kill_at(call)
+            train_toy(tmp_path, ToyUpdates(30), checkpoint_minutes=0)
+
+        assert Child(rank).wait() == -signal.SIGKILL
+    train_toy(tmp_path, ToyUpdates(30))
+    assert outcome(tmp_path) == uninterrupted
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_sigterm_saves_and_the_next_start_goes_on(tmp_path, uninterrupted, mode):
+    def attempt():
+        train_toy(tmp_path / "stopped", slow_updates(), mode=mode, workers=1)
+
+    child = Child(attempt)
+    terminate(child, tmp_path / "stopped")
+    assert child.wait() == 75
+    result = train_toy(tmp_path / "stopped", ToyUpdates(30), mode=mode)
+    assert 0 < result.speed["resumed_from"] < 30
+    train_toy(tmp_path / "through", ToyUpdates(30), mode=mode)
+    assert outcome(tmp_path / "stopped") == outcome(tmp_path / "through")
+    events = [json.loads(x) for x in (tmp_path / "stopped" / "events.jsonl").open()]
+    assert [e["event"] for e in events if e["event"] != "log"] == ["start", "stop"] * 2
+    assert events[0]["pid"] == child.pid
+
+
+def test_a_run_goes_on_with_another_number_of_processes(tmp_path, uninterrupted):
+    for world in (4, 2):
+        children = start_world(world, lambda: train_toy(tmp_path, slow_updates()))
+        terminate(children[-1], tmp_path)  # one rank is told, all stop
+        assert [child.wait() for child in children] == [75] * world
+        (tmp_path / "events.jsonl").unlink()
+    result = train_toy(tmp_path, ToyUpdates(30))
+    assert result.speed["resumed_from"] < 30
+    assert outcome(tmp_path) == uninterrupted
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, uninterrupted, capsys):
+    child = Child(lambda: train_toy(tmp_path, slow_updates(), checkpoint_minutes=0))
+    terminate(child, tmp_path)
+    assert child.wait() == 75
+    older, newest = sorted((tmp_path / FOLDER).iterdir())
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data)
+    result = train_toy(tmp_path, ToyUpdates(30))
+    assert result.speed["resumed_from"] == int(older.name.removeprefix("step-"))
+    assert f"notice: {newest}: damaged" in capsys.readouterr().err
+    assert outcome(tmp_path) == uninterrupted
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    child = Child(lambda: train_toy(tmp_path, slow_updates(), checkpoint_minutes=0))
+    terminate(child, tmp_path)
+    assert child.wait() == 75
+    model = ToyModel()
+    model.extra = torch.nn.Linear(2, 2)
+    with pytest.raises(StudyError, match="holds tensors of another model"):
+        train_toy(tmp_path, model=model)
+
+
+def test_mixed_precision_trains(tmp_path):
+    for precision in ("bf16", "fp16"):
+        for mode in ("exact", "fast"):
+            result = train_toy(tmp_path / precision / mode, precision=precision, mode=mode)
+            assert result.diverged is None
+        train_toy(tmp_path / precision / "again", precision=precision)
+        exact = outcome(tmp_path / precision / "exact")
+        assert outcome(tmp_path / precision / "again") == exact
+
+
+def test_fp16_resumes_with_its_loss_scale(tmp_path):
+    child = Child(lambda: train_toy(tmp_path / "a", slow_updates(), precision="fp16"))
+    terminate(child, tmp_path / "a")
+    assert child.wait() == 75
+    train_toy(tmp_path / "a", ToyUpdates(30), precision="fp16")
+    train_toy(tmp_path / "b", ToyUpdates(30), precision="fp16")
+    assert outcome(tmp_path / "a") == outcome(tmp_path / "b")
+
+
+def test_result_log_and_tensorboard(tmp_path):
+    result = train_toy(tmp_path, tensorboard=True)
+    assert (result.step, result.totals, result.epochs) == (20, {"tokens": 240}, 1.9)
+    assert [step for step, _ in result.curve] == [10, 20]
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").open()]
+    assert [line["step"] for line in lines] == [*range(1, 11), 10, *range(11, 21), 20]
+    assert list(lines[0]) == ["step", "loss", "word", "sign", "lr", "tokens"]
+    assert lines[1]["lr"] == 0.01
+    assert list(lines[-1]) == ["step", "evaluation/norm"]
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 1
+    assert result.speed["tokens_per_second"] > 0
+
+
+def test_time_budget_stops_with_a_checkpoint(tmp_path):
+    with StopRequest(time_budget=0.0) as stop, pytest.raises(Resumable, match="time budget"):
+        train(
+            ToyModel(),
+            ToyUpdates(5),
+            OPTIMISER,
+            seed=0,
+            run_directory=tmp_path,
+            execution=Execution(tensorboard=False),
+            stop=stop,
+        )
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["step-000000001"]
+
+
+def test_dropout_seeds_differ():
+    seeds = {dropout_seed(*k) for k in [(0, 1, 0), (1, 1, 0), (0, 2, 0), (0, 1, 1)]}
+    assert len(seeds) == 4
+    assert dropout_seed(0, 1, 0) == 4228592367650846843
+    assert current_ranks("cpu").world == 1

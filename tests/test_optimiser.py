@@ -1,0 +1,95 @@
+"""AdamW by hand, who is decayed, and the learning rate of every step."""
+
+import pytest
+import torch
+from training_toy import OPTIMISER, ToyModel
+
+from model.training.optimiser import (
+    learning_rate,
+    make_adamw,
+    parameter_groups,
+    set_learning_rate,
+)
+from study.errors import StudyError
+
+
+def test_schedule_rises_to_the_peak_and_falls_to_0():
+    recipe = {**OPTIMISER, "learning_rate": 1.0, "warmup": 0.2}
+    rates = [learning_rate(step, 10, recipe) for step in range(1, 11)]
+    assert rates == [0.5, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0]
+    recipe["warmup"] = 0.0
+    assert [learning_rate(step, 4, recipe) for step in range(1, 5)] == [0.75, 0.5, 0.25, 0.0]
+    recipe["warmup"] = 1.0
+    assert [learning_rate(step, 4, recipe) for step in range(1, 5)] == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_paper_scale_schedule():
+    recipe = {**OPTIMISER, "learning_rate": 1e-4, "warmup": 0.01}  # 10K of 1M
+    assert learning_rate(1, 1_000_000, recipe) == pytest.approx(1e-8)
+    assert learning_rate(10_000, 1_000_000, recipe) == 1e-4
+    assert learning_rate(505_000, 1_000_000, recipe) == pytest.approx(5e-5)
+
+
+def test_two_steps_are_those_of_the_formula():
+    parameter = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    module = torch.nn.Module()
+    module.weight = parameter
+    recipe = {**OPTIMISER, "learning_rate": 0.1, "beta2": 0.98, "weight_decay": 0.01}
+    adamw = make_adamw(module, recipe)
+    value, mean, square = parameter.detach().double(), 0.0, 0.0
+    for step, gradient in enumerate(([0.5, -1e-6], [0.25, 1.0]), start=1):
+        rate = 0.1 / step
+        set_learning_rate(adamw, rate)
+        parameter.grad = torch.tensor(gradient)
+        adamw.step()
+        gradient = torch.tensor(gradient, dtype=torch.float64)
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.98 * square + 0.02 * gradient**2
+        corrected = (square / (1 - 0.98**step)).sqrt() + 1e-6
+        value = value * (1 - rate * 0.01) - rate * mean / (1 - 0.9**step) / corrected
+        torch.testing.assert_close(parameter.double(), value, rtol=1e-5, atol=1e-6)
+
+
+def names(model: ToyModel, groups: list[dict]) -> list[tuple[float, set[str]]]:
+    known = {id(parameter): name for name, parameter in model.named_parameters()}
+    return [
+        (group["weight_decay"], {known[id(parameter)] for parameter in group["params"]})
+        for group in groups
+    ]
+
+
+def test_biases_and_layer_norms_are_not_decayed_and_a_tied_weight_counts_once():
+    model = ToyModel()
+    model.decoder = torch.nn.Linear(16, 50, bias=False)
+    model.decoder.weight = model.words.weight
+    spared = {"bias", "middle.bias", "norm.weight", "norm.bias", "sign.bias"}
+    decayed = {"words.weight", "middle.weight", "sign.weight"}
+    groups = parameter_groups(model, 0.01, decay_all=False)
+    assert names(model, groups) == [(0.01, decayed), (0.0, spared)]
+    assert sum(len(group["params"]) for group in groups) == 8
+    groups = parameter_groups(model, 0.01, decay_all=True)
+    assert names(model, groups) == [(0.01, decayed | spared)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lr": 1}, "recipe: field optimiser.lr: unknown"),
+        ({"schedule": "cosine"}, "field optimiser.schedule: expected linear, found 'cosine'"),
+    ],
+)
+def test_unknown_settings_are_refused(change, message):
+    with pytest.raises(StudyError, match=message):
+        make_adamw(ToyModel(), {**OPTIMISER, **change})
+    recipe = {name: value for name, value in OPTIMISER.items() if name != "eps"}
+    with pytest.raises(StudyError, match=r"field optimiser.eps: missing"):
+        make_adamw(ToyModel(), recipe)
+
+
+def test_clipping_is_off_unless_asked_for(tmp_path):
+    from training_toy import outcome, train_toy
+
+    for name, clip in (("off", 0.0), ("loose", 1e9), ("tight", 1e-3)):
+        train_toy(tmp_path / name, optimiser={**OPTIMISER, "clip_norm": clip})
+    off, loose, tight = (outcome(tmp_path / name)[0] for name in ("off", "loose", "tight"))
+    assert off == loose != tight

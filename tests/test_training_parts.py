@@ -1,0 +1,111 @@
+"""Execution, progress line, precision and checkpoints, each by itself."""
+
+import pytest
+import torch
+
+from model.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
+from model.training.execution import Execution
+from model.training.hardware import energy_joules, matrix_peak, peak_memory_bytes
+from model.training.precision import Precision, deterministic_kernels
+from model.training.progress import Progress, short_count, short_time
+from study.errors import StudyError
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"device": "tpu"}, "field device: expected one of cpu, cuda; found 'tpu'"),
+        ({"thread": 2}, "field thread: unknown; known: device, precision"),
+        ({"threads": 0}, "field threads: expected 1 or more, found 0"),
+        ({"threads": True}, "field threads: expected int, found True"),
+        ({"compile": 1}, "field compile: expected bool, found 1"),
+        ({"checkpoint_minutes": -1}, "field checkpoint_minutes: expected 0 or more, found -1"),
+    ],
+)
+def test_execution_names_the_field_at_fault(values, message):
+    with pytest.raises(StudyError, match=f"^--execution: {message}"):
+        Execution.from_json(values)
+
+
+def test_execution_without_a_gpu_is_refused_in_one_line():
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(StudyError, match="sees no GPU"):
+        Execution.from_json({"device": "cuda"})
+    assert Execution.from_json({"checkpoint_minutes": 5}).mode == "exact"
+
+
+def test_progress_line(capsys, monkeypatch):
+    progress = Progress(
+        "full-sentences",
+        31000,
+        1000,
+        flops_per_token=1e6,
+        device=torch.device("cpu"),
+        dtype=torch.float32,
+        world=1,
+    )
+    monkeypatch.setattr("model.training.progress.matrix_peak", lambda *_: 1e11)
+    now = progress.began + 10.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    assert progress.due
+    progress.count(412_000)
+    progress.show(1200, 5.3149, 6e-4)
+    assert capsys.readouterr().err == (
+        "full-sentences step 1200/31000 loss 5.31 lr 6.0e-04 41.2k tok/s util 41 % left 24m50\n"
+    )
+    assert not progress.due
+
+
+def test_short_numbers():
+    assert [short_count(n) for n in (950, 41_200, 1_340_000)] == ["950", "41.2k", "1.34M"]
+    assert [short_time(n) for n in (45, 725, 11_520)] == ["45s", "12m05", "3h12"]
+
+
+def test_hardware_figures():
+    cpu = torch.device("cpu")
+    assert matrix_peak(cpu, torch.float32) > 1e8
+    assert peak_memory_bytes(cpu) > 1e7
+    assert energy_joules(cpu) is None
+
+
+def test_deterministic_kernels_are_restored():
+    with deterministic_kernels(True):
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_fp16_overflow_skips_the_update_and_lowers_the_scale():
+    precision = Precision("fp16", torch.device("cpu"))
+    weight = torch.nn.Parameter(torch.ones(2))
+    adamw = torch.optim.AdamW([weight], lr=0.1, fused=True)
+    before = precision.scale
+    for finite in (False, True):
+        precision.scaled(weight.sum()).backward()
+        if not finite:
+            weight.grad.fill_(torch.inf)
+        precision.step(adamw, [weight], clip_norm=1.0)
+        assert torch.equal(weight.detach(), torch.ones(2)) is not finite
+        assert precision.scale == before / 2
+        weight.grad = None
+
+
+def test_the_two_newest_checkpoints_are_kept(tmp_path):
+    for step in (5, 10, 15):
+        write_checkpoint(tmp_path, step, {"a": torch.full((2,), float(step))}, {"step": step})
+    newest = newest_checkpoint(tmp_path)
+    assert newest.name == "step-000000015"
+    tensors, numbers = read_checkpoint(newest)
+    assert tensors["a"].tolist() == [15.0, 15.0]
+    assert numbers == {"step": 15}
+    assert len(list(newest.parent.iterdir())) == 2
+
+
+@pytest.mark.parametrize("length", [0, 10, 64, 65, 80, 200])
+def test_a_truncated_checkpoint_is_noticed(tmp_path, length, capsys):
+    for step in (1, 2):
+        write_checkpoint(tmp_path, step, {"a": torch.zeros(100)}, {"step": step})
+    path = newest_checkpoint(tmp_path)
+    path.write_bytes(path.read_bytes()[:length])
+    assert newest_checkpoint(tmp_path).name == "step-000000001"
+    assert capsys.readouterr().err.startswith(f"notice: {path}: damaged")

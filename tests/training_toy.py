@@ -1,0 +1,123 @@
+"""A tiny model and its updates: what the engine needs, without samples or network."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.training.distributed import open_ranks
+from model.training.engine import TrainingResult, train
+from model.training.execution import Execution
+
+VOCABULARY, WIDTH = 50, 16
+
+OPTIMISER = {
+    "learning_rate": 0.01,
+    "beta1": 0.9,
+    "beta2": 0.98,
+    "eps": 1e-6,
+    "weight_decay": 0.01,
+    "decay_all": False,
+    "clip_norm": 0.0,
+    "warmup": 0.1,
+    "schedule": "linear",
+}
+
+
+class ToyModel(nn.Module):
+    """Embedding, dropout, LayerNorm, tied output: terms "word" and "sign"."""
+
+    def __init__(self, dropout: float = 0.1):
+        super().__init__()
+        torch.manual_seed(0)
+        self.words = nn.Embedding(VOCABULARY, WIDTH)
+        nn.init.normal_(self.words.weight, std=0.2)
+        self.middle = nn.Linear(WIDTH, WIDTH)
+        self.norm = nn.LayerNorm(WIDTH)
+        self.bias = nn.Parameter(torch.zeros(VOCABULARY))
+        self.sign = nn.Linear(WIDTH, 2)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
+        hidden_BH = self.dropout(self.norm(self.middle(self.words(micro["ids"]))))
+        logits_BV = hidden_BH @ self.words.weight.T + self.bias
+        losses = {"word": (logits_BV, "labels", "weights"), "sign": (self.sign(hidden_BH), "signs")}
+        sums = {}
+        for term, (logits, labels, *weights) in losses.items():
+            each = functional.cross_entropy(logits.float(), micro[labels], reduction="none")
+            sums[term] = (each * micro[(weights or ["sign_weights"])[0]]).sum()
+        return sums
+
+
+@dataclass
+class ToyUpdate:
+    micro_batches: list[dict[str, Tensor]]
+    counts: dict[str, int]
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+class ToyUpdates:
+    """Updates of `rows` rows, cut into micro-batches of `micro` rows; a function of the step."""
+
+    def __init__(self, steps: int, rows: int = 12, micro: int = 3, targets: float = 0.5):
+        self.steps, self.rows, self.micro, self.targets = steps, rows, micro, targets
+        self.pause, self.broken = 0.0, None  # seconds per update; a step with NaN weights
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> ToyUpdate:
+        time.sleep(self.pause)
+        draw = np.random.default_rng((7, step))
+        whole = {
+            "ids": draw.integers(0, VOCABULARY, self.rows),
+            "labels": draw.integers(0, VOCABULARY, self.rows),
+            "weights": (draw.random(self.rows) < self.targets).astype(np.float32),
+            "signs": draw.integers(0, 2, self.rows),
+            "sign_weights": np.ones(self.rows, np.float32),
+        }
+        if step == self.broken:
+            whole["weights"] *= np.nan
+        micro_batches = [
+            {name: torch.from_numpy(array[at : at + self.micro]) for name, array in whole.items()}
+            for at in range(0, self.rows, self.micro)
+        ]
+        counts = {"word": int(np.nansum(whole["weights"])), "sign": self.rows}
+        return ToyUpdate(micro_batches, counts, {"tokens": self.rows, "epoch": step / 10})
+
+
+def train_toy(
+    directory: Path,
+    updates: ToyUpdates | None = None,
+    model: ToyModel | None = None,
+    optimiser: dict | None = None,
+    evaluations: tuple[int, ...] = (10, 20),
+    **execution,
+) -> TrainingResult:
+    """Train the toy in this process's world; the first rank writes model.safetensors."""
+    chosen = Execution.from_json({"tensorboard": False, **execution})
+    model = model or ToyModel()
+    with open_ranks(chosen.device) as ranks:
+        result = train(
+            model,
+            updates or ToyUpdates(20),
+            optimiser or OPTIMISER,
+            seed=3,
+            run_directory=directory,
+            execution=chosen,
+            evaluate=lambda module: {"norm": float(module.words.weight.double().norm())},
+            evaluations=evaluations,
+        )
+        if ranks.first:
+            save_file(dict(model.state_dict()), directory / "model.safetensors")
+    return result
+
+
+def outcome(directory: Path) -> tuple[bytes, bytes]:
+    """The bytes that equal runs share."""
+    return (directory / "model.safetensors").read_bytes(), (directory / "log.jsonl").read_bytes()
