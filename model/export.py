@@ -1,0 +1,199 @@
+"""Export a pre-training run as a folder that transformers loads.
+
+In: the manifest of a pre-training run (or a folder that holds it) and that of its vocabulary. Out:
+a folder with config.json, model.safetensors, tokenizer.json, tokenizer_config.json and README.md,
+for `AutoModelForMaskedLM.from_pretrained` and `AutoTokenizer.from_pretrained`; no pickle.
+"""
+
+import argparse
+import dataclasses
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
+
+from model.network.config import NetworkConfig
+from model.network.huggingface import (
+    predicts_next_sentence,
+    to_transformers,
+    transformers_config,
+)
+from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
+from study.command import run_command
+from study.errors import StudyError
+from study.manifest import MANIFEST_NAME, Manifest, load_manifest
+
+WEIGHTS = "model.safetensors"
+
+
+def read_run(place: Path) -> Manifest:
+    """The pre-training manifest at `place`: the file, the folder it lies in, or the run directory.
+
+    Raises StudyError when there is none, or one of another stage.
+    """
+    path = place / MANIFEST_NAME if place.is_dir() else place
+    manifest = load_manifest(path, stage="pretrain")
+    if path.parent.name == manifest.key:  # the copy inside the run directory
+        manifest = dataclasses.replace(manifest, path=path.parent.parent / MANIFEST_NAME)
+    return manifest
+
+
+def find_vocabulary(run: Manifest) -> Manifest:
+    """The manifest of the run's vocabulary, looked for where the study keeps it.
+
+    Raises StudyError naming the key and the option that points to it.
+    """
+    key = run.recipe["vocabulary"]
+    for folder in run.path.resolve().parents:
+        for path in sorted((folder / "vocabularies").glob(f"*/{MANIFEST_NAME}")):
+            found = load_manifest(path, stage="vocabulary")
+            if found.key == key:
+                return found
+    raise StudyError(
+        f"{run.path}: field recipe.vocabulary: no vocabulary {key} beside this run; "
+        "name its manifest with --vocabulary"
+    )
+
+
+def export(run: Manifest, vocabulary_manifest: Manifest, target: Path) -> None:
+    """Write the folder `target`, whole or not at all.
+
+    Raises StudyError when `target` exists and is not empty.
+    """
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise StudyError(f"{target}: exists and is not an empty folder")
+    vocabulary = Vocabulary.load(vocabulary_manifest)
+    config = NetworkConfig.of(run.recipe["model"])
+    state = load_file(run.file(WEIGHTS, verify=True))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        draft.chmod(0o755)
+        save_file(to_transformers(state, vocabulary.pad), draft / WEIGHTS, {"format": "pt"})
+        _write_json(draft / "config.json", transformers_config(config, state, vocabulary))
+        segments = "encoder.segments.weight" in state
+        _write_tokenizer(vocabulary_manifest, vocabulary, draft, segments, config.positions)
+        (draft / "README.md").write_text(model_card(run, predicts_next_sentence(state)))
+        draft.replace(target)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def _write_json(path: Path, content: dict) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _write_tokenizer(
+    manifest: Manifest, vocabulary: Vocabulary, folder: Path, segments: bool, longest: int
+) -> None:
+    """tokenizer.json that frames texts as in pre-training, and the roles of its special tokens."""
+    tokenizer = Tokenizer.from_file(str(manifest.file(TOKENIZER_FILE)))
+    names = {
+        role: tokenizer.id_to_token(getattr(vocabulary, role))
+        for role in ("start", "pad", "separator", "unknown", "mask")
+    }
+    start, end = names["start"], names["separator"]
+    second = 1 if segments else 0
+    tokenizer.post_processor = TemplateProcessing(
+        single=f"{start} $A {end}",
+        pair=f"{start} $A {end} $B:{second} {end}:{second}",
+        special_tokens=[(start, vocabulary.start), (end, vocabulary.separator)],
+    )
+    tokenizer.save(str(folder / TOKENIZER_FILE))
+    _write_json(
+        folder / "tokenizer_config.json",
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": start,
+            "cls_token": start,
+            "eos_token": end,
+            "sep_token": end,
+            "pad_token": names["pad"],
+            "unk_token": names["unknown"],
+            "mask_token": names["mask"],
+            "model_max_length": longest,
+            "model_input_names": [
+                "input_ids",
+                *(["token_type_ids"] if segments else []),
+                "attention_mask",
+            ],
+            "clean_up_tokenization_spaces": False,
+        },
+    )
+
+
+def model_card(run: Manifest, next_sentence: bool) -> str:
+    """README.md: what this model is, its recipe and its figures."""
+    recipe, model = run.recipe, run.recipe["model"]
+    figures = [
+        f"| {name} | {value} |"
+        for name, value in run.figures.items()
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool)
+    ]
+    objective = "masked tokens and next sentences" if next_sentence else "masked tokens"
+    lines = [
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: fill-mask",
+        "---",
+        "",
+        f"# {recipe['format']['name']}, recipe {run.key}",
+        "",
+        "One cell of a re-run of RoBERTa's ablation study (arXiv 1907.11692), made to be compared",
+        "with its siblings, not to be the best model of its size.",
+        "",
+        f"- objective: {objective}",
+        f"- input format: {recipe['format']['name']}, {recipe['format']['length']} tokens",
+        f"- masking: {recipe['masking']['policy']}",
+        f"- {model['layers']} layers, hidden {model['hidden']}, {model['heads']} heads, "
+        f"feed-forward {model['ffn']}",
+        f"- {recipe['steps']} updates, seed {recipe['seed']}",
+        "",
+        "| figure | value |",
+        "| --- | --- |",
+        *figures,
+        "",
+        "The whole recipe:",
+        "",
+        "```json",
+        json.dumps(recipe, indent=1),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line of the export."""
+    parser = argparse.ArgumentParser(
+        prog="python -m model.export",
+        description="Write a pre-training run as a folder that transformers loads.",
+        epilog="example:\n  python -m model.export "
+        "runs/laptop/pretrain/full-sentences/seed-0 exported/full-sentences",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", metavar="RUN", type=Path, help="pretrain manifest or its folder")
+    parser.add_argument("target", metavar="DIR", type=Path, help="folder to write (new or empty)")
+    parser.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        type=Path,
+        help="the vocabulary's manifest (default: looked for in the run's scale)",
+    )
+    arguments = parser.parse_args(argv)
+    run = read_run(arguments.run)
+    if arguments.vocabulary:
+        key = run.recipe["vocabulary"]
+        vocabulary = load_manifest(arguments.vocabulary, key=key, stage="vocabulary")
+    else:
+        vocabulary = find_vocabulary(run)
+    export(run, vocabulary, arguments.target)
+
+
+if __name__ == "__main__":
+    run_command(main)
