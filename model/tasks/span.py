@@ -6,6 +6,7 @@ with one row per window, `<s> question </s> context tokens </s>`. The question k
 ended if a window holds fewer than that, until the context's end is shown.
 """
 
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,10 @@ class Context:
     def of(cls, text: str, tokens: list[int], offsets: list[tuple[int, int]]) -> "Context":
         """`visible` tokens show a character that is not blank (offsets skip leading blanks)."""
         characters = np.array(offsets, dtype=np.int32).reshape(-1, 2)
+        if not text.isascii():
+            # BERT's normaliser strips accents: a combining mark goes with the letter before it.
+            for place in (i for i, letter in enumerate(text) if unicodedata.combining(letter)):
+                characters[characters[:, 1] == place, 1] = place + 1
         return cls(text, tokens, characters, characters[:, 1] > characters[:, 0])
 
     def span(self, start: int, end: int) -> tuple[int, int] | None:

@@ -1,0 +1,171 @@
+"""Fine-tuning batches: literal tensors, and what may not depend on micro-batches or resume."""
+
+import numpy as np
+import pytest
+
+from model.tasks.batches import DevBatches, FineTuningBatches
+from model.tasks.choice import build_choices
+from model.tasks.data import Examples
+from model.tasks.features import build_texts
+from model.tasks.span import build_spans
+from tests.tasks_toy import questions, sentences, wordpiece
+
+VOCABULARY = wordpiece()
+TEXTS = {"name": "toy", "kind": "classification", "labels": 2, "separators": 1}
+SPAN = {
+    "name": "squad11",
+    "kind": "span",
+    "stride": 4,
+    "question_length": 4,
+    "answer_length": 30,
+    "answerability": False,
+    "separators": 1,
+}
+
+
+def text_features(count: int):
+    """Texts of 1 to 20 tokens."""
+    texts = [" ".join(["cat"] * (1 + i * 7 % 20)) for i in range(count)]
+    return build_texts(sentences([texts], [i % 2 for i in range(count)]), VOCABULARY, TEXTS, 32)[0]
+
+
+def batches(features, task, **changes):
+    settings = {
+        "batch": 4, "epochs": 2, "seed": 0, "pad": 1, "segments": False, "micro_batch_tokens": 64
+    }  # fmt: skip
+    return FineTuningBatches(features, task, **(settings | changes))
+
+
+def test_classification_tensors():
+    examples = sentences([["cat", "the cat sat"], ["dog", "a dog ."]], [1, 0])
+    features, _ = build_texts(examples, VOCABULARY, TEXTS, 32)
+    update = batches(features, TEXTS, segments=True, epochs=1)[0]
+    assert len(update.micro_batches) == 1
+    micro = {name: tensor.tolist() for name, tensor in update.micro_batches[0].items()}
+    assert micro == {
+        "ids": [[0, 5, 2, 15, 2, 1, 1, 1, 1], [0, 4, 5, 6, 2, 8, 15, 14, 2]],
+        "lengths": [5, 9],
+        "segments": [[0, 0, 0, 1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1, 1, 1, 1]],
+        "weights": [1, 1],
+        "labels": [1, 0],
+    }
+    assert update.counts == {"classification": 2}
+    assert update.figures == {"tokens": 14, "padded": 18, "samples": 2, "epoch": 0}
+
+
+@pytest.mark.parametrize("answerability", [False, True])
+def test_span_tensors(answerability):
+    task = SPAN | {"answerability": answerability}
+    examples = questions([("who ?", "the cat sat on a mat", ["mat"])])
+    features, _ = build_spans(examples, VOCABULARY, task, 9, characters=True)
+    update = batches(features, task)[0]
+    assert len(update.micro_batches) == 1
+    micro = {name: tensor.tolist() for name, tensor in update.micro_batches[0].items()}
+    first = not answerability
+    assert micro["context"] == [
+        [first, False, False, False, True, True, False, False, False],
+        [first, False, False, False, True, True, True, True, False],
+    ]
+    assert micro["starts"] == micro["ends"] == [5, 0]  # the second window is the shorter one
+    assert micro["answerable"] == [1, 0]
+    assert micro["weights"] == [1, 1]
+    assert micro["span_weights"] == ([1, 0] if answerability else [1, 1])
+    assert update.counts == ({"span": 1, "answerability": 2} if answerability else {"span": 2})
+
+
+def test_choice_rows_stay_together():
+    options = [["cat", "dog", "the mat", "a"], ["a", "on the mat", "cat", "in"]]
+    examples = Examples(
+        ["p", "q"], [["who", "where"], options, ["the cat", "a mat sat"]], labels=np.array([3, 1])
+    )
+    task = {"name": "race", "kind": "choice", "question_length": 8, "separators": 1}
+    features, _ = build_choices(examples, VOCABULARY, task, 32)
+    update = batches(features, task, micro_batch_tokens=256)[0]
+    micro = update.micro_batches[0]
+    assert micro["ids"].shape == (8, 10)
+    assert micro["labels"].tolist() == [3, 1]
+    assert micro["ids"][:4, 2].tolist() == [5, 15, 4, 8]  # the first question's options
+    assert update.counts == {"choice": 2}
+    split = batches(features, task, micro_batch_tokens=1)[0]
+    assert [micro["ids"].shape for micro in split.micro_batches] == [(4, 10), (4, 8)]
+
+
+def test_regression_values():
+    task = TEXTS | {"kind": "regression"}
+    features, _ = build_texts(sentences([["cat", "dog"]], [0.5, 2.5]), VOCABULARY, task, 32)
+    update = batches(features, task)[0]
+    assert sorted(update.micro_batches[0]["values"].tolist()) == [0.5, 2.5]
+    assert update.counts == {"regression": 2}
+
+
+def test_every_epoch_holds_every_unit_once_in_updates_of_the_batch_size():
+    found = batches(text_features(203), TEXTS, batch=4, epochs=2)
+    assert len(found) == 2 * 51
+    sizes = [len(found.units(step)) for step in range(51)]
+    assert sorted(sizes) == [3, *[4] * 50]
+    epochs = [
+        np.concatenate([found.units(51 * epoch + step) for step in range(51)]) for epoch in (0, 1)
+    ]
+    assert all(sorted(epoch.tolist()) == list(range(203)) for epoch in epochs)
+    assert epochs[0].tolist() != epochs[1].tolist()
+    with pytest.raises(IndexError):
+        found.units(102)
+
+
+def test_updates_are_a_pure_function_of_seed_and_step():
+    features = text_features(203)
+    forward = batches(features, TEXTS)
+    backward = batches(features, TEXTS, micro_batch_tokens=8)
+    order = [backward.units(step).tolist() for step in reversed(range(len(forward)))]
+    assert [forward.units(step).tolist() for step in range(len(forward))] == order[::-1]
+    other = batches(features, TEXTS, seed=1)
+    assert [other.units(step).tolist() for step in range(51)] != order[::-1][:51]
+
+
+def test_micro_batches_hold_the_update_whatever_their_size():
+    features = text_features(203)
+    whole = batches(features, TEXTS, batch=16, micro_batch_tokens=10_000)
+    parts = batches(features, TEXTS, batch=16, micro_batch_tokens=48)
+    for step in range(len(whole)):
+        one, many = whole[step], parts[step]
+        assert len(one.micro_batches) == 1
+        assert one.counts == many.counts
+        rows = []
+        for micro in many.micro_batches:
+            assert micro["ids"].numel() <= 48 or len(micro["ids"]) == 1
+            for ids, length, label in zip(
+                micro["ids"].tolist(),
+                micro["lengths"].tolist(),
+                micro["labels"].tolist(),
+                strict=True,
+            ):
+                assert set(ids[length:]) <= {1}
+                rows.append((ids[:length], label))
+        micro = one.micro_batches[0]
+        expected = [
+            (ids[:length], label)
+            for ids, length, label in zip(
+                micro["ids"].tolist(),
+                micro["lengths"].tolist(),
+                micro["labels"].tolist(),
+                strict=True,
+            )
+        ]
+        assert sorted(rows) == sorted(expected)
+
+
+def test_little_of_an_update_is_padding():
+    features = text_features(2000)
+    found = batches(features, TEXTS, batch=16, epochs=1, micro_batch_tokens=4096)
+    figures = [found[step].figures for step in range(len(found))]
+    assert sum(f["padded"] for f in figures) < 1.3 * sum(f["tokens"] for f in figures)
+
+
+def test_dev_batches_hold_every_unit_once():
+    features = text_features(50)
+    dev = DevBatches(features, TEXTS, pad=1, segments=False, micro_batch_tokens=64)
+    units = [unit for part, _ in dev for unit in part.tolist()]
+    assert sorted(units) == list(range(50))
+    for part, micro in dev:
+        assert micro["lengths"].tolist() == features.lengths[part].tolist()
+        assert "labels" not in micro
