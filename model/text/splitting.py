@@ -54,11 +54,11 @@ def _split_quotations(sentence: str, language: str) -> list[str]:
         end = _quotation_end(rest)
         if end < 0:
             break
-        inside = [piece.strip() for piece in segment(language, rest[1:end])]
-        inside = [piece for piece in inside if piece]
-        if not inside:
-            break
-        *whole, last = [rest[0] + inside[0], *inside[1:]]
+        inside = [piece.strip() for piece in segment(language, rest[1:end]) if piece.strip()]
+        if len(inside) > 1:
+            *whole, last = [rest[0] + inside[0], *inside[1:]]
+        else:
+            whole, last = [], rest[:end]
         sentences += whole
         tail = rest[end + 1 :]
         if last.endswith(SENTENCE_FINAL) and tail[1:2] in CLOSING_QUOTE and tail[0] == " ":

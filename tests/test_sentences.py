@@ -1,0 +1,63 @@
+"""The sentences stage: literal rows, hash of documents, shards, streaming."""
+
+import hashlib
+from itertools import pairwise
+
+import pyarrow.parquet as pq
+import pytest
+
+from model.text import sentences as stage
+from model.text.sentences import (
+    document_id,
+    is_heldout,
+    read_blocks,
+    shard_range,
+    training_sentences,
+    write_sentences,
+)
+
+RECIPE = {"splitter": "sentencex", "language": "en", "heldout_fraction": 0.0}
+
+
+def test_rows_and_figures(tmp_path):
+    path = tmp_path / "s.parquet"
+    figures = write_sentences(["Title\n\nOne é. Two.", " \n", "Three."], RECIPE, path)
+    rows = pq.read_table(path).to_pylist()
+    assert [row["sentences"] for row in rows] == [["Title", "One é.", "Two."], ["Three."]]
+    assert [row["heldout"] for row in rows] == [False, False]
+    assert rows[1]["id"] == int(hashlib.blake2b(b"Three.", digest_size=8).hexdigest(), 16)
+    assert figures == {
+        "train": {"documents": 2, "sentences": 4, "characters": 21, "words": 5, "bytes": 22},
+        "heldout": {"documents": 0, "sentences": 0, "characters": 0, "words": 0, "bytes": 0},
+        "empty_documents": 1,
+    }
+
+
+def test_heldout_share_is_the_fraction_and_grows_with_it():
+    identities = [document_id(f"document {i}") for i in range(20_000)]
+    small = {i for i in identities if is_heldout(i, 0.01)}
+    large = {i for i in identities if is_heldout(i, 0.02)}
+    assert small < large
+    assert 150 < len(small) < 250
+    assert not any(is_heldout(i, 0.0) for i in identities)
+    assert all(is_heldout(i, 1.0) for i in identities)
+
+
+@pytest.mark.parametrize(("documents", "shards"), [(0, 1), (1, 3), (10, 3), (41_125, 2)])
+def test_shards_partition_the_documents(documents, shards):
+    ranges = [shard_range(documents, shard, shards) for shard in range(shards)]
+    assert ranges[0][0] == 0 and ranges[-1][1] == documents
+    assert all(left[1] == right[0] for left, right in pairwise(ranges))
+    assert max(b - a for a, b in ranges) - min(b - a for a, b in ranges) <= 1
+
+
+def test_files_are_written_and_read_in_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "BLOCK_CHARACTERS", 36)
+    path = tmp_path / "s.parquet"
+    recipe = {**RECIPE, "heldout_fraction": 0.5}
+    figures = write_sentences((f"Item {i}." for i in range(10, 50)), recipe, path)
+    blocks = list(read_blocks(path))
+    assert len(blocks) == 8
+    assert sum(block.num_rows for block in blocks) == 40
+    train = [s for block in training_sentences(path) for s in block]
+    assert len(train) == figures["train"]["sentences"] == 40 - figures["heldout"]["sentences"]

@@ -1,0 +1,148 @@
+"""Sources: what is found where, what is read, and one line for what is wrong."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from model.text.sources import (
+    count_rows,
+    describe,
+    hub_patterns,
+    locate,
+    read_range,
+    read_texts,
+)
+from study.errors import StudyError
+
+HUB = {"repo": "org/name", "config": "plain", "revision": "0" * 40, "splits": ["train"]}
+
+
+def write_parquet(path, texts, column="text", rows_per_group=2):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table({"id": list(range(len(texts))), column: texts})
+    pq.write_table(table, path, row_group_size=rows_per_group)
+    return path
+
+
+def mirror_part(root, part, parts, texts):
+    name = f"train-{part:05}-of-{parts:05}.parquet"
+    return write_parquet(root / "org/name/plain" / name, texts)
+
+
+def test_mirror_parts_are_found_in_order(tmp_path):
+    second = mirror_part(tmp_path, 1, 2, ["c"])
+    first = mirror_part(tmp_path, 0, 2, ["a", "b"])
+    write_parquet(first.parent / "validation-00000-of-00001.parquet", ["x"])
+    root, files = locate(HUB, tmp_path, tmp_path / "unused")
+    assert root == tmp_path / "org/name"
+    assert files == {"train": [first, second]}
+    entries = describe(root, files)["train"]
+    assert [(entry["name"], entry["rows"]) for entry in entries] == [
+        ("plain/train-00000-of-00002.parquet", 2),
+        ("plain/train-00001-of-00002.parquet", 1),
+    ]
+    assert entries[0]["bytes"] == first.stat().st_size
+
+
+def test_only_the_splits_files_are_asked_of_the_hub():
+    recipe = {**HUB, "splits": ["train", "validation_matched"]}
+    assert hub_patterns(recipe) == ["plain/train-*.parquet", "plain/validation_matched-*.parquet"]
+
+
+def test_missing_mirror_files_and_parts_are_named(tmp_path):
+    with pytest.raises(StudyError, match="nowhere: no such mirror folder"):
+        locate(HUB, tmp_path / "nowhere", tmp_path)
+    with pytest.raises(StudyError, match=r"org/name: no files plain/train-\*\.parquet"):
+        locate(HUB, tmp_path, tmp_path)
+    mirror_part(tmp_path, 0, 2, ["a"])
+    with pytest.raises(StudyError, match=r"1 files plain/train-\*\.parquet, expected 2"):
+        locate(HUB, tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "split", "expected"),
+    [
+        (["b.txt", "a.txt", "c.md"], "train", ["a.txt", "b.txt"]),
+        (["train/a.jsonl", "dev/b.jsonl", "c.txt"], "dev", ["dev/b.jsonl"]),
+        (["train.jsonl", "dev.jsonl"], "train", ["train.jsonl"]),
+        (["train-00000-of-00001.parquet", "dev.parquet"], "dev", ["dev.parquet"]),
+    ],
+)
+def test_folder_files_of_a_split(tmp_path, names, split, expected):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    root, files = locate({"folder": str(tmp_path), "splits": [split]}, None, tmp_path)
+    assert [path.relative_to(root).as_posix() for path in files[split]] == expected
+
+
+def test_folder_without_files_of_the_split(tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(StudyError, match="files for split dev"):
+        locate({"folder": str(tmp_path), "splits": ["dev"]}, None, tmp_path)
+    with pytest.raises(StudyError, match="gone: no such folder"):
+        locate({"folder": str(tmp_path / "gone"), "splits": ["train"]}, None, tmp_path)
+
+
+def test_texts_of_the_three_kinds_of_file(tmp_path):
+    txt, jsonl = tmp_path / "a.txt", tmp_path / "b.jsonl"
+    txt.write_text("one\n\nécrit", encoding="utf-8")
+    jsonl.write_text('{"text": "a"}\n\n{"text": "b", "more": 1}\n{"text": "c"}\n')
+    parquet = write_parquet(tmp_path / "c.parquet", ["p", None, "q", "r", "s"])
+    assert list(read_texts(txt, "text")) == ["one\n\nécrit"]
+    assert (count_rows(jsonl), list(read_texts(jsonl, "text", 1, 3))) == (3, ["b", "c"])
+    assert list(read_texts(parquet, "text")) == ["p", "", "q", "r", "s"]
+    assert list(read_texts(parquet, "text", 1, 4)) == ["", "q", "r"]
+
+
+def test_a_range_runs_over_several_files(tmp_path):
+    paths = [
+        write_parquet(tmp_path / "a.parquet", ["0", "1", "2"]),
+        write_parquet(tmp_path / "b.parquet", ["3"]),
+        write_parquet(tmp_path / "c.parquet", ["4", "5", "6", "7", "8"]),
+    ]
+    everything = [str(i) for i in range(9)]
+    for start in range(10):
+        for stop in range(start, 10):
+            found = list(read_range(paths, [3, 1, 5], "text", start, stop))
+            assert found == everything[start:stop]
+
+
+def test_columns_that_are_not_text_are_named_with_those_there_are(tmp_path):
+    parquet = write_parquet(tmp_path / "a.parquet", ["x"])
+    with pytest.raises(StudyError, match=r"a\.parquet: no column body; found id, text"):
+        list(read_texts(parquet, "body"))
+    with pytest.raises(StudyError, match=r"a\.parquet: column id: expected text, found int64"):
+        list(read_texts(parquet, "id"))
+    jsonl = tmp_path / "b.jsonl"
+    jsonl.write_text('{"text": "a"}\n{"title": "b"}\n')
+    with pytest.raises(StudyError, match=r"b\.jsonl: line 2: no text in column text; found title"):
+        list(read_texts(jsonl, "text"))
+    jsonl.write_text("{\n")
+    with pytest.raises(StudyError, match=r"b\.jsonl: line 1: not JSON"):
+        list(read_texts(jsonl, "text"))
+
+
+def test_damaged_files_are_named(tmp_path):
+    whole = write_parquet(tmp_path / "a.parquet", ["x" * 50, "y" * 50, "z"]).read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StudyError, match=r"cut\.parquet: not a whole parquet file") as caught:
+        count_rows(tmp_path / "cut.parquet")
+    assert "\n" not in str(caught.value)
+    spoiled = bytearray(whole)
+    spoiled[4:150] = bytes(146)
+    (tmp_path / "bad.parquet").write_bytes(spoiled)
+    with pytest.raises(StudyError, match=r"bad\.parquet: cannot be read to its end"):
+        list(read_texts(tmp_path / "bad.parquet", "text"))
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(StudyError, match=r"latin\.txt: not UTF-8 text"):
+        list(read_texts(tmp_path / "latin.txt", "text"))
+
+
+def test_jsonl_reads_what_json_writes(tmp_path):
+    texts = ["tab\t", 'quote"', "line\u2028separator", "漢"]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({"text": t}, ensure_ascii=False) + "\n" for t in texts))
+    assert list(read_texts(path, "text")) == texts

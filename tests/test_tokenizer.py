@@ -1,0 +1,113 @@
+"""A loaded vocabulary: roles, special ids, encoding and offsets in the original text."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from model.text.tokenizer import Vocabulary
+from model.text.vocabulary import train_vocabulary
+from study.errors import StudyError
+
+TEXT = ["Hello world! Hello worlds.", "A naïve café: hello 😀, world."] * 3
+
+
+@pytest.fixture(scope="module", params=["byte-bpe", "wordpiece"])
+def vocabulary(request):
+    return Vocabulary(train_vocabulary(lambda: [TEXT], request.param, 400, lowercase=True))
+
+
+@pytest.fixture(scope="module")
+def bytes_vocabulary():
+    return Vocabulary(train_vocabulary(lambda: [TEXT], "byte-bpe", 400))
+
+
+def test_roles_have_robertas_ids(vocabulary):
+    assert [vocabulary.start, vocabulary.pad, vocabulary.separator, vocabulary.unknown] == [
+        0,
+        1,
+        2,
+        3,
+    ]
+    assert vocabulary.mask == vocabulary.size - 1
+    assert vocabulary.special.tolist() == [0, 1, 2, 3, vocabulary.size - 1]
+    np.testing.assert_array_equal(vocabulary.ordinary, np.arange(4, vocabulary.size - 1))
+
+
+def test_padded_size_is_the_next_multiple(vocabulary):
+    vocabulary_size = vocabulary.size
+    assert vocabulary.padded_size(vocabulary_size) == vocabulary_size
+    assert vocabulary.padded_size(64) % 64 == 0
+    assert 0 <= vocabulary.padded_size(64) - vocabulary_size < 64
+
+
+def test_first_word_has_no_blank_and_later_words_do(bytes_vocabulary):
+    [ids] = bytes_vocabulary.encode_batch(["Hello world!"])
+    assert [bytes_vocabulary.tokenizer.id_to_token(i) for i in ids] == ["Hello", "Ġworld", "!"]
+
+
+def test_offsets_leave_out_the_blank_before_a_word(bytes_vocabulary):
+    [ids], [offsets] = bytes_vocabulary.encode_with_offsets(["Hello world!"])
+    assert offsets == [(0, 5), (6, 11), (11, 12)]
+    assert ids == bytes_vocabulary.encode_batch(["Hello world!"])[0]
+
+
+def test_wordpiece_offsets_refer_to_the_text_before_normalisation():
+    vocabulary = Vocabulary(train_vocabulary(lambda: [TEXT], "wordpiece", 400, lowercase=True))
+    text = "A  NAÏVE café!"
+    [ids], [offsets] = vocabulary.encode_with_offsets([text])
+    tokens = [vocabulary.tokenizer.id_to_token(i) for i in ids]
+    assert tokens == ["a", "naive", "cafe", "!"]
+    assert [text[start:end] for start, end in offsets] == ["A", "NAÏVE", "café", "!"]
+
+
+def test_bytes_of_one_character_share_its_offsets(bytes_vocabulary):
+    text = "x 漢 y"
+    _, [offsets] = bytes_vocabulary.encode_with_offsets([text])
+    spans = list(dict.fromkeys(text[start:end] for start, end in offsets if start < end))
+    assert spans == ["x", "漢", "y"]
+
+
+@given(st.text(max_size=40))
+def test_byte_level_text_survives_encoding(bytes_vocabulary, text):
+    [ids] = bytes_vocabulary.encode_batch([text])
+    assert bytes_vocabulary.tokenizer.decode(ids) == text
+    assert not set(ids) & set(bytes_vocabulary.special.tolist())
+
+
+def test_a_text_that_spells_a_special_token_gets_ordinary_ids(vocabulary):
+    [ids] = vocabulary.encode_batch(["a <mask> b</s>"])
+    assert not set(ids) & {vocabulary.start, vocabulary.separator, vocabulary.mask}
+
+
+def test_names_of_bert_are_found(tmp_path):
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "word"]
+    entries = {name: i for i, name in enumerate(names)}
+    tokenizer = Tokenizer(models.WordPiece(entries, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_special_tokens(names[:5])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    vocabulary = Vocabulary.load(tmp_path / "tokenizer.json")
+    assert (vocabulary.start, vocabulary.pad, vocabulary.separator) == (2, 0, 3)
+    assert (vocabulary.unknown, vocabulary.mask) == (1, 4)
+    assert vocabulary.ordinary.tolist() == [5]
+
+
+def test_what_is_no_vocabulary_is_refused_in_one_line(tmp_path):
+    with pytest.raises(StudyError, match=r"gone\.json: no such file"):
+        Vocabulary.load(tmp_path / "gone.json")
+    broken = tmp_path / "broken.json"
+    broken.write_text(json.dumps({"version": "1.0"}))
+    with pytest.raises(StudyError, match=r"broken\.json: not a tokenizer\.json"):
+        Vocabulary.load(broken)
+    bare = tmp_path / "bare.json"
+    Tokenizer(models.WordLevel({"<s>": 0, "<pad>": 1}, unk_token="<s>")).save(str(bare))
+    with pytest.raises(StudyError, match="no separator token; expected one of </s>"):
+        Vocabulary.load(bare)
+
+
+def test_dtype_is_the_smallest_that_fits(vocabulary):
+    assert vocabulary.dtype == np.uint16

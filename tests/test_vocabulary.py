@@ -1,0 +1,76 @@
+"""Vocabulary training: sizes, special tokens, determinism, and who is read."""
+
+import json
+
+import pytest
+
+from model.text.sentences import write_sentences
+from model.text.vocabulary import limited_blocks, share_characters, train_vocabulary
+from study.errors import StudyError
+
+WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "lmnrst"]
+SENTENCES = [" ".join(WORDS[i : i + 7]) + " Über 漢字." for i in range(0, len(WORDS), 3)]
+
+
+@pytest.mark.parametrize("kind", ["byte-bpe", "wordpiece"])
+def test_size_counts_special_tokens_and_ids_are_robertas(kind):
+    tokenizer = train_vocabulary(lambda: [SENTENCES], kind, 300, lowercase=True)
+    assert tokenizer.get_vocab_size() == 300
+    assert [tokenizer.id_to_token(i) for i in (0, 1, 2, 3, 299)] == [
+        "<s>",
+        "<pad>",
+        "</s>",
+        "<unk>",
+        "<mask>",
+    ]
+    assert tokenizer.post_processor is None
+
+
+@pytest.mark.parametrize("kind", ["byte-bpe", "wordpiece"])
+def test_equal_sentences_give_equal_files(kind):
+    trained = {train_vocabulary(lambda: [SENTENCES], kind, 290, True).to_str() for _ in range(4)}
+    assert len(trained) == 1
+
+
+def test_only_the_five_special_tokens_are_marked_so():
+    text = train_vocabulary(lambda: [SENTENCES], "wordpiece", 300, True).to_str()
+    marked = [token["content"] for token in json.loads(text)["added_tokens"]]
+    assert marked == ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+
+
+def test_wordpiece_follows_berts_normaliser():
+    tokenizer = train_vocabulary(lambda: [SENTENCES], "wordpiece", 300, lowercase=True)
+    tokens = tokenizer.encode("Über漢字, balx").tokens
+    assert tokens == ["uber", "漢", "字", "<unk>", "<unk>"]
+    cased = train_vocabulary(lambda: [SENTENCES], "wordpiece", 300, lowercase=False)
+    assert cased.encode("Über").tokens == ["Über"]
+
+
+def test_rare_characters_give_way_in_a_fixed_order():
+    letters = [chr(code) for code in range(0x4E00, 0x4E00 + 300)]
+    tokenizer = train_vocabulary(lambda: [letters], "wordpiece", 600, lowercase=True)
+    assert sorted(token for token in tokenizer.get_vocab() if len(token) == 1) == letters[:100]
+
+
+def test_a_size_below_the_alphabet_is_refused():
+    with pytest.raises(StudyError, match=r"field size: 200 cannot hold .* at least 261"):
+        train_vocabulary(lambda: [SENTENCES], "byte-bpe", 200)
+    with pytest.raises(StudyError, match="field kind: unigram"):
+        train_vocabulary(lambda: [SENTENCES], "unigram", 300)
+
+
+def test_characters_are_shared_in_proportion():
+    assert share_characters(100, [300, 100]) == [75, 25]
+    assert share_characters(None, [3, 1]) == [None, None]
+    assert share_characters(400, [300, 100]) == [None, None]
+
+
+def test_blocks_stop_at_the_limit_and_leave_heldout_documents_out(tmp_path):
+    recipe = {"splitter": "sentencex", "language": "en", "heldout_fraction": 0.5}
+    path = tmp_path / "sentences.parquet"
+    figures = write_sentences((f"Number {i}. Yes." for i in range(50)), recipe, path)
+    kept = [s for block in limited_blocks([path], [None]) for s in block]
+    assert 0 < figures["train"]["documents"] < 50
+    assert len(kept) == 2 * figures["train"]["documents"]
+    first = [s for block in limited_blocks([path, path], [5, 20]) for s in block]
+    assert first == [kept[0], *kept[:3]]
