@@ -35,13 +35,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Build the samples of both splits; StudyError for a recipe or store that does not fit."""
     parser = stage_parser("model.build_samples", "Index arrays of one input format.", EXAMPLE)
     parser.add_argument("--store", required=True, metavar="FILE", help="manifest of the store")
-    options = parser.parse_args(arguments)
-    recipe = recipe_argument(options, "samples")
+    args = parser.parse_args(arguments)
+    recipe = recipe_argument(args, "samples")
     check_recipe(recipe)
-    with open_run(options.manifest, recipe) as run:
+    manifest = load_manifest(args.store, key=recipe["store"], stage="store")
+    with open_run(args.manifest, recipe) as run:
         if run.adopt():
             return
-        manifest = load_manifest(options.store, key=recipe["store"], stage="store")
         files, figures = [], {}
         for split in SPLITS:
             try:
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
                     recipe.get("seed", 0),
                 )
             except StudyError as error:
-                raise StudyError(f"{options.store}: split {split}: {error}") from None
+                raise StudyError(f"{args.store}: split {split}: {error}") from None
             names = samples.save(run.directory / split)
             files += [f"{split}/{name}" for name in names]
             figures[split] = samples.figures

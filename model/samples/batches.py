@@ -217,14 +217,20 @@ class HeldoutBatches:
         vocabulary: Vocabulary,
         recipe: dict,
         micro_batch_tokens: int,
+        corpus: int | None = None,
     ):
-        """`samples` are those of the held-out split; StudyError names what does not fit."""
+        """`samples` are those of the held-out split; `corpus` keeps those of one of the store's
+        corpora (the choice and the masks stay the same). StudyError names what does not fit.
+        """
         masker = Masker(MaskingPolicy(), vocabulary, HELDOUT_SEED, samples.length)
         self._micro_batches = MicroBatches(
             store, samples, vocabulary, recipe["format"], masker, micro_batch_tokens
         )
         order = permutation(HELDOUT_SEED, "heldout", HELDOUT_EPOCH, len(samples))
         self.rows = np.sort(order[: recipe["evaluation"]["samples"]])
+        if corpus is not None:
+            corpora = store.corpora[samples.documents[self.rows, 0]]
+            self.rows = self.rows[corpora == corpus]
         self._groups = [self.rows[group.indices] for group in self._micro_batches.cut(self.rows)]
 
     def __len__(self) -> int:

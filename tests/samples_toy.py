@@ -1,0 +1,69 @@
+"""A three-document corpus, a vocabulary for it and random corpora, for the tests of samples."""
+
+import numpy as np
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models
+
+from model.text.store import TokenStore
+from model.text.tokenizer import Vocabulary
+
+# Ids tell where they come from: document d has ids from 10·d on, in order.
+TOY = [
+    [[10, 11, 12], [13, 14], [15]],
+    [[20, 21], [22, 23, 24, 25]],
+    [[30, 31, 32], [33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43], [44, 45]],
+]
+
+
+def toy_store() -> TokenStore:
+    return TokenStore.from_lists(TOY)
+
+
+def toy_vocabulary(size: int = 64) -> Vocabulary:
+    """Ids 0 to 3 are `<s> <pad> </s> <unk>`, the last is `<mask>`, the others are words."""
+    names = ["<s>", "<pad>", "</s>", "<unk>", *(f"w{i}" for i in range(4, size - 1)), "<mask>"]
+    entries = {name: i for i, name in enumerate(names)}
+    return Vocabulary(Tokenizer(models.WordLevel(entries, unk_token="<unk>")))
+
+
+def numbered(lengths: list[list[int]]) -> TokenStore:
+    """A store with these sentence lengths per document, whose ids are 4, 5, 6, …"""
+    total = iter(range(4, 1 << 30))
+    return TokenStore.from_lists(
+        [[[next(total) for _ in range(n)] for n in document] for document in lengths]
+    )
+
+
+def random_store(documents: int, seed: int = 0, longest: int = 60) -> TokenStore:
+    """A store with long and short documents and sentences, some longer than an input of 32."""
+    generator = np.random.default_rng(seed)
+    return numbered(
+        [
+            np.clip(generator.lognormal(2.2, 0.8, count), 1, longest).astype(int).tolist()
+            for count in np.clip(generator.lognormal(2.0, 1.0, documents), 1, 200).astype(int)
+        ]
+    )
+
+
+# Sentence lengths of documents, for hypothesis.
+corpora = st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=8), min_size=1, max_size=8)
+
+
+def recipe_of(name: str = "full-sentences", length: int = 32, **changes) -> dict:
+    """A pretrain recipe as far as batches read it."""
+    pairs = name.endswith("-pair")
+    return {
+        "format": {"name": name, "nsp": pairs, "segments": pairs, "length": length},
+        "masking": {
+            "policy": "dynamic",
+            "rate": 0.15,
+            "mask": 0.8,
+            "random": 0.1,
+            "special_tokens": False,
+        },
+        "batch": {"sequences": 8, "unit": "tokens"},
+        "steps": 50,
+        "evaluation": {"points": 2, "samples": 20},
+        "seed": 0,
+        **changes,
+    }

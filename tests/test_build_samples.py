@@ -1,0 +1,103 @@
+"""The samples stage as a command: manifest in, manifest out, one-line errors."""
+
+import json
+
+import numpy as np
+import pytest
+from samples_toy import TOY
+
+from model.build_samples import main
+from model.samples.formats import build
+from model.samples.index import Samples
+from model.text.store import TokenStore
+from study.errors import StudyError
+from study.identity import key_of
+from study.manifest import load_manifest, publish_manifest
+
+STORE = {"stage": "store", "version": 1, "tokens": ["t"], "vocabulary": "v", "corpora": ["toy"]}
+
+
+def publish_store(folder, heldout=TOY):
+    """A store manifest with the toy corpus as both splits."""
+    files = []
+    for split, documents in (("train", TOY), ("heldout", heldout)):
+        store = TokenStore.from_lists(documents)
+        place = folder / key_of(STORE) / split
+        place.mkdir(parents=True)
+        store.tokens.tofile(place / "tokens.bin")
+        for name in ("sentences", "documents", "corpora"):
+            np.save(place / f"{name}.npy", getattr(store, name))
+        files += [f"{split}/{n}" for n in ("tokens.bin", "sentences.npy", "documents.npy")]
+        files.append(f"{split}/corpora.npy")
+    publish_manifest(
+        folder / "store.json", STORE, files=files, figures={"dtype": "uint16", "corpora": ["toy"]}
+    )
+
+
+def recipe_of(format: str, **changes) -> dict:
+    recipe = {
+        "stage": "samples",
+        "version": 1,
+        "store": key_of(STORE),
+        "format": format,
+        "length": 12,
+        "separators": "document",
+        **({"seed": 0} if format.endswith("-pair") else {}),
+        **changes,
+    }
+    return {name: value for name, value in recipe.items() if value is not None}
+
+
+def run(folder, recipe):
+    main(
+        [
+            *("--recipe", json.dumps(recipe), "--manifest", str(folder / "samples.json")),
+            *("--store", str(folder / "store.json")),
+        ]
+    )
+    return load_manifest(folder / "samples.json", key=key_of(recipe), stage="samples")
+
+
+@pytest.mark.parametrize("format", ["full-sentences", "segment-pair"])
+def test_builds_both_splits(format, tmp_path):
+    publish_store(tmp_path, heldout=TOY[:2])
+    manifest = run(tmp_path, recipe_of(format))
+    for split, documents in (("train", TOY), ("heldout", TOY[:2])):
+        expected = build(TokenStore.from_lists(documents), format, 12, seed=0)
+        found = Samples.open(manifest.run_directory / split)
+        assert manifest.figures[split] == found.figures == expected.figures
+        for name, array in expected.arrays.items():
+            assert np.array_equal(found.arrays[name], array)
+            assert np.array_equal(np.load(manifest.file(f"{split}/{name}.npy")), array)
+
+
+def test_running_again_adopts(tmp_path):
+    publish_store(tmp_path)
+    first = run(tmp_path, recipe_of("doc-sentences"))
+    text = first.path.read_text()
+    stamp = (first.run_directory / "train/starts.npy").stat().st_mtime_ns
+    first.path.unlink()
+    assert run(tmp_path, recipe_of("doc-sentences")).path.read_text() == text
+    assert (first.run_directory / "train/starts.npy").stat().st_mtime_ns == stamp
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (recipe_of("doc-sentences", seed=1), "field seed: unknown"),
+        (recipe_of("segment-pair", seed=None), "field seed: missing"),
+        (recipe_of("doc-sentences", separators=None), "field separators: missing"),
+        (recipe_of("doc-sentences", store="0" * 12), "field key: made from recipe"),
+        (recipe_of("pairs"), "split train: samples: field format: 'pairs'"),
+    ],
+)
+def test_bad_recipes_are_one_line(recipe, message, tmp_path):
+    publish_store(tmp_path)
+    with pytest.raises(StudyError, match=message):
+        run(tmp_path, recipe)
+
+
+def test_one_document_in_a_split_is_one_line(tmp_path):
+    publish_store(tmp_path, heldout=TOY[:1])
+    with pytest.raises(StudyError, match=r"store.json: split heldout: .*at least 2, found 1"):
+        run(tmp_path, recipe_of("segment-pair"))
