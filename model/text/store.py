@@ -118,7 +118,7 @@ def map_tokens(path: Path, dtype: str) -> np.ndarray:
 def write_store(parts: list[Path], corpora: list[int], directory: Path) -> None:
     """Put the shards in `parts` (folders, in order) together as one split in `directory`.
 
-    `corpora` has a corpus index per shard. Everything is copied in blocks.
+    `corpora` has a corpus index per shard. Tokens and offsets are copied in blocks.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "tokens.bin").open("wb") as target:
@@ -128,14 +128,14 @@ def write_store(parts: list[Path], corpora: list[int], directory: Path) -> None:
     for name in ("sentences", "documents"):
         _write_offsets([part / f"{name}.bin" for part in parts], directory / f"{name}.npy")
     documents = [_entries(part / "documents.bin") for part in parts]
-    labels = _new_array(directory / "corpora.npy", np.uint8, sum(documents))
-    labels[:] = np.repeat(np.array(corpora, dtype=np.uint8), documents)
-    labels.flush()
+    np.save(directory / "corpora.npy", np.repeat(np.array(corpora, dtype=np.uint8), documents))
 
 
 def _write_offsets(lengths: list[Path], target: Path) -> None:
     """Write the running sum of int32 lengths kept in several files, with a zero in front."""
-    offsets = _new_array(target, np.int64, sum(map(_entries, lengths)) + 1)
+    shape = (sum(map(_entries, lengths)) + 1,)
+    offsets = np.lib.format.open_memmap(target, mode="w+", dtype=np.int64, shape=shape)
+    offsets[0] = 0
     filled, end = 1, 0
     for path in lengths:
         with path.open("rb") as source:
@@ -149,11 +149,3 @@ def _write_offsets(lengths: list[Path], target: Path) -> None:
 def _entries(path: Path) -> int:
     """Number of int32 in a file of lengths."""
     return path.stat().st_size // 4
-
-
-def _new_array(path: Path, dtype: type, length: int) -> np.ndarray:
-    """A new .npy file of this length, mapped for writing; an empty one is just written."""
-    if length == 0:
-        np.save(path, np.zeros(0, dtype))
-        return np.zeros(0, dtype)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(length,))
