@@ -11,6 +11,7 @@ from model.samples.batches import HeldoutBatches, PretrainingBatches, SampleStre
 from model.samples.formats import build
 from model.samples.index import FORMATS
 from model.samples.masking import target_count
+from model.text.store import TokenStore
 from study.errors import StudyError
 
 STORE = random_store(300)
@@ -137,11 +138,11 @@ def test_micro_batch_size_changes_nothing_but_the_cut(name):
 @pytest.mark.parametrize("unit", ["tokens", "sequences"])
 def test_any_step_first_gives_the_same_update(unit):
     changes = {"batch": {"sequences": 64, "unit": unit}, "steps": 150}
-    passed = batches("doc-sentences", **changes)
+    passed = batches("doc-sentences", 4096, **changes)
     updates = [passed[step] for step in range(150)]
     assert passed.stream.passes(149) > 3
     for step in (149, 0, 99, 60):
-        assert same(batches("doc-sentences", **changes)[step], updates[step])
+        assert same(batches("doc-sentences", 4096, **changes)[step], updates[step])
         assert same(passed[step], updates[step])
 
 
@@ -255,6 +256,37 @@ def test_heldout_is_fixed_whatever_the_recipe():
     assert len(flat[0]) == 20
     assert sum(update.counts["nsp"] for update in one) == 20
     assert all(len(update.micro_batches) == 1 for update in one)
+
+
+@pytest.mark.parametrize("tokens", [64, 200, 1000])
+@pytest.mark.parametrize("name", FORMATS)
+def test_heldout_updates_have_one_micro_batch_each(name, tokens):
+    recipe = recipe_of(name, evaluation={"points": 1, "samples": 300})
+    source = HeldoutBatches(STORE, SAMPLES[name], VOCABULARY, recipe, tokens)
+    updates = list(source)
+    assert len(updates) == len(source)
+    assert all(len(update.micro_batches) == 1 for update in updates)
+    assert sum(update.figures["samples"] for update in updates) == 300
+    for update in updates:
+        (micro,) = update.micro_batches
+        assert int(micro["lengths"].sum()) == update.figures["tokens"]
+
+
+def test_heldout_by_corpus_is_a_part_of_the_whole():
+    documents = [[[4 + d, 5, 6], [7, 8]] for d in range(30)]
+    store = TokenStore.from_lists(documents, [d % 3 for d in range(30)], ["a", "b", "c", "d"])
+    samples = build(store, "doc-sentences", 32)
+    recipe = recipe_of("doc-sentences", evaluation={"points": 1, "samples": 20})
+
+    def rows(corpus: int | None) -> list[tuple]:
+        source = HeldoutBatches(store, samples, VOCABULARY, recipe, 128, corpus)
+        return sorted(row for update in source for row in contents(update))
+
+    parts = [rows(corpus) for corpus in range(4)]
+    assert sorted(parts[0] + parts[1] + parts[2]) == rows(None)
+    # Ids 4, 7, … start the documents of the first corpus; larger ones are masks.
+    assert {row[0][1] % 3 for row in parts[0] if row[0][1] < 34} == {1}
+    assert parts[3] == []
 
 
 def test_heldout_takes_all_if_there_are_few():

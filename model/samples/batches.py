@@ -117,21 +117,20 @@ class MicroBatches:
         """Groups of `rows`; their indices point into `rows`."""
         return cut(self.samples.lengths[rows], self.tokens, self.samples.length)
 
-    def update(self, rows: np.ndarray, epochs: np.ndarray, figures: dict) -> Update:
-        """The update of these samples in these epochs; `figures` are added to its own."""
-        micros, padded = [], 0
-        for group in self.cut(rows):
+    def update(
+        self, rows: np.ndarray, epochs: np.ndarray, groups: list[Group], figures: dict
+    ) -> Update:
+        """The update of `groups` of samples `rows` in `epochs`; `figures` are added to its own."""
+        micros, samples, tokens, padded = [], 0, 0, 0
+        for group in groups:
             members = group.indices
             micros.append(self._micro(rows[members], epochs[members], group.rows, group.length))
+            samples += len(members)
+            tokens += int(self.samples.lengths[rows[members]].sum(dtype=np.int64))
             padded += group.rows * group.length
         masked = int(sum(micro["weights"].sum() for micro in micros))
-        counts = {"mlm": masked, **({"nsp": len(rows)} if self.format["nsp"] else {})}
-        own = {
-            "samples": len(rows),
-            "tokens": int(self.samples.lengths[rows].sum(dtype=np.int64)),
-            "masked": masked,
-            "padded": padded,
-        }
+        counts = {"mlm": masked, **({"nsp": samples} if self.format["nsp"] else {})}
+        own = {"samples": samples, "tokens": tokens, "masked": masked, "padded": padded}
         return Update(micros, counts, {**own, **figures})
 
     def _micro(
@@ -200,7 +199,8 @@ class PretrainingBatches:
         if not 0 <= step < self.steps:
             raise IndexError(f"step {step} of {self.steps}")
         rows, epochs = self.stream.update(step)
-        return self.micro_batches.update(rows, epochs, {"epoch": self.stream.passes(step)})
+        groups = self.micro_batches.cut(rows)
+        return self.micro_batches.update(rows, epochs, groups, {"epoch": self.stream.passes(step)})
 
 
 class HeldoutBatches:
@@ -231,12 +231,12 @@ class HeldoutBatches:
         if corpus is not None:
             corpora = store.corpora[samples.documents[self.rows, 0]]
             self.rows = self.rows[corpora == corpus]
-        self._groups = [self.rows[group.indices] for group in self._micro_batches.cut(self.rows)]
+        self._epochs = np.full(len(self.rows), HELDOUT_EPOCH)
+        self._groups = self._micro_batches.cut(self.rows)
 
     def __len__(self) -> int:
         return len(self._groups)
 
     def __getitem__(self, index: int) -> Update:
         """Micro-batch `index` as an update of its own."""
-        rows = self._groups[index]
-        return self._micro_batches.update(rows, np.full(len(rows), HELDOUT_EPOCH), {})
+        return self._micro_batches.update(self.rows, self._epochs, [self._groups[index]], {})
