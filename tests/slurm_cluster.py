@@ -10,12 +10,14 @@ The machine has one node with `CPUS` CPUs and one fake GPU (a plain file), one p
 accounting database, as many small clusters do.
 """
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 CPUS = 2
@@ -100,6 +102,15 @@ def free_ports(number: int) -> list[int]:
             one.close()
 
 
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    """Return when `condition()` holds; TimeoutError if it does not within `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"still waiting after {seconds} seconds")
+        time.sleep(0.1)
+
+
 class SlurmCluster:
     """A running cluster; `folder` (short path, root's own) takes its state and logs."""
 
@@ -107,8 +118,10 @@ class SlurmCluster:
         self.folder = folder
         self._write_files()
         self._process = subprocess.Popen(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-            + ["bash", "-c", DAEMONS.format(folder=folder)],
+            [
+                *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+                *("bash", "-c", DAEMONS.format(folder=folder)),
+            ],
             stdin=subprocess.PIPE,
             env=os.environ | {"PATH": SYSTEM_PATH},
         )
@@ -137,13 +150,15 @@ class SlurmCluster:
         key.touch(mode=0o600)
         key.write_bytes(os.urandom(128))
 
+    def _is_idle(self) -> bool:
+        return self.run(["sinfo", "-h", "-o", "%T"], cwd=self.folder).stdout.strip() == "idle"
+
     def _wait_until_idle(self) -> None:
         """Wait until the node takes jobs; RuntimeError with the daemons' last words if not."""
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end and self._process.poll() is None:
-            if self.run(["sinfo", "-h", "-o", "%T"], cwd=self.folder).stdout.strip() == "idle":
-                return
-            time.sleep(0.3)
+        with contextlib.suppress(TimeoutError):
+            wait_for(lambda: self._process.poll() is not None or self._is_idle(), START_SECONDS)
+        if self._is_idle():
+            return
         words = [
             f"{path.name}: {line}"
             for path in sorted([*self.folder.glob("*.out"), *self.folder.glob("*.log")])

@@ -1,5 +1,5 @@
-# A toy study for the SLURM tests: parts that run side by side, a "training" on the GPU that fails
-# once and goes on from its own checkpoint, a table made on the head node.
+# A toy study for the SLURM tests: two parts, a "training" on the GPU that fails once and goes on
+# from its own checkpoint, and a table that is made where snakemake runs.
 
 
 localrules:
@@ -8,28 +8,12 @@ localrules:
 
 rule table:
     input:
+        expand("part_{part}.txt", part=["a", "b"]),
         "trained.txt",
     output:
         "table.csv",
     shell:
-        "cp {input} {output}"
-
-
-rule train:
-    input:
-        expand("part_{part}.txt", part=["a", "b"]),
-    output:
-        "trained.txt",
-    threads: 2
-    resources:
-        gpu=1,
-        nodes=1,
-        mem_mb=32000,
-        runtime=600,
-        slurm_partition="main",
-    shell:
-        "mkdir -p run && echo step >> run/steps && [ $(wc -l < run/steps) -ge 2 ]"
-        " && cat {input} run/steps > {output}"
+        "cat {input} > {output}"
 
 
 rule part:
@@ -40,3 +24,18 @@ rule part:
         runtime=5,
     shell:
         "echo {wildcards.part} > {output}"
+
+
+rule train:
+    output:
+        "trained.txt",
+    threads: 2
+    resources:
+        gpu=1,
+        nodes=1,
+        mem_mb=32000,
+        runtime=600,
+        slurm_partition="main",
+    shell:
+        "mkdir -p run; echo step >> run/steps; steps=$(wc -l < run/steps); [ $steps -ge 2 ]"
+        " && echo step $steps, ${{SLURM_GPUS_ON_NODE}} GPU > {output}"
