@@ -13,8 +13,8 @@ from forked import Child, run_world, start_world
 from training_toy import OPTIMISER, ToyModel, ToyUpdates, outcome, train_toy
 
 from model.training.checkpoint import FOLDER
-from model.training.distributed import current_ranks, open_ranks
-from model.training.engine import Training, dropout_seed, train
+from model.training.distributed import open_ranks
+from model.training.engine import Training, generator_seed, train
 from model.training.execution import Execution
 from model.training.stopping import StopRequest
 from study.command import Resumable
@@ -303,8 +303,7 @@ def test_time_budget_stops_with_a_checkpoint(tmp_path):
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["step-000000001"]
 
 
-def test_dropout_seeds_differ():
-    seeds = {dropout_seed(*k) for k in [(0, 1, 0), (1, 1, 0), (0, 2, 0), (0, 1, 1)]}
-    assert len(seeds) == 4
-    assert dropout_seed(0, 1, 0) == 4228592367650846843
-    assert current_ranks("cpu").world == 1
+def test_generator_seeds_are_a_hash_of_their_place():
+    places = [("dropout", 0, 1, 0), ("dropout", 1, 1, 0), ("dropout", 0, 2, 0), ("weights", 0)]
+    assert len({generator_seed(*place) for place in places}) == 4
+    assert generator_seed("dropout", 0, 1, 0) == 4228592367650846843

@@ -212,7 +212,7 @@ class Training:
         """Leave the update's gradient in `.grad` on every rank; its losses (terms,) float64."""
         shares = self.gradients.begin(len(update.micro_batches))
         for place, (index, weight) in enumerate(shares, start=1):
-            torch.manual_seed(dropout_seed(self.seed, step, index))
+            torch.manual_seed(generator_seed("dropout", self.seed, step, index))
             micro = self._on_device(update.micro_batches[index])
             with self.gradients.micro_batch(last=place == len(shares)):
                 with self.precision.autocast():
@@ -357,9 +357,12 @@ class Training:
         )
 
 
-def dropout_seed(seed: int, step: int, micro_batch: int) -> int:
-    """Generator seed of one micro-batch: a keyed hash, so that no state is carried along."""
-    text = f"dropout {seed} {step} {micro_batch}".encode()
+def generator_seed(stream: str, *numbers: int) -> int:
+    """Seed of torch's generator for one purpose, as ("dropout", seed, step, micro-batch).
+
+    A keyed hash: every place has its own stream, and no state is carried from one to the next.
+    """
+    text = " ".join([stream, *map(str, numbers)]).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1
 
 

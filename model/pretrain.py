@@ -1,0 +1,185 @@
+"""`python -m model.pretrain`: pre-train one cell; alone, or on several devices under `torchrun`.
+
+In: manifests of the token store, of the samples in the cell's format and of the vocabulary. Out in
+the run directory: model.safetensors (fp32), log.jsonl (losses along training); events.jsonl and
+tensorboard/ for watching. Figures: held-out loss and perplexity (overall, per corpus, along
+training), tokens, targets, epochs, parameters. RoBERTa (arXiv 1907.11692) sections 2 to 4.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from safetensors.torch import save
+from torch import nn
+
+from model.network.flops import flops_per_token
+from model.network.pretraining import PretrainingModel
+from model.samples.batches import HeldoutBatches, PretrainingBatches
+from model.samples.index import Samples
+from model.text.store import TokenStore
+from model.text.tokenizer import Vocabulary
+from model.training.checkpoint import forget_checkpoints
+from model.training.distributed import Ranks, open_ranks, open_shared_run
+from model.training.engine import TrainingResult, generator_seed, train
+from model.training.execution import Execution, add_execution_arguments, execution_argument
+from model.training.journal import finite
+from model.training.perplexity import heldout_losses, perplexity
+from model.training.precision import Precision
+from model.training.stopping import StopRequest
+from study.command import recipe_argument, run_command, stage_parser
+from study.errors import StudyError
+from study.manifest import Manifest, load_manifest, write_atomic
+
+INPUTS = ("store", "samples", "vocabulary")
+FIELDS = {
+    *("stage", "version", *INPUTS, "format", "model", "masking"),
+    *("batch", "steps", "optimiser", "evaluation", "seed"),
+}
+WEIGHTS = "model.safetensors"
+EXAMPLE = (
+    "python -m model.pretrain --recipe @runs/…/<key>/recipe.json --manifest manifest.json "
+    "--store store.json --samples samples.json --vocabulary vocabulary.json"
+)
+
+
+@dataclass(frozen=True)
+class Data:
+    """The inputs of a pre-training, opened."""
+
+    vocabulary: Vocabulary
+    training: PretrainingBatches
+    heldout: dict[str, HeldoutBatches]  # by corpus; corpora without held-out samples are left out
+
+    @classmethod
+    def open(cls, manifests: dict[str, Manifest], recipe: dict, tokens: int) -> "Data":
+        """Map the files and make the batches of `tokens`-token micro-batches."""
+        vocabulary = Vocabulary.load(manifests["vocabulary"])
+        stores = {name: TokenStore.open(manifests["store"], name) for name in ("train", "heldout")}
+        samples = {name: open_samples(manifests["samples"], name) for name in stores}
+        training = PretrainingBatches(stores["train"], samples["train"], vocabulary, recipe, tokens)
+        store = stores["heldout"]
+        by_corpus = {
+            name: HeldoutBatches(store, samples["heldout"], vocabulary, recipe, tokens, number)
+            for number, name in enumerate(store.corpus_names)
+        }
+        heldout = {name: batches for name, batches in by_corpus.items() if len(batches)}
+        return cls(vocabulary, training, heldout)
+
+
+def open_samples(manifest: Manifest, split: str) -> Samples:
+    """One split's samples, after a check that its files are whole."""
+    for name in manifest.files:
+        manifest.file(name)
+    return Samples.open(manifest.run_directory / split)
+
+
+def check_recipe(recipe: dict) -> None:
+    """Raise StudyError naming a missing or unknown field."""
+    for name in sorted(FIELDS - set(recipe)):
+        raise StudyError(f"--recipe: field {name}: missing")
+    for name in sorted(set(recipe) - FIELDS):
+        raise StudyError(f"--recipe: field {name}: unknown")
+
+
+def evaluation_steps(steps: int, points: int) -> list[int]:
+    """`points` steps (fewer if there are fewer steps), evenly spaced, the last at the end."""
+    return sorted({max(1, round(steps * point / points)) for point in range(1, points + 1)})
+
+
+def make_model(recipe: dict, vocabulary: Vocabulary) -> PretrainingModel:
+    """The cell's network with the weights that its seed draws."""
+    torch.manual_seed(generator_seed("weights", recipe["seed"]))
+    form = recipe["format"]
+    return PretrainingModel(
+        recipe["model"], vocabulary.size, form["segments"], form["nsp"], vocabulary.pad
+    )
+
+
+def evaluator(
+    model: PretrainingModel, data: Data, ranks: Ranks, execution: Execution
+) -> Callable[[nn.Module], dict[str, float]]:
+    """Function that gives the held-out losses of the model as it is."""
+    precision = Precision(execution.precision, ranks.device)
+    return lambda module: heldout_losses(module, data.heldout, model.terms, ranks, precision)
+
+
+def figures_of(result: TrainingResult, model: nn.Module, heldout: dict) -> dict:
+    """The manifest's figures: nothing that may differ between equal runs."""
+    last = result.curve[-1][1] if result.curve and result.diverged is None else {}
+
+    def pair(suffix: str) -> dict:
+        loss = last.get(f"mlm{suffix}", math.nan)
+        return {"loss": finite(loss), "perplexity": finite(perplexity(loss))}
+
+    return {
+        "heldout_loss": pair("")["loss"],
+        "heldout_perplexity": pair("")["perplexity"],
+        "heldout_nsp_loss": finite(last.get("nsp", math.nan)),
+        "corpora": {name: pair(f"/{name}") for name in heldout},
+        "curve": [[step, finite(losses["mlm"])] for step, losses in result.curve],
+        "steps": result.step,
+        "diverged": result.diverged,
+        "epochs": result.epochs,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        **{name: result.totals[name] for name in ("tokens", "masked", "samples")},
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Pre-train and publish; StudyError for inputs that do not fit, Resumable when stopped."""
+    parser = stage_parser("model.pretrain", "Pre-train one cell.", EXAMPLE)
+    for name in INPUTS:
+        parser.add_argument(
+            f"--{name}", required=True, metavar="FILE", help=f"manifest of the {name}"
+        )
+    add_execution_arguments(parser)
+    args = parser.parse_args(arguments)
+    recipe, execution = recipe_argument(args, "pretrain"), execution_argument(args)
+    check_recipe(recipe)
+    manifests = {
+        name: load_manifest(getattr(args, name), key=recipe[name], stage=name) for name in INPUTS
+    }
+    # The budget runs from here, but SIGTERM is left alone until this process owns the run.
+    stop = StopRequest(args.time_budget)
+    with (
+        open_ranks(execution.device) as ranks,
+        open_shared_run(args.manifest, recipe, ranks) as shared,
+        stop,
+    ):
+        if shared.adopted:
+            return
+        data = Data.open(manifests, recipe, execution.micro_batch_tokens)
+        model = make_model(recipe, data.vocabulary)
+        result = train(
+            model,
+            data.training,
+            recipe["optimiser"],
+            seed=recipe["seed"],
+            run_directory=shared.directory,
+            execution=execution,
+            evaluate=evaluator(model, data, ranks, execution),
+            evaluations=evaluation_steps(recipe["steps"], recipe["evaluation"]["points"]),
+            flops_per_token=flops_per_token(
+                recipe["model"],
+                recipe["format"]["length"],
+                data.vocabulary.size,
+                recipe["masking"]["rate"],
+            ),
+            stop=stop,
+        )
+        if shared.run is None:
+            return
+        weights = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+        write_atomic(shared.directory / WEIGHTS, save(weights, {"format": "pt"}))
+        shared.run.publish(
+            [WEIGHTS, "log.jsonl"],
+            figures_of(result, model, data.heldout),
+            {"training": {**result.speed, "padded_tokens": result.totals["padded"]}},
+        )
+        forget_checkpoints(shared.directory)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,102 @@
+"""A two-corpus study in a folder, as manifests: all that a pre-training of any format reads."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from network_toy import config
+from samples_toy import recipe_of, toy_vocabulary
+from training_toy import OPTIMISER
+
+from model.build_samples import main as build_samples
+from model.text.store import TokenStore
+from study.identity import key_of
+from study.manifest import publish_manifest
+
+LENGTH = 32
+# (format, next-sentence prediction and segment embeddings)
+FORMATS = {
+    "segment-pair": ("segment-pair", True),
+    "sentence-pair": ("sentence-pair", True),
+    "full-sentences": ("full-sentences", False),
+    "doc-sentences": ("doc-sentences", False),
+    "segment-pair-without-nsp": ("segment-pair", False),
+}
+STORE = {"stage": "store", "version": 1, "tokens": ["t"], "vocabulary": "v", "corpora": ["a", "b"]}
+VOCABULARY = {"stage": "vocabulary", "version": 1, "kind": "file", "path": "toy"}
+
+
+def documents(count: int, seed: int) -> list[list[list[int]]]:
+    """Documents in which a word is likely to be followed by the next one."""
+    draw = np.random.default_rng(seed)
+
+    def sentence() -> list[int]:
+        start, size = draw.integers(4, 63), draw.integers(2, 14)
+        return [int(4 + (start + i) % 59) for i in range(size)]
+
+    return [[sentence() for _ in range(draw.integers(1, 12))] for _ in range(count)]
+
+
+def publish_inputs(folder: Path) -> None:
+    """store.json and vocabulary.json with their run directories."""
+    place = folder / key_of(VOCABULARY)
+    place.mkdir(parents=True)
+    (place / "tokenizer.json").write_text(toy_vocabulary().tokenizer.to_str())
+    publish_manifest(folder / "vocabulary.json", VOCABULARY, files=["tokenizer.json"], figures={})
+    files = []
+    for split, count in (("train", 80), ("heldout", 16)):
+        store = TokenStore.from_lists(documents(count, seed=count), [0, 1] * (count // 2))
+        place = folder / key_of(STORE) / split
+        place.mkdir(parents=True)
+        store.tokens.tofile(place / "tokens.bin")
+        for name in ("sentences", "documents", "corpora"):
+            np.save(place / f"{name}.npy", getattr(store, name))
+        names = ("tokens.bin", "sentences.npy", "documents.npy", "corpora.npy")
+        files += [f"{split}/{name}" for name in names]
+    publish_manifest(
+        folder / "store.json",
+        STORE,
+        files=files,
+        figures={"dtype": "uint16", "corpora": ["a", "b"]},
+    )
+
+
+def make_study(folder: Path, name: str, **changes) -> dict:
+    """Publish the inputs of format `name` (see FORMATS); the recipe of its pre-training."""
+    form, paired = FORMATS[name]
+    if not (folder / "store.json").exists():
+        publish_inputs(folder)
+    samples = {
+        "stage": "samples",
+        "version": 1,
+        "store": key_of(STORE),
+        "format": form,
+        "length": LENGTH,
+        "separators": "document",
+        **({"seed": 0} if form.endswith("-pair") else {}),
+    }
+    place = ("--manifest", f"{folder}/{form}.json", "--store", f"{folder}/store.json")
+    build_samples(["--recipe", json.dumps(samples), *place])
+    return {
+        **recipe_of(form, LENGTH),
+        "stage": "pretrain",
+        "version": 1,
+        "store": key_of(STORE),
+        "samples": key_of(samples),
+        "vocabulary": key_of(VOCABULARY),
+        "format": {"name": form, "nsp": paired, "segments": paired, "length": LENGTH},
+        "model": config(positions=LENGTH),
+        "optimiser": OPTIMISER,
+        "steps": 20,
+        **changes,
+    }
+
+
+def arguments(folder: Path, recipe: dict, manifest: Path, **execution) -> list[str]:
+    """Command line of `model.pretrain`."""
+    return [
+        *("--recipe", json.dumps(recipe), "--manifest", str(manifest)),
+        *("--store", f"{folder}/store.json", "--vocabulary", f"{folder}/vocabulary.json"),
+        *("--samples", f"{folder}/{recipe['format']['name']}.json"),
+        *("--execution", json.dumps({"micro_batch_tokens": 96, "tensorboard": False, **execution})),
+    ]

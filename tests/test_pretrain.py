@@ -1,0 +1,195 @@
+"""Pre-training of every format: gradients for any split, golden losses, the command itself."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from forked import Child, run_world
+from pretraining_toy import FORMATS, arguments, make_study
+from safetensors.torch import load_file
+from training_toy import OPTIMISER
+
+from model.pretrain import Data, evaluation_steps, main, make_model
+from model.training.distributed import open_ranks
+from model.training.engine import Training
+from model.training.execution import Execution
+from study.errors import StudyError
+from study.identity import key_of
+from study.manifest import load_manifest
+
+GOLDEN = Path(__file__).parent / "golden" / "pretraining_losses.json"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("study")
+
+
+def manifests(folder: Path, recipe: dict) -> dict:
+    names = {"store": "store", "vocabulary": "vocabulary", "samples": recipe["format"]["name"]}
+    return {stage: load_manifest(folder / f"{name}.json") for stage, name in names.items()}
+
+
+def gradients(folder: Path, recipe: dict, micro: int, mode: str) -> dict[str, torch.Tensor]:
+    """Gradients and losses of the first update, in micro-batches of `micro` rows at most."""
+    tokens = micro * recipe["format"]["length"]
+    data = Data.open(manifests(folder, recipe), recipe, tokens)
+    update = data.training[0]
+    targets = {float(batch["weights"].sum()) for batch in update.micro_batches}
+    assert len(targets) > 1 or len(update.micro_batches) == 1
+    model = make_model(recipe, data.vocabulary)
+    execution = Execution(mode=mode, tensorboard=False)
+    training = Training(model, data.training, OPTIMISER, 0, folder / "gradients", execution)
+    losses = training.backward(update, 1)
+    return {**{name: p.grad.clone() for name, p in model.named_parameters()}, "losses": losses}
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_gradients_do_not_depend_on_micro_batches_and_ranks(folder, name, mode):
+    # Nine inputs leave a micro-batch of another size, so that numbers of targets differ.
+    recipe = make_study(folder, name, batch={"sequences": 9, "unit": "tokens"})
+    recipe["model"] = {**recipe["model"], "dropout": 0.0, "attention_dropout": 0.0}
+    whole = gradients(folder, recipe, 64, mode)
+    assert float(whole["losses"].sum()) > 3
+    for micro, world in ((4, 1), (2, 1), (4, 2), (2, 2)):
+
+        def rank(micro=micro):
+            with open_ranks("cpu"):
+                found = gradients(folder, recipe, micro, mode)
+            for parameter, gradient in found.items():
+                torch.testing.assert_close(gradient, whole[parameter], rtol=0, atol=1e-6)
+
+        run_world(world, rank)
+
+
+def run(folder: Path, recipe: dict, place: Path, **execution) -> Path:
+    main(arguments(folder, recipe, place / "manifest.json", **execution))
+    return place / key_of(recipe)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_golden_losses(folder, tmp_path, name):
+    """A change here is a change of results: bump the stage's version with the file."""
+    directory = run(folder, make_study(folder, name), tmp_path)
+    lines = [json.loads(line) for line in (directory / "log.jsonl").open()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    golden = json.loads(GOLDEN.read_text())
+    assert losses == pytest.approx(golden[name], abs=1e-5)
+
+
+def test_figures_and_files(folder, tmp_path):
+    recipe = make_study(folder, "segment-pair")
+    directory = run(folder, recipe, tmp_path)
+    manifest = load_manifest(tmp_path / "manifest.json", key=key_of(recipe), stage="pretrain")
+    assert set(manifest.files) == {"model.safetensors", "log.jsonl"}
+    figures = manifest.figures
+    assert [step for step, _ in figures["curve"]] == [10, 20]
+    assert figures["curve"][-1][1] == figures["heldout_loss"] < 4.2
+    assert figures["heldout_perplexity"] == pytest.approx(2.718281828 ** figures["heldout_loss"])
+    assert set(figures["corpora"]) == {"a", "b"}
+    losses = sorted(corpus["loss"] for corpus in figures["corpora"].values())
+    assert losses[0] < figures["heldout_loss"] < losses[1]
+    assert figures["tokens"] == pytest.approx(20 * 8 * 32, rel=0.01)
+    assert (figures["steps"], figures["diverged"]) == (20, None)
+    weights = load_file(directory / "model.safetensors")
+    assert sum(tensor.numel() for tensor in weights.values()) == figures["parameters"]
+    provenance = json.loads((directory / "provenance.json").read_text())
+    assert provenance["training"]["tokens_per_second"] > 0
+    assert 0 < provenance["training"]["utilisation"] < 1
+    assert not (directory / "checkpoints").exists()
+
+
+def test_a_finished_run_is_adopted(folder, tmp_path):
+    recipe = make_study(folder, "doc-sentences")
+    directory = run(folder, recipe, tmp_path)
+    events = (directory / "events.jsonl").read_text()
+    (tmp_path / "manifest.json").unlink()
+    assert run(folder, recipe, tmp_path) == directory
+    assert (tmp_path / "manifest.json").exists()
+    assert (directory / "events.jsonl").read_text() == events
+
+
+def test_a_diverged_run_says_so(folder, tmp_path):
+    recipe = make_study(folder, "doc-sentences")
+    recipe["optimiser"] = {**OPTIMISER, "learning_rate": 1e30}
+    run(folder, recipe, tmp_path, mode="fast")
+    figures = load_manifest(tmp_path / "manifest.json").figures
+    assert figures["diverged"] == figures["steps"] < 20
+    assert figures["heldout_loss"] is None
+
+
+def published(place: Path) -> tuple[bytes, ...]:
+    manifest = load_manifest(place / "manifest.json")
+    return (manifest.path.read_bytes(), *(manifest.file(n).read_bytes() for n in manifest.files))
+
+
+def command(*arguments: str, processes: int = 1) -> subprocess.Popen:
+    launcher = ["-W", "error"]
+    if processes > 1:
+        launcher = ["-m", "torch.distributed.run", "--standalone"]
+        launcher += [f"--nproc-per-node={processes}"]
+    return subprocess.Popen(
+        [sys.executable, *launcher, "-m", "model.pretrain", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_stopped_command_exits_75_and_goes_on_under_torchrun(folder, tmp_path):
+    recipe = make_study(folder, "segment-pair", steps=60)
+    stopped, through = tmp_path / "stopped", tmp_path / "through"
+    run(folder, recipe, through)
+    first = command(*arguments(folder, recipe, stopped / "manifest.json", tensorboard=True))
+    events = stopped / key_of(recipe) / "events.jsonl"
+    while not (events.exists() and '"log"' in events.read_text()):
+        assert first.poll() is None, first.stderr.read()
+        time.sleep(0.005)
+    first.send_signal(signal.SIGTERM)
+    output, errors = first.communicate()
+    assert (first.returncode, output) == (75, "")
+    assert errors.startswith("stopped: SIGTERM, after update ")
+    assert errors.count("\n") == 1
+    second = command(*arguments(folder, recipe, stopped / "manifest.json"), processes=2)
+    output, errors = second.communicate()
+    assert (second.returncode, output, errors) == (0, "", "")
+    assert published(stopped) == published(through)
+    assert [json.loads(line)["world"] for line in events.open() if '"start"' in line] == [1, 2]
+
+
+def test_a_second_start_waits_and_adopts(folder, tmp_path):
+    recipe = make_study(folder, "full-sentences", steps=40)
+    starts = [Child(lambda: run(folder, recipe, tmp_path)) for _ in range(2)]
+    assert [child.wait() for child in starts] == [0, 0]
+    events = [json.loads(x) for x in (tmp_path / key_of(recipe) / "events.jsonl").open()]
+    assert [e["event"] for e in events if e["event"] != "log"] == ["start", "stop"]
+
+
+def test_bad_arguments_are_one_line(folder, tmp_path):
+    recipe = make_study(folder, "doc-sentences")
+    with pytest.raises(StudyError, match=r"^--recipe: field lr: unknown"):
+        run(folder, {**recipe, "lr": 1}, tmp_path)
+    with pytest.raises(StudyError, match=r"^--execution: field device"):
+        run(folder, recipe, tmp_path, device="tpu")
+    with pytest.raises(StudyError, match=r"field key: made from recipe"):
+        run(folder, {**recipe, "store": "0" * 12}, tmp_path)
+    (folder / "doc-sentences.json").rename(folder / "gone.json")
+    try:
+        with pytest.raises(StudyError, match=r"doc-sentences.json: No such file"):
+            run(folder, recipe, tmp_path)
+    finally:
+        (folder / "gone.json").rename(folder / "doc-sentences.json")
+
+
+def test_evaluation_steps():
+    assert evaluation_steps(100, 4) == [25, 50, 75, 100]
+    assert evaluation_steps(10, 3) == [3, 7, 10]
+    assert evaluation_steps(2, 10) == [1, 2]
