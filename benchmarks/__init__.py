@@ -1,0 +1,1 @@
+"""Speed and quality, measured; each module says how to run it."""
