@@ -93,8 +93,10 @@ def cores_of(stage):
 
 
 def request_of(stage):
-    """What a job of this stage asks of a cluster."""
-    return STUDY.config.execution[stage].resources
+    """What a job of this stage asks of a cluster, as keyword arguments of `resources:`."""
+    asked = STUDY.config.execution[stage].resources.model_dump(exclude_none=True)
+    # Without nodes=1 SLURM may spread the GPUs of one job over machines.
+    return {"nodes": 1, **asked}
 
 
 def manifests(jobs):

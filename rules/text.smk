@@ -37,8 +37,7 @@ rule split_sentences:
         "../environment.yml"
     threads: cores_of("text")
     resources:
-        mem_mb=request_of("text").mem_mb,
-        runtime=request_of("text").runtime,
+        **request_of("text"),
     params:
         recipe=recipe_of(SENTENCES),
     shell:
@@ -57,8 +56,7 @@ rule train_vocabulary:
         "../environment.yml"
     threads: cores_of("text")
     resources:
-        mem_mb=request_of("text").mem_mb,
-        runtime=request_of("text").runtime,
+        **request_of("text"),
     params:
         recipe=recipe_of(VOCABULARY),
     shell:
@@ -77,8 +75,7 @@ rule tokenize_shard:
         "../environment.yml"
     threads: cores_of("text")
     resources:
-        mem_mb=request_of("text").mem_mb,
-        runtime=request_of("text").runtime,
+        **request_of("text"),
     params:
         recipe=recipe_of(TOKENS),
     shell:
@@ -97,8 +94,7 @@ rule build_store:
         "../environment.yml"
     threads: cores_of("text")
     resources:
-        mem_mb=request_of("text").mem_mb,
-        runtime=request_of("text").runtime,
+        **request_of("text"),
     params:
         recipe=recipe_of(STORE),
     shell:
@@ -117,8 +113,7 @@ rule build_samples:
         "../environment.yml"
     threads: cores_of("text")
     resources:
-        mem_mb=request_of("text").mem_mb,
-        runtime=request_of("text").runtime,
+        **request_of("text"),
     params:
         recipe=recipe_of(SAMPLES),
     shell:

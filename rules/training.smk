@@ -15,10 +15,7 @@ rule pretrain:
         "../environment.yml"
     threads: cores_of("pretrain")
     resources:
-        mem_mb=request_of("pretrain").mem_mb,
-        runtime=request_of("pretrain").runtime,
-        gpu=request_of("pretrain").gpu,
-        nodes=1,
+        **request_of("pretrain"),
     params:
         recipe=recipe_of(PRETRAIN),
     shell:
@@ -39,8 +36,7 @@ rule build_features:
         "../environment.yml"
     threads: cores_of("text")
     resources:
-        mem_mb=request_of("text").mem_mb,
-        runtime=request_of("text").runtime,
+        **request_of("text"),
     params:
         recipe=recipe_of(FEATURES),
     shell:
@@ -59,10 +55,7 @@ rule finetune:
         "../environment.yml"
     threads: cores_of("finetune")
     resources:
-        mem_mb=request_of("finetune").mem_mb,
-        runtime=request_of("finetune").runtime,
-        gpu=request_of("finetune").gpu,
-        nodes=1,
+        **request_of("finetune"),
     params:
         recipe=recipe_of(FINETUNE),
     shell:

@@ -5,11 +5,18 @@ snakemake --cores 2 --config scale=smoke mirror=DIR -- results/table2.csv
 """
 
 import random
+import shutil
 import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+ROOT = Path(__file__).parent.parent
+PARTS = [
+    *("Snakefile", "environment.yml", "rules", "config", "profiles", "slurm"),
+    *("study", "model", "analysis"),
+]
 
 NAMES = ["Anna", "Boris", "Clara", "David", "Elena", "Felix", "Greta", "Henry", "Irene", "Jonas"]
 PLACES = ["Leeds", "Oslo", "Turin", "Lyon", "Porto", "Ghent", "Graz", "Bath"]
@@ -167,6 +174,19 @@ def write_hub(folder: str | Path, seed: int = 0) -> Path:
     for split, count in (("train", 24), ("validation", 12)):
         write(folder, "ehovy/race/all", split, race_columns(draw, count))
     return folder
+
+
+def copy_project(target: Path) -> Path:
+    """Copy the parts of the project that a run needs, without what earlier runs left."""
+    target.mkdir(parents=True)
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, target / part, ignore=ignored)
+        else:
+            shutil.copy(source, target / part)
+    return target
 
 
 if __name__ == "__main__":

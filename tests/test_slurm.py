@@ -7,11 +7,14 @@ Needs root and Debian's slurm-wlm and munge; skipped elsewhere with the reason. 
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import slurm_cluster as slurm
+import smoke
 
 ROOT = Path(__file__).parent.parent
 # A cluster of our own may be asked often; jobs are short and its disk is local.
@@ -81,3 +84,22 @@ def test_stopping_a_cluster_ends_its_jobs(tmp_path: Path, slurm_cluster):
         slurm.wait_for((tmp_path / "alive").exists, seconds=0.5)
     idle = slurm_cluster.run(["sinfo", "--noheader", "--format=%T"], cwd=tmp_path)
     assert idle.stdout.strip() == "idle"
+
+
+def test_table2_at_smoke_scale(slurm_cluster, tmp_path: Path, capsys):
+    """The whole Table 2, every rule but downloads and tables a job of the cluster."""
+    project = smoke.copy_project(tmp_path / "project")
+    smoke.write_hub(project / "hub")
+    settings = ["--config", "scale=smoke", "mirror=hub"]
+    command = ["snakemake", "--profile", "slurm", *IMPATIENT, *settings, "--", "results/table2.csv"]
+    began = time.monotonic()
+    result = slurm_cluster.run(command, cwd=project, timeout=1200)
+    seconds = time.monotonic() - began
+    assert result.returncode == 0, result.stdout
+    ours = pd.read_csv(project / "results" / "table2.csv").dropna(subset="cell")
+    assert len(ours) == 4
+    assert (ours["race.accuracy.seeds"] == 2).all()
+    queue = slurm_cluster.run(["squeue", "--noheader", "--states=all", "--format=%k"], cwd=project)
+    assert sum("finetune" in line for line in queue.stdout.splitlines()) == 20
+    with capsys.disabled():
+        print(f"\nTable 2 at smoke scale on SLURM: {seconds:.0f} s")

@@ -11,24 +11,9 @@ import pytest
 import smoke
 import yaml
 
-ROOT = Path(__file__).parent.parent
-PARTS = ["Snakefile", "rules", "study", "model", "analysis", "config", "profiles"]
 TABLE = "results/table2.csv"
 
 pytestmark = pytest.mark.slow
-
-
-def copy_project(target: Path) -> Path:
-    """The parts of the project that a run needs, without what earlier runs left."""
-    for part in [*PARTS, "environment.yml", "slurm"]:
-        source = ROOT / part
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, target / part, ignore=ignored)
-        else:
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target / part)
-    return target
 
 
 def snakemake(project: Path, *arguments: str, mirror: str = "hub") -> subprocess.CompletedProcess:
@@ -59,7 +44,7 @@ def planned(project: Path, target: str = TABLE) -> dict[str, list[str]]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A project with a finished smoke-scale Table 2."""
-    project = copy_project(tmp_path_factory.mktemp("finished") / "project")
+    project = smoke.copy_project(tmp_path_factory.mktemp("finished") / "project")
     smoke.write_hub(project / "hub")
     result = snakemake(project, TABLE)
     assert result.returncode == 0, result.stderr
@@ -108,7 +93,7 @@ def test_table2_holds_four_rows_of_five_tasks_from_all_seeds(finished):
     assert (finished / "results/table2.md").exists()
     assert (finished / "results/table2.tex").exists()
     names = {path.name for path in finished.iterdir()}
-    assert names <= {*PARTS, "environment.yml", "slurm", "hub", "runs", "results", ".snakemake"}
+    assert names <= {*smoke.PARTS, "hub", "runs", "results", ".snakemake"}
 
 
 def test_a_second_run_does_nothing(finished):
