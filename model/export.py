@@ -33,13 +33,18 @@ WEIGHTS = "model.safetensors"
 def read_run(place: Path) -> Manifest:
     """The pre-training manifest at `place`: the file, the folder it lies in, or the run directory.
 
-    Raises StudyError when there is none, or one of another stage.
+    Raises StudyError when there is none, several, or one of another stage.
     """
-    path = place / MANIFEST_NAME if place.is_dir() else place
-    manifest = load_manifest(path, stage="pretrain")
-    if path.parent.name == manifest.key:  # the copy inside the run directory
-        manifest = dataclasses.replace(manifest, path=path.parent.parent / MANIFEST_NAME)
-    return manifest
+    if not place.is_dir():
+        return load_manifest(place, stage="pretrain")
+    if (place / MANIFEST_NAME).is_file():  # the run directory `<key>/`, beside its `<key>.json`
+        inner = load_manifest(place / MANIFEST_NAME, stage="pretrain")
+        return dataclasses.replace(inner, path=place.parent / f"{inner.key}.json")
+    found = sorted(place.glob("*.json"))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise StudyError(f"{place}: expected one manifest, found {names}; name the one to export")
+    return load_manifest(found[0], stage="pretrain")
 
 
 def find_vocabulary(run: Manifest) -> Manifest:
@@ -49,10 +54,8 @@ def find_vocabulary(run: Manifest) -> Manifest:
     """
     key = run.recipe["vocabulary"]
     for folder in run.path.resolve().parents:
-        for path in sorted((folder / "vocabularies").glob(f"*/{MANIFEST_NAME}")):
-            found = load_manifest(path, stage="vocabulary")
-            if found.key == key:
-                return found
+        for path in sorted((folder / "vocabularies").glob(f"*/{key}.json")):
+            return load_manifest(path, key=key, stage="vocabulary")
     raise StudyError(
         f"{run.path}: field recipe.vocabulary: no vocabulary {key} beside this run; "
         "name its manifest with --vocabulary"

@@ -37,7 +37,7 @@ def study(root, vocabulary, nsp):
     """A vocabulary and a pre-training run, where a study keeps them; the run and its model."""
     recipe = {"stage": "vocabulary", "version": 1, "kind": "file", "path": "toy"}
     write = {"tokenizer.json": lambda path: vocabulary.tokenizer.save(str(path))}
-    publish(root / "vocabularies/toy/manifest.json", recipe, write, {})
+    publish(root / f"vocabularies/toy/{key_of(recipe)}.json", recipe, write, {})
     model = PretrainingModel(toy.config(), vocabulary.size, segments=nsp, nsp=nsp)
     toy.randomise(model).eval()
     recipe = {
@@ -51,7 +51,7 @@ def study(root, vocabulary, nsp):
         "seed": 3,
     }
     write = {"model.safetensors": lambda path: save_file(model.state_dict(), path)}
-    place = root / "pretrain/cell/seed-3/manifest.json"
+    place = root / f"pretrain/cell/seed-3/{key_of(recipe)}.json"
     figures = {"heldout_perplexity": 12.5, "curve": [[7, 2.5]]}
     return publish(place, recipe, write, figures), model
 
@@ -138,9 +138,18 @@ def test_run_directory_and_vocabulary_option(tmp_path):
     (tmp_path / "runs/vocabularies/toy").rename(elsewhere)
     with pytest.raises(StudyError, match=r"no vocabulary .* name its manifest with --vocabulary"):
         export.main([str(run.run_directory), str(tmp_path / "out")])
-    manifest = str(elsewhere / "manifest.json")
+    manifest = str(next(elsewhere.glob("*.json")))
     export.main([str(run.run_directory), str(tmp_path / "out"), "--vocabulary", manifest])
     assert (tmp_path / "out/model.safetensors").is_file()
+
+
+def test_folder_of_a_cell_is_enough_while_it_holds_one_run(tmp_path):
+    run, _ = study(tmp_path / "runs", make("wordpiece"), False)
+    export.main([str(run.path.parent), str(tmp_path / "out")])
+    assert (tmp_path / "out/model.safetensors").is_file()
+    (run.path.parent / "000000000000.json").touch()
+    with pytest.raises(StudyError, match=r"expected one manifest, found 000000000000\.json, "):
+        export.main([str(run.path.parent), str(tmp_path / "again")])
 
 
 def test_bad_targets_and_runs_are_one_line(tmp_path):
