@@ -153,7 +153,8 @@ def build_spans(
 
     Figures: `truncated` questions of more than one window, `unanswerable` questions and windows,
     and of the different gold answers how many their tokens give back exactly, how many after the
-    metric's normalisation, and how many no single window holds.
+    metric's normalisation, and how many no single window holds. `majority`, where questions may
+    have no answer, is the score of always giving none.
     """
     builder = SpanBuilder(vocabulary, task, length, characters)
     questions, contexts = examples.texts
@@ -175,8 +176,7 @@ def build_spans(
         "gold_answers": builder.golds,
     }
     if task["answerability"]:
-        share = 100.0 * unanswerable / len(examples)
-        figures["majority"] = max(share, 100.0 - share)
+        figures["majority"] = 100.0 * unanswerable / len(examples)
     features = Features(builder.arrays(), examples.ids)
     if characters:
         features.contexts = contexts
