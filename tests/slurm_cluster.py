@@ -181,7 +181,9 @@ class SlurmCluster:
                 "nsenter",
                 f"--mount=/proc/{process}/ns/mnt",
                 f"--pid=/proc/{process}/ns/pid_for_children",
-                f"--wd={cwd}",
+                # Not nsenter's own --wd: that is the folder as the outer namespace mounts it, where
+                # a file cannot be renamed between a relative and an absolute path.
+                *("env", f"--chdir={cwd}"),
                 *limit,
                 *args,
             ],
