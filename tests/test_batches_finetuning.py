@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from tasks_toy import questions, sentences, wordpiece
 
 from model.tasks.batches import DevBatches, FineTuningBatches
 from model.tasks.choice import build_choices
 from model.tasks.data import Examples
 from model.tasks.features import build_texts
 from model.tasks.span import build_spans
-from tests.tasks_toy import questions, sentences, wordpiece
 
 VOCABULARY = wordpiece()
 TEXTS = {"name": "toy", "kind": "classification", "labels": 2, "separators": 1}

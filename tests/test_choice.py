@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from tasks_toy import readable, wordpiece
 
 from model.tasks.choice import build_choices, question_with_option
 from model.tasks.data import Examples
-from tests.tasks_toy import readable, wordpiece
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tasks_toy import byte_bpe, readable, sentences, wordpiece
 
 from model.tasks.features import Features, build_texts, check_length, pair_lengths
 from study.errors import StudyError
-from tests.tasks_toy import byte_bpe, readable, sentences, wordpiece
 
 TASK = {"name": "toy", "kind": "classification", "labels": 2, "separators": 1}
 

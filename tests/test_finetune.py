@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import save_file
+from tasks_toy import wordpiece
 
 from model import features, fetch, finetune
 from model.network.finetuning import ClassificationModel
@@ -16,7 +17,6 @@ from study.command import Resumable
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest, publish_manifest
-from tests.tasks_toy import wordpiece
 
 NETWORK = {
     "layers": 1,

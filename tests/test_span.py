@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tasks_toy import byte_bpe, questions, readable, wordpiece
 
 from model.tasks.span import Context, build_spans, most_context, window_starts
-from tests.tasks_toy import byte_bpe, questions, readable, wordpiece
 
 TASK = {
     "name": "squad11",
