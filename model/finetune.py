@@ -42,7 +42,7 @@ from model.training.stopping import StopRequest
 from study.command import Resumable, recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.identity import canonical_json, key_of
-from study.manifest import Manifest, load_manifest, write_atomic
+from study.manifest import Manifest, label_of, load_manifest, write_atomic
 
 SELECTION = "last update"
 
@@ -51,6 +51,7 @@ SELECTION = "last update"
 class Inputs:
     """What all seeds share."""
 
+    label: str  # on progress lines
     recipe: dict
     network: NetworkConfig
     segments: bool
@@ -88,7 +89,8 @@ def main(arguments: list[str] | None = None) -> None:
     ):
         if shared.adopted:
             return
-        inputs = read_inputs(recipe, stages, execution)
+        label = label_of(args.manifest, "finetune")
+        inputs = read_inputs(label, recipe, stages, execution)
         folder = Path(args.manifest).parent
         seeds = {
             str(seed): finetune_seed(inputs, seed, folder, ranks, stop) for seed in recipe["seeds"]
@@ -98,11 +100,14 @@ def main(arguments: list[str] | None = None) -> None:
             shared.run.publish(files=[], figures={"seeds": seeds, "majority": majority})
 
 
-def read_inputs(recipe: dict, stages: dict[str, Manifest], execution: Execution) -> Inputs:
+def read_inputs(
+    label: str, recipe: dict, stages: dict[str, Manifest], execution: Execution
+) -> Inputs:
     """Open what the manifests list; the network is the pre-trained one with this dropout."""
     pretrain, features = stages["pretrain"], stages["features"]
     dropout = recipe["settings"]["dropout"]
     return Inputs(
+        label,
         recipe,
         NetworkConfig.of(
             {**pretrain.recipe["model"], "dropout": dropout, "attention_dropout": dropout}
@@ -145,7 +150,7 @@ def finetune_seed(
         if not shared.run:
             return None
         figures = load_manifest(manifest_path, key=shared.run.key).figures
-    print(progress_line(inputs.recipe["task"]["name"], seed, figures), file=sys.stderr, flush=True)
+    print(progress_line(inputs.label, seed, figures), file=sys.stderr, flush=True)
     return {**figures, "key": key_of(recipe)}
 
 
@@ -195,7 +200,7 @@ def train_seed(
         seed=seed,
         run_directory=directory,
         execution=execution,
-        progress_label=f"{inputs.recipe['task']['name']} seed {seed}",
+        progress_label=f"{inputs.label} seed {seed}",
         stop=stop,
     )
 
@@ -243,14 +248,14 @@ def score_model(inputs: Inputs, model: FineTuningModel) -> Outcome:
     return score(inputs.dev, inputs.recipe["task"], batches, predict)
 
 
-def progress_line(task: str, seed: int, figures: dict[str, Any]) -> str:
+def progress_line(label: str, seed: int, figures: dict[str, Any]) -> str:
     """One line about a finished seed."""
     values = ", ".join(
         f"{name} {'undefined' if value is None else format(value, '.2f')}"
         for name, value in figures["metrics"].items()
     )
     notes = [name for name in ("diverged", "constant") if figures[name]]
-    return f"{task} seed {seed}: {values}" + (f" ({', '.join(notes)})" if notes else "")
+    return f"{label} seed {seed}: {values}" + (f" ({', '.join(notes)})" if notes else "")
 
 
 if __name__ == "__main__":

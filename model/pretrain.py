@@ -30,7 +30,7 @@ from model.training.precision import Precision
 from model.training.stopping import StopRequest
 from study.command import recipe_argument, run_command, stage_parser
 from study.errors import StudyError
-from study.manifest import Manifest, load_manifest, write_atomic
+from study.manifest import Manifest, label_of, load_manifest, write_atomic
 
 INPUTS = ("store", "samples", "vocabulary")
 FIELDS = {
@@ -161,6 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
             execution=execution,
             evaluate=evaluator(model, data, ranks, execution),
             evaluations=evaluation_steps(recipe["steps"], recipe["evaluation"]["points"]),
+            progress_label=label_of(args.manifest, "pretrain"),
             flops_per_token=flops_per_token(
                 recipe["model"],
                 recipe["format"]["length"],

@@ -103,6 +103,17 @@ class Manifest:
         return True
 
 
+def label_of(path: str | Path, stage: str) -> str:
+    """What a progress line calls a job: the names between its stage and its key.
+
+    `runs/laptop/finetune/doc-sentences/seed-0/mnli/<key>.json` is `doc-sentences seed-0 mnli`.
+    """
+    names = Path(path).parent.parts
+    if stage in names:
+        names = names[len(names) - names[::-1].index(stage) :]
+    return " ".join(names[-3:])
+
+
 def load_manifest(
     path: str | Path, *, key: str | None = None, stage: str | None = None
 ) -> Manifest:
