@@ -277,7 +277,7 @@ def test_a_finished_seed_is_adopted_and_a_further_seed_trains_only_itself(tmp_pa
     assert {seed: more[seed] for seed in first} == first
     assert set(more) == {"0", "1", "2"}
     assert study.seed_files(0)["metrics.json"].stat().st_mtime_ns == written
-    assert "pairs seed 2: accuracy" in capsys.readouterr().err
+    assert " seed 2: accuracy" in capsys.readouterr().err
 
 
 def test_stopped_between_seeds_it_goes_on_where_it_was(tmp_path):
