@@ -30,7 +30,7 @@ def pins(name: str) -> dict[str, str]:
 
 def third_party_imports(*places: str) -> dict[str, Path]:
     """Top-level modules, neither Python's own nor ours, each with a file that imports it."""
-    ours = {"study", "model", "analysis", "tests"}
+    ours = {"study", "model", "analysis", "tests", "benchmarks"}
     ours |= {path.stem for path in (ROOT / "tests").glob("*.py")}
     found = {}
     for place in places:
