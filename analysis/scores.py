@@ -29,18 +29,18 @@ COLUMNS = [
 ]
 
 
-def read_scores(study: Study, jobs: list[Job]) -> pd.DataFrame:
+def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
     """Scores of `jobs` as a data frame with COLUMNS, values in percent.
 
     Every manifest must carry the key that the study's configuration asks for now. Raises
-    StudyError that names all that do not, and the command that rebuilds them.
+    StudyError that counts those that do not and names the command that builds them for `target`.
     """
     rows, stale = [], []
     for job in jobs:
         try:
             manifest = load_manifest(job.path, key=job.key, stage="finetune")
         except StudyError as error:
-            stale.append((job.path, str(error)))
+            stale.append(str(error).split("; ")[0])
             continue
         _, cell, seed, task, _ = job.path.removeprefix(study.root + "/").split("/")
         for finetuning_seed, result in manifest.figures["seeds"].items():
@@ -60,11 +60,11 @@ def read_scores(study: Study, jobs: list[Job]) -> pd.DataFrame:
                     }
                 )
     if stale:
-        paths = " ".join(path for path, _ in stale)
+        more = f" study={study.study_path}" if study.study_path != STUDY_FILE else ""
         raise StudyError(
             f"{len(stale)} of {len(jobs)} scores are missing or of another recipe, the first: "
-            f"{stale[0][1].split('; ')[0]}; build them with: snakemake --cores all "
-            f"--config scale={study.scale} --forcerun {paths} -- {paths}"
+            f"{stale[0]}; build them with: snakemake --cores all "
+            f"--config scale={study.scale}{more} -- {target}"
         )
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.sort_values(COLUMNS[:6], kind="stable", ignore_index=True)
@@ -96,13 +96,13 @@ def main(arguments: list[str] | None) -> None:
     parsed = parser.parse_args(arguments)
     study = Study(parsed.scale, parsed.study)
     if parsed.cell is None:
-        jobs = study.all_table_jobs()
+        jobs, target = study.all_table_jobs(), "results/scores.csv"
     elif parsed.cell in study.config.cells:
-        jobs = study.cell_jobs(parsed.cell)
+        jobs, target = study.cell_jobs(parsed.cell), f"results/cells/{parsed.cell}.csv"
     else:
         known = ", ".join(study.config.cells)
         raise StudyError(f"--cell {parsed.cell}: no such cell; known: {known}")
-    write_csv(read_scores(study, jobs), parsed.output)
+    write_csv(read_scores(study, jobs, target), parsed.output)
 
 
 if __name__ == "__main__":

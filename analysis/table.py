@@ -35,7 +35,7 @@ def build_table(study: Study, name: str) -> pd.DataFrame:
     """
     table = study.config.tables[name]
     published = read_published(study, name)
-    scores = read_scores(study, study.table_jobs(name))
+    scores = read_scores(study, study.table_jobs(name), f"results/{name}.csv")
     summary = summarise(scores).set_index(["cell", "task", "metric"])
     lines = []
     for row in table.rows:
@@ -90,8 +90,8 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
     notes = [
         f"Scale: {study.scale} ({study.config.about}).",
         f"Each cell: median [minimum, maximum] over {len(pretraining)} pre-training x "
-        f"{len(finetuning)} fine-tuning seeds, development sets; published values in brackets "
-        "after the slash, for orientation.",
+        f"{len(finetuning)} fine-tuning seeds, development sets; after the slash the published "
+        "value, for orientation.",
     ]
     if study.scale != "paper":
         notes.append("A scaled-down run compares its own rows; it does not estimate the paper's.")

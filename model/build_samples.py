@@ -14,7 +14,8 @@ from study.errors import StudyError
 from study.manifest import load_manifest
 from study.run import open_run
 
-FIELDS = ("stage", "version", "store", "format", "length", "separators")
+FIELDS = ("stage", "version", "store", "format", "length")
+HELDOUT_SEED = 0  # held-out pairs are the same for every pre-training seed
 EXAMPLE = (
     "python -m model.build_samples --recipe "
     '\'{"stage":"samples","version":1,"store":"<key>","format":"doc-sentences",'
@@ -24,7 +25,7 @@ EXAMPLE = (
 
 def check_recipe(recipe: dict) -> None:
     """Raise StudyError naming a missing or unknown field."""
-    expected = {*FIELDS, *(("seed",) if recipe.get("format") in PAIR_FORMATS else ())}
+    expected = {*FIELDS, "seed" if recipe.get("format") in PAIR_FORMATS else "separators"}
     for name in sorted(expected - set(recipe)):
         raise StudyError(f"--recipe: field {name}: missing")
     for name in sorted(set(recipe) - expected):
@@ -44,13 +45,14 @@ def main(arguments: list[str] | None = None) -> None:
             return
         files, figures = [], {}
         for split in SPLITS:
+            seed = recipe.get("seed", 0) if split == "train" else HELDOUT_SEED
             try:
                 samples = build(
                     TokenStore.open(manifest, split),
                     recipe["format"],
                     recipe["length"],
-                    recipe["separators"],
-                    recipe.get("seed", 0),
+                    recipe.get("separators", "document"),
+                    seed,
                 )
             except StudyError as error:
                 raise StudyError(f"{args.store}: split {split}: {error}") from None

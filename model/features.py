@@ -6,17 +6,18 @@ commonest label, and for SQuAD how many gold answers their tokens give back.
 """
 
 import sys
+from pathlib import Path
 
 from model.tasks.choice import build_choices
 from model.tasks.data import read_examples
 from model.tasks.features import build_texts, check_length
 from model.tasks.scoring import check_metrics
 from model.tasks.span import build_spans
-from model.text.sources import source_files
+from model.text.sources import add_mirror_argument, source_files
 from model.text.tokenizer import Vocabulary
 from study.command import recipe_argument, run_command, stage_parser
 from study.manifest import Manifest, load_manifest
-from study.run import open_run
+from study.run import Run, open_run
 
 SPLITS = ("train", "dev")
 
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--source SOURCE.json --vocabulary VOCABULARY.json",
     )
     parser.add_argument("--source", required=True, metavar="FILE", help="manifest of the task")
+    add_mirror_argument(parser)
     parser.add_argument("--vocabulary", required=True, metavar="FILE", help="its manifest")
     args = parser.parse_args(arguments)
     recipe = recipe_argument(args, "features")
@@ -42,7 +44,9 @@ def main(arguments: list[str] | None = None) -> None:
             return
         files, figures = [], {}
         for split in SPLITS:
-            names, figures[split] = _build_split(run, recipe, source, vocabulary, split)
+            names, figures[split] = _build_split(
+                run, recipe, source, args.mirror, vocabulary, split
+            )
             files += names
         run.publish(files=files, figures=figures)
     for split, figure in figures.items():
@@ -55,11 +59,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _build_split(
-    run, recipe: dict, source: Manifest, vocabulary: Manifest, split: str
+    run: Run,
+    recipe: dict,
+    source: Manifest,
+    mirror: Path | None,
+    vocabulary: Manifest,
+    split: str,
 ) -> tuple[list[str], dict]:
     """Write one split's arrays; return their names relative to the run directory, and figures."""
     task, length = recipe["task"], recipe["length"]
-    paths = source_files(source, task[split])
+    paths = source_files(source, task[split], mirror)
     examples = read_examples(paths, task, task.get(f"{split}_examples"))
     words = Vocabulary.load(vocabulary)
     if task["kind"] == "span":

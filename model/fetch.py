@@ -7,7 +7,13 @@ a mirror or folder. Run again after the files moved, it checks their digests at 
 
 from pathlib import Path
 
-from model.text.sources import describe, locate, source_files, write_location
+from model.text.sources import (
+    add_mirror_argument,
+    describe,
+    locate,
+    source_files,
+    write_location,
+)
 from study.command import recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.manifest import Manifest
@@ -22,9 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
         'python -m model.fetch --recipe \'{"stage":"source","version":1,"folder":"texts",'
         '"splits":["train"]}\' --manifest runs/source.json',
     )
-    parser.add_argument(
-        "--mirror", type=Path, metavar="DIR", help="offline mirror: DIR/<repo>/<config>/<split>-*"
-    )
+    add_mirror_argument(parser)
     args = parser.parse_args(arguments)
     recipe = recipe_argument(args, "source")
     with open_run(args.manifest, recipe) as run:

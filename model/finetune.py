@@ -113,7 +113,7 @@ def read_inputs(
             {**pretrain.recipe["model"], "dropout": dropout, "attention_dropout": dropout}
         ),
         pretrain.recipe["format"]["segments"],
-        pretrain.file("model.safetensors"),
+        pretrain.file("model.safetensors", verify=True),
         Vocabulary.load(stages["vocabulary"]),
         open_split(features, "train"),
         open_split(features, "dev"),

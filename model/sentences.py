@@ -5,7 +5,7 @@ are contiguous ranges of the corpus's first `documents` documents and can be mad
 """
 
 from model.text.sentences import SENTENCES_FILE, shard_range, write_sentences
-from model.text.sources import read_range, source_files
+from model.text.sources import add_mirror_argument, read_range, source_files
 from study.command import recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.manifest import load_manifest
@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--source runs/source.json --manifest runs/sentences.json",
     )
     parser.add_argument("--source", required=True, metavar="FILE", help="manifest of the source")
+    add_mirror_argument(parser)
     args = parser.parse_args(arguments)
     recipe = recipe_argument(args, "sentences")
     if not 0 <= recipe["shard"] < recipe["shards"]:
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     with open_run(args.manifest, recipe) as run:
         if run.adopt():
             return
-        paths = source_files(source, recipe["split"])
+        paths = source_files(source, recipe["split"], args.mirror)
         rows = [entry["rows"] for entry in source.figures["files"][recipe["split"]]]
         documents = min(sum(rows), recipe["documents"] or sum(rows))
         start, stop = shard_range(documents, recipe["shard"], recipe["shards"])

@@ -14,7 +14,7 @@ from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
 from model.text.vocabulary import limited_blocks, share_characters, train_vocabulary
 from study.command import recipe_argument, run_command, stage_parser
 from study.errors import StudyError
-from study.manifest import load_manifest, write_atomic
+from study.manifest import load_manifest, sha256_file, write_atomic
 from study.run import open_run
 
 
@@ -40,6 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
             return
         target = run.directory / TOKENIZER_FILE
         if recipe["kind"] == "file":
+            if sha256_file(Path(recipe["path"])) != recipe["sha256"]:
+                raise StudyError(f"{recipe['path']}: SHA-256 differs from the recipe's")
             Vocabulary.load(recipe["path"])
             shutil.copyfile(recipe["path"], target)
         else:

@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 from study.config import STUDY_FILE
 from study.errors import StudyError
 from study.graph import Study
+from study.places import check_places
 
 
 def read_study():
@@ -16,7 +17,9 @@ def read_study():
     try:
         if unknown:
             raise StudyError(f"--config {unknown[0]}: unknown key; known: scale, mirror, study")
-        return Study(config.get("scale", "laptop"), config.get("study", STUDY_FILE))
+        study = Study(config.get("scale", "laptop"), config.get("study", STUDY_FILE))
+        check_places(study.source_recipes(), study.root, config.get("mirror"))
+        return study
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -50,6 +53,7 @@ wildcard_constraints:
     table="[^/.]+",
     vocabulary="[^/]+",
     key="[0-9a-f]+",
+    identity="[0-9a-f]+",
     store="[^/]+",
     seed="[0-9]+",
     shard="[0-9]+",
@@ -80,21 +84,20 @@ def execution_of(stage):
 
 def launcher_of(stage):
     """`python -m`, or torchrun where the stage runs in several processes of one machine."""
-    processes = STUDY.config.execution[stage].processes
+    processes = getattr(STUDY.config.execution, stage).processes
     if processes == 1:
         return "python -m"
     return f"torchrun --standalone --nproc-per-node={processes} -m"
 
 
 def cores_of(stage):
-    """Threads of all processes of a stage."""
-    execution = STUDY.config.execution[stage]
-    return execution.threads * execution.processes
+    """Processor cores of a job of a stage."""
+    return getattr(STUDY.config.execution, stage).cores
 
 
 def request_of(stage):
     """What a job of this stage asks of a cluster, as keyword arguments of `resources:`."""
-    asked = STUDY.config.execution[stage].resources.model_dump(exclude_none=True)
+    asked = getattr(STUDY.config.execution, stage).resources.model_dump(exclude_none=True)
     # Without nodes=1 SLURM may spread the GPUs of one job over machines.
     return {"nodes": 1, **asked}
 
@@ -102,3 +105,8 @@ def request_of(stage):
 def manifests(jobs):
     """Manifest paths of jobs."""
     return [job.path for job in jobs]
+
+
+def result_files(name, suffixes):
+    """Where a result of this identity is made: `<name>/<identity>.<suffix>` for each suffix."""
+    return [f"{STUDY.root}/results/{name}/{STUDY.identity(name)}.{suffix}" for suffix in suffixes]

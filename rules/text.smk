@@ -42,7 +42,7 @@ rule split_sentences:
         recipe=recipe_of(SENTENCES),
     shell:
         "python -m model.sentences --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        "--source {input.source:q} --log {log:q}"
+        f"--source {{input.source:q}} {MIRROR} --log {{log:q}}"
 
 
 rule train_vocabulary:

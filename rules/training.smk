@@ -41,7 +41,7 @@ rule build_features:
         recipe=recipe_of(FEATURES),
     shell:
         "python -m model.features --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        "--source {input.source:q} --vocabulary {input.vocabulary:q} --log {log:q}"
+        f"--source {{input.source:q}} --vocabulary {{input.vocabulary:q}} {MIRROR} --log {{log:q}}"
 
 
 rule finetune:

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from study.errors import StudyError
-from study.schema import STAGES, StudyFile
+from study.schema import StudyFile
 
 STUDY_FILE = "config/study.yaml"
 
@@ -87,17 +87,12 @@ def load_study_file(scale: str, study_path: str | Path = STUDY_FILE) -> StudyFil
     places = [(scale_path, overrides), (study_path, study)]
     if "base" not in merged:
         raise StudyError(f"{study_path}: base: missing, the recipe that every cell starts from")
-    for section in ("cells", "finetuning", "execution"):
+    for section in ("cells", "finetuning"):
         if not isinstance(merged.get(section), dict):
             raise StudyError(f"{_file_of((section,), places)}: {section}: expected a mapping")
     base = merged.pop("base")
     merged["cells"] = {name: merge(base, delta or {}) for name, delta in merged["cells"].items()}
     merged["finetuning"] = _fill_finetuning(merged, places)
-    default = merged["execution"].get("default", {})
-    merged["execution"] = {
-        name: merge(default, merged["execution"].get(name) or {})
-        for name in dict.fromkeys([*STAGES, *merged["execution"]])
-    }
     try:
         return StudyFile.model_validate(merged)
     except ValidationError as error:
@@ -163,8 +158,6 @@ def _written_location(location: tuple, places: list) -> tuple:
         alternatives.append(("base", *location[2:]))
     if location[0] == "finetuning" and len(location) > 3:
         alternatives.append((*location[:2], "default", *location[3:]))
-    if location[0] == "execution" and len(location) > 2:
-        alternatives.append(("execution", "default", *location[2:]))
     for candidate in alternatives:
         for _, data in places:
             found: Any = data

@@ -14,6 +14,9 @@ from study.identity import canonical_json, key_of
 from study.recipes import Recipes
 from study.schema import PAIR_FORMATS, Cell
 
+# A change of what the analysis writes bumps this number, and results are made again.
+RESULTS_VERSION = 1
+
 
 @dataclass(frozen=True)
 class Job:
@@ -183,14 +186,18 @@ class Study:
         return list({job.path: job for job in jobs}.values())
 
     def cell_jobs(self, cell: str) -> list[Job]:
-        """The fine-tuning jobs of one cell on the tasks of the tables that show it."""
+        """The fine-tuning jobs of one cell on the tasks of its tables; on all if it is in none."""
         tasks = [
             task
             for table in self.config.tables
             if cell in self.table_cells(table)
             for task in self.table_tasks(table)
         ]
-        return self.score_jobs([cell], list(dict.fromkeys(tasks)))
+        return self.score_jobs([cell], list(dict.fromkeys(tasks or self.config.tasks)))
+
+    def source_recipes(self) -> dict[str, dict]:
+        """Recipes of all sources, by manifest path."""
+        return {p: j.recipe for p, j in self.jobs.items() if j.recipe["stage"] == "source"}
 
     def pretrain_jobs(self) -> list[Job]:
         """The pre-training jobs of all cells that a table shows."""
@@ -201,26 +208,33 @@ class Study:
             for seed in self.config.seeds.pretraining
         ]
 
-    def scores_identity(self, jobs: list[Job]) -> str:
-        """Key of a set of scores at this scale: changes when one of their recipes does."""
-        return key_of({"scale": self.scale, "jobs": {job.path: job.key for job in jobs}})
+    def identity(self, result: str) -> str:
+        """Key of a result: `scores`, `pretraining`, `cells/<cell>` or a table.
 
-    def table_identity(self, table: str) -> str:
-        """Key of a table: its layout, its published values and the scores that it shows."""
-        spec = self.config.tables[table]
-        return key_of(
-            {
-                "table": spec.model_dump(),
-                "published": read_yaml(Path(spec.published)),
-                "about": self.config.about,
-                "scores": self.scores_identity(self.table_jobs(table)),
-            }
+        It stands for the layout, the published values and the recipes of all scores shown.
+        """
+        if result == "scores":
+            return self._identity_of(self.all_table_jobs())
+        if result == "pretraining":
+            return self._identity_of(self.pretrain_jobs())
+        if result.startswith("cells/"):
+            return self._identity_of(self.cell_jobs(result.removeprefix("cells/")))
+        table = self.config.tables[result]
+        return self._identity_of(
+            self.table_jobs(result),
+            table=table.model_dump(),
+            published=read_yaml(Path(table.published)),
+            about=self.config.about,
         )
+
+    def _identity_of(self, jobs: list[Job], **more) -> str:
+        keys = {job.path: job.key for job in jobs}
+        return key_of({"version": RESULTS_VERSION, "scale": self.scale, "jobs": keys, **more})
 
     def execution_json(self, stage: str) -> str:
         """How a stage is executed, as JSON for its `--execution`."""
-        execution = self.config.execution[stage].model_dump(exclude={"resources", "processes"})
-        return canonical_json(execution)
+        execution = getattr(self.config.execution, stage)
+        return canonical_json(execution.model_dump(exclude={"resources", "processes"}))
 
 
 def store_name(data: list[str], vocabulary: str) -> str:

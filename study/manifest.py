@@ -88,19 +88,12 @@ class Manifest:
     @property
     def rebuild_hint(self) -> str:
         """The command that makes this result anew."""
-        return (
-            f"rebuild with: rm -r {self.run_directory} {self.path} "
-            "and run the same snakemake command again"
-        )
+        return rebuild_hint(self.path, self.run_directory)
 
-    def is_whole(self) -> bool:
-        """Whether all its files are there with the sizes it lists."""
-        try:
-            for name in self.files:
-                self.file(name)
-        except StudyError:
-            return False
-        return True
+
+def rebuild_hint(*paths: Path) -> str:
+    """How to make results anew: a run directory is adopted while it is there, so it goes too."""
+    return f"to make it anew: rm -r {' '.join(map(str, paths))}; then the same snakemake command"
 
 
 def label_of(path: str | Path, stage: str) -> str:
@@ -129,24 +122,20 @@ def load_manifest(
             **{name: data[name] for name in ("stage", "key", "recipe", "files", "figures")},
         )
     except OSError as error:
-        raise StudyError(
-            f"{path}: {error.strerror}; build it with: snakemake --cores all -- {path}"
-        ) from None
+        raise StudyError(f"{path}: {error.strerror}; snakemake makes it") from None
     except (ValueError, KeyError, TypeError) as error:
         raise StudyError(
-            f"{path}: not a manifest ({type(error).__name__}: {error}); "
-            f"rebuild with: snakemake --cores all --forcerun {path} -- {path}"
+            f"{path}: not a manifest ({type(error).__name__}: {error}); {rebuild_hint(path)}"
         ) from None
     if key_of(found.recipe) != found.key:
         raise StudyError(
             f"{path}: field key: {found.key} is not the key of its recipe "
-            f"({key_of(found.recipe)}); rebuild with: "
-            f"snakemake --cores all --forcerun {path} -- {path}"
+            f"({key_of(found.recipe)}); {rebuild_hint(path)}"
         )
     if key is not None and found.key != key:
         raise StudyError(
             f"{path}: field key: made from recipe {found.key}, the study now asks for {key}; "
-            f"rebuild with: snakemake --cores all --forcerun {path} -- {path}"
+            f"{rebuild_hint(path)}"
         )
     if stage is not None and found.stage != stage:
         raise StudyError(f"{path}: field stage: expected {stage}, found {found.stage}")

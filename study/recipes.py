@@ -8,11 +8,13 @@ bumps its number here, and exactly that stage and what follows runs again (the g
 `tests/` fail until it is done).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 from study.errors import StudyError
 from study.identity import key_of
-from study.schema import PAIR_FORMATS, Source, StudyFile
+from study.manifest import sha256_file
+from study.schema import PAIR_FORMATS, Source, StudyFile, Vocabulary
 
 VERSIONS = {
     "source": 1,
@@ -86,7 +88,9 @@ class Recipes:
         """A vocabulary (section 4.4)."""
         spec = self.config.vocabularies[name]
         if spec.kind == "file":
-            return stage_recipe("vocabulary", kind="file", path=spec.path)
+            return stage_recipe(
+                "vocabulary", kind="file", path=spec.path, sha256=_digest(name, spec)
+            )
         return stage_recipe(
             "vocabulary",
             kind=spec.kind,
@@ -122,11 +126,10 @@ class Recipes:
             store=self.key("store", tuple(cell.data), cell.vocabulary),
             format=cell.format.name,
             length=cell.length,
-            separators=cell.format.separators,
         )
         if cell.format.name in PAIR_FORMATS:
-            recipe["seed"] = seed
-        return recipe
+            return {**recipe, "seed": seed}
+        return {**recipe, "separators": cell.format.separators}
 
     def pretrain(self, name: str, seed: int) -> dict:
         """One pre-training of a cell."""
@@ -206,6 +209,9 @@ class Recipes:
                     )
         for name, table in config.tables.items():
             _known(f"tables.{name}.columns", [c.task for c in table.columns], config.tasks)
+            for column in table.columns:
+                metrics = config.tasks[column.task].reported_metrics
+                _known(f"tables.{name}.columns.{column.task}", [column.metric], metrics)
             _known(f"tables.{name}.rows", [r.cell for r in table.rows if r.cell], config.cells)
         self._check_twins()
 
@@ -221,7 +227,15 @@ class Recipes:
             seen[identity] = name
 
 
-def _known(where: str, names: list[str], known: dict) -> None:
+def _digest(name: str, vocabulary: Vocabulary) -> str:
+    """SHA-256 of the tokenizer.json that a vocabulary names: the file is part of the recipe."""
+    path = Path(vocabulary.path)
+    if not path.is_file():
+        raise StudyError(f"vocabularies.{name}.path: {path}: no such file")
+    return sha256_file(path)
+
+
+def _known(where: str, names: Iterable[str], known: Collection[str]) -> None:
     for name in names:
         if name not in known:
             raise StudyError(f"{where}: {name} is not defined; known: {', '.join(sorted(known))}")

@@ -13,11 +13,12 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from study.errors import StudyError
 from study.identity import canonical_json, key_of
 from study.manifest import (
     MANIFEST_NAME,
@@ -53,13 +54,14 @@ class Run:
         inner = self.directory / MANIFEST_NAME
         if not inner.is_file():
             return None
-        text = inner.read_text()
-        data = json.loads(text)
-        fields = ("stage", "key", "recipe", "files", "figures")
-        manifest = Manifest(path=self.manifest_path, **{name: data[name] for name in fields})
-        if manifest.key != self.key or not manifest.is_whole():
+        try:
+            found = load_manifest(inner, key=self.key)
+        except StudyError:
+            found = None
+        if found is None or not replace(found, path=self.manifest_path).is_whole():
             inner.unlink()
             return None
+        text = inner.read_text()
         if not self.manifest_path.exists() or self.manifest_path.read_text() != text:
             write_atomic(self.manifest_path, text)
         return load_manifest(self.manifest_path)

@@ -6,18 +6,26 @@ declares is an error, so no key can be written that no code reads.
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
-Seeds = Annotated[list[Count], Field(min_length=1)]
+
+
+def _distinct(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("the same seed twice")
+    return seeds
+
+
+Seeds = Annotated[list[Count], Field(min_length=1), AfterValidator(_distinct)]
 
 FORMATS = ("segment-pair", "sentence-pair", "full-sentences", "doc-sentences")
 PAIR_FORMATS = ("segment-pair", "sentence-pair")
-STAGES = ("default", "text", "pretrain", "finetune")
+SPAN_PARTS = ("has_answer_f1", "has_answer_em", "no_answer_f1", "no_answer_em")
 
 
 class Section(BaseModel):
@@ -27,7 +35,10 @@ class Section(BaseModel):
 
 
 class Source(Section):
-    """Where parquet files come from: a hub data set at a pinned revision, or a folder."""
+    """Where files come from: a hub data set at a pinned revision, or a folder.
+
+    Without a revision the data set is not on the hub and only a mirror can hold it.
+    """
 
     repo: str | None = None
     config: str | None = None
@@ -37,8 +48,9 @@ class Source(Section):
     @model_validator(mode="after")
     def one_place(self):
         """Exactly one of repo and folder."""
-        if (self.repo is None) == (self.folder is None):
-            raise ValueError("expected either repo (with config and revision) or folder")
+        hub = (self.repo, self.config)
+        if (self.folder is None) == (None in hub) or (self.folder and any((*hub, self.revision))):
+            raise ValueError("expected either repo, config and revision, or folder alone")
         return self
 
 
@@ -186,7 +198,7 @@ class Task(Section):
 
     source: Source
     kind: Literal["classification", "regression", "span", "choice"]
-    texts: list[str] | None = None
+    texts: Annotated[list[str], Field(min_length=1, max_length=2)] | None = None
     label: str | None = None
     labels: Positive | None = None
     train: str
@@ -198,6 +210,46 @@ class Task(Section):
     question_length: Positive | None = None
     answer_length: Positive | None = None
     answerability: bool | None = None
+
+    @model_validator(mode="after")
+    def fields_of_kind(self):
+        """Each kind has its own fields, all of them needed, and its own metrics."""
+        needed = {
+            "classification": {"texts", "label", "labels"},
+            "regression": {"texts", "label"},
+            "span": {"stride", "question_length", "answer_length", "answerability"},
+            "choice": {"question_length"},
+        }
+        mine = needed[self.kind]
+        for name in sorted(set().union(*needed.values())):
+            if (getattr(self, name) is None) == (name in mine):
+                word = "needs" if name in mine else "has no"
+                raise ValueError(f"kind {self.kind} {word} {name}")
+        for metric in self.metrics:
+            if metric not in self.known_metrics:
+                known = ", ".join(self.known_metrics)
+                raise ValueError(f"kind {self.kind} has no metric {metric}; known: {known}")
+        return self
+
+    @property
+    def known_metrics(self) -> tuple[str, ...]:
+        """All metrics that a task of this kind can report."""
+        return {
+            "classification": ("accuracy", "f1", "matthews"),
+            "regression": ("pearson", "spearman"),
+            "span": ("f1", "em"),
+            "choice": ("accuracy",),
+        }[self.kind]
+
+    @property
+    def reported_metrics(self) -> tuple[str, ...]:
+        """The metrics that its scores hold: those asked for, and the parts that come with them."""
+        if self.kind == "choice":
+            return ("accuracy", "middle", "high")
+        if self.kind != "span":
+            return tuple(self.metrics)
+        more = ("best_f1", "best_em", "best_threshold", *SPAN_PARTS) if self.answerability else ()
+        return ("f1", "em", *more)
 
 
 class Finetuning(Section):
@@ -256,20 +308,45 @@ class Resources(Section):
     slurm_partition: str | None = None
 
 
+class TextExecution(Section):
+    """Execution of the stages before training: processor threads and what a cluster is asked."""
+
+    threads: Positive
+    resources: Resources
+
+    @property
+    def cores(self) -> int:
+        """Processor cores of a job."""
+        return self.threads
+
+
 class Execution(Section):
     """How fast, never what: changing anything here re-runs nothing."""
 
-    device: Literal["cpu", "cuda"] = "cpu"
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    micro_batch_tokens: Positive = 4096
-    threads: Positive = 1
-    processes: Positive = 1
-    workers: Count = 0
-    compile: bool = False
-    mode: Literal["exact", "fast"] = "exact"
-    checkpoint_minutes: Rate = 5.0
-    tensorboard: bool = True
+    device: Literal["cpu", "cuda"]
+    precision: Literal["fp32", "bf16", "fp16"]
+    mode: Literal["exact", "fast"]
+    compile: bool
+    micro_batch_tokens: Positive
+    threads: Positive
+    processes: Positive
+    workers: Count
+    checkpoint_minutes: Rate
+    tensorboard: bool
     resources: Resources
+
+    @property
+    def cores(self) -> int:
+        """Processor cores of a job: the threads of all its processes."""
+        return self.threads * self.processes
+
+
+class ExecutionPlan(Section):
+    """The execution of each stage."""
+
+    text: TextExecution
+    pretrain: Execution
+    finetune: Execution
 
 
 class StudyFile(Section):
@@ -277,7 +354,7 @@ class StudyFile(Section):
 
     about: str
     heldout_fraction: Annotated[float, Field(gt=0, lt=0.5)]
-    splitter: str
+    splitter: Literal["sentencex"]
     corpora: dict[str, Corpus]
     vocabularies: dict[str, Vocabulary]
     tasks: dict[str, Task]
@@ -285,4 +362,4 @@ class StudyFile(Section):
     cells: dict[str, Cell]
     tables: dict[str, Table]
     seeds: SeedPlan
-    execution: dict[Literal["default", "text", "pretrain", "finetune"], Execution]
+    execution: ExecutionPlan

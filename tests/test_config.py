@@ -79,8 +79,8 @@ ERRORS = [
         "config/study.yaml: cells.segment-pair: length 65 exceeds model.positions 64",
     ),
     (
-        ("scales/smoke.yaml", "execution.default.device", "tpu"),
-        "config/scales/smoke.yaml: execution.default.device: input should be 'cpu' or 'cuda', "
+        ("scales/smoke.yaml", "execution.pretrain.device", "tpu"),
+        "config/scales/smoke.yaml: execution.pretrain.device: input should be 'cpu' or 'cuda', "
         "found 'tpu'",
     ),
     (

@@ -37,7 +37,7 @@ def test_publishing_again_writes_the_same_bytes(tmp_path):
 
 def test_manifest_of_another_recipe_is_refused_with_the_command(tmp_path):
     path = published(tmp_path)
-    with pytest.raises(StudyError, match=r"field key: made from recipe .*--forcerun .*manifest"):
+    with pytest.raises(StudyError, match=r"field key: made from recipe .*; to make it anew: rm -r .*manifest"):
         load_manifest(path, key="000000000000")
     with pytest.raises(StudyError, match="field stage: expected samples, found store"):
         load_manifest(path, stage="samples")
@@ -70,7 +70,7 @@ def test_missing_shortened_and_altered_files_are_told_apart(tmp_path):
     with pytest.raises(StudyError, match="SHA-256 differs"):
         manifest.file("tokens.bin", verify=True)
     file.write_bytes(b"1234")
-    with pytest.raises(StudyError, match="4 bytes, expected 8; rebuild with: rm -r"):
+    with pytest.raises(StudyError, match="4 bytes, expected 8; to make it anew: rm -r"):
         manifest.file("tokens.bin")
     file.unlink()
     with pytest.raises(StudyError, match="missing, though"):
@@ -80,7 +80,7 @@ def test_missing_shortened_and_altered_files_are_told_apart(tmp_path):
 
 
 def test_absent_and_broken_manifests_name_the_command_that_builds_them(tmp_path):
-    with pytest.raises(StudyError, match="No such file or directory; build it with: snakemake"):
+    with pytest.raises(StudyError, match="No such file or directory; snakemake makes it"):
         load_manifest(tmp_path / "none.json")
     (tmp_path / "cut.json").write_text('{"stage": "st')
     with pytest.raises(StudyError, match="not a manifest"):

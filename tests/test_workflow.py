@@ -129,7 +129,7 @@ def test_one_finetuning_key_reruns_that_task_only(project):
 
 def test_execution_order_of_keys_touching_and_moving_rerun_nothing(project):
     def change(data):
-        data["execution"]["default"].update(micro_batch_tokens=512, workers=1)
+        data["execution"]["finetune"] = {**data["execution"]["finetune"], "micro_batch_tokens": 512}
         data["execution"]["pretrain"].update(threads=2)
 
     edit(project, "scales/smoke.yaml", change)

@@ -4,14 +4,12 @@ In: a source recipe and, for a mirror, its folder. Out: per split the files with
 SHA-256 (the source manifest's `figures`), the place where they lie (`location.json` in the run
 directory: a place is execution, not recipe), and the documents, streamed.
 
-hub and mirror  `<repo>/<config>/<split>-0000i-of-0000n.parquet`
-folder          files of `<folder>/<split>/`, or else files `<folder>/<split>.*` and
-                `<folder>/<split>-*`, or else (split train only) all files of the folder
-.txt is one document per file (UTF-8), .jsonl one per line, .parquet one per row.
+Their layout is that of `study.places`. A .txt file is one document (UTF-8), a line of .jsonl one, a
+row of .parquet one.
 """
 
+import argparse
 import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,11 +18,10 @@ import pyarrow.parquet as pq
 
 from study.errors import StudyError
 from study.manifest import Manifest, sha256_file, write_atomic
+from study.places import local_root, split_files
 
-SUFFIXES = (".jsonl", ".parquet", ".txt")
 LOCATION = "location.json"
 ROWS_PER_READ = 64
-NUMBERED_PART = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
 
 
 def hub_patterns(recipe: dict) -> list[str]:
@@ -37,6 +34,11 @@ def download(recipe: dict, target: Path) -> Path:
 
     Raises StudyError when the hub cannot be reached or has no such repository or revision.
     """
+    if "revision" not in recipe:
+        raise StudyError(
+            f"{recipe['repo']}: not on the hub (its source has no revision): give a mirror that "
+            "has it (--config mirror=DIR), or name your copy as source.folder in config/study.yaml"
+        )
     # imported here: a mirror or a folder needs neither the hub's client nor its start-up time
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
@@ -64,18 +66,10 @@ def locate(recipe: dict, mirror: Path | None, target: Path) -> tuple[Path, dict[
     Returns the root they lie under and, per split, their paths in order. Raises StudyError when
     the mirror, the folder, a split or one of a split's numbered parts is missing.
     """
-    if "folder" in recipe:
-        root = Path(recipe["folder"])
-        if not root.is_dir():
-            raise StudyError(f"{root}: no such folder (field folder of the source)")
-        return root, {split: _folder_files(root, split) for split in recipe["splits"]}
-    if mirror is None:
+    root = local_root(recipe, mirror)
+    if root is None:
         root = download(recipe, target)
-    elif not mirror.is_dir():
-        raise StudyError(f"{mirror}: no such mirror folder")
-    else:
-        root = mirror / recipe["repo"]
-    return root, {split: _split_parts(root, recipe["config"], split) for split in recipe["splits"]}
+    return root, {split: split_files(recipe, root, split) for split in recipe["splits"]}
 
 
 def describe(root: Path, files: dict[str, list[Path]]) -> dict[str, list[dict]]:
@@ -102,23 +96,23 @@ def write_location(run_directory: Path, root: Path) -> None:
     write_atomic(run_directory / LOCATION, json.dumps({"root": place}) + "\n")
 
 
-def source_files(manifest: Manifest, split: str) -> list[Path]:
-    """The files of a split of a published source, in order.
+def source_files(manifest: Manifest, split: str, mirror: Path | None = None) -> list[Path]:
+    """The files of a split of a published source, in order: in `mirror`, or where they were.
 
     Raises StudyError when the split is unknown or a file is gone or of another size than it was.
     """
     splits = manifest.figures["files"]
     if split not in splits:
         raise StudyError(f"{manifest.path}: no split {split}; it has {', '.join(splits)}")
-    location = manifest.run_directory / LOCATION
-    if not location.is_file():
-        raise StudyError(f"{location}: missing; {manifest.rebuild_hint}")
-    root = manifest.run_directory / json.loads(location.read_text())["root"]
+    root = local_root(manifest.recipe, mirror) or _noted_place(manifest)
     paths = []
     for entry in splits[split]:
         path = root / entry["name"]
         if not path.is_file():
-            raise StudyError(f"{path}: missing, though {manifest.path} lists it")
+            raise StudyError(
+                f"{path}: missing, though {manifest.path} lists it; if the files were moved, name "
+                "their place: --config mirror=DIR"
+            )
         size = path.stat().st_size
         if size != entry["bytes"]:
             raise StudyError(
@@ -126,6 +120,21 @@ def source_files(manifest: Manifest, split: str) -> list[Path]:
             )
         paths.append(path)
     return paths
+
+
+def _noted_place(manifest: Manifest) -> Path:
+    """The root that the source's files lay under when they were fetched."""
+    location = manifest.run_directory / LOCATION
+    if not location.is_file():
+        raise StudyError(f"{location}: missing; {manifest.rebuild_hint}")
+    return manifest.run_directory / json.loads(location.read_text())["root"]
+
+
+def add_mirror_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare `--mirror`: where a source's files lie, if not where they were fetched from."""
+    parser.add_argument(
+        "--mirror", type=Path, metavar="DIR", help="offline mirror: DIR/<repo>/<config>/<split>-*"
+    )
 
 
 def count_rows(path: Path) -> int:
@@ -232,31 +241,6 @@ def _read_group(
                 return
     except (pa.ArrowException, OSError) as error:
         raise StudyError(f"{path}: cannot be read to its end ({_first_line(error)})") from None
-
-
-def _split_parts(root: Path, config: str, split: str) -> list[Path]:
-    """The numbered parts of a split, in order; StudyError unless all are there."""
-    pattern = f"{config}/{split}-*.parquet"
-    parts = sorted(root.glob(pattern))
-    if not parts:
-        raise StudyError(f"{root}: no files {pattern}")
-    match = NUMBERED_PART.search(parts[0].name)
-    if match and len(parts) != int(match[2]):
-        raise StudyError(f"{root}: {len(parts)} files {pattern}, expected {int(match[2])}")
-    return parts
-
-
-def _folder_files(folder: Path, split: str) -> list[Path]:
-    """The files of a split in a folder, by name."""
-    for candidates in (
-        (folder / split).glob("*"),
-        [*folder.glob(f"{split}.*"), *folder.glob(f"{split}-*")],
-        folder.glob("*") if split == "train" else (),
-    ):
-        files = sorted(path for path in candidates if path.suffix in SUFFIXES and path.is_file())
-        if files:
-            return files
-    raise StudyError(f"{folder}: no {', '.join(SUFFIXES)} files for split {split}")
 
 
 def _first_line(error: Exception) -> str:
