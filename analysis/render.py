@@ -25,7 +25,7 @@ def field_text(line: pd.Series, prefix: str) -> str:
 
 def text_rows(table: Table, frame: pd.DataFrame) -> list[list[str]]:
     """Header and rows of a table as text."""
-    prefixes = [f"{column.task}.{column.metric}" for column in table.columns]
+    prefixes = [column.name for column in table.columns]
     rows = [["", *(column.label for column in table.columns)]]
     for _, line in frame.iterrows():
         rows.append([line["label"], *(field_text(line, prefix) for prefix in prefixes)])

@@ -5,7 +5,6 @@ reading. The published values are for orientation; a small scale is not expected
 """
 
 import argparse
-from pathlib import Path
 
 import pandas as pd
 
@@ -13,28 +12,20 @@ from analysis.medians import summarise
 from analysis.render import to_latex, to_markdown
 from analysis.scores import add_study_arguments, read_scores, write_csv
 from study.command import run_command
-from study.config import read_yaml
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import write_atomic
-from study.schema import Column
 
 STATISTICS = ("median", "min", "max", "seeds", "replicates", "diverged")
-
-
-def column_name(column: Column) -> str:
-    """The CSV name of a column: `squad11.f1`."""
-    return f"{column.task}.{column.metric}"
 
 
 def build_table(study: Study, name: str) -> pd.DataFrame:
     """The wide table: a line per row of the paper, per column six statistics and `published`.
 
-    Reference rows hold published values only. Raises StudyError for a published value whose row
-    or column the table does not have, and for scores of another recipe.
+    Reference rows hold published values only. Raises StudyError for scores of another recipe.
     """
     table = study.config.tables[name]
-    published = read_published(study, name)
+    published = study.published(name)
     scores = read_scores(study, study.table_jobs(name), f"results/{name}.csv")
     summary = summarise(scores).set_index(["cell", "task", "metric"])
     lines = []
@@ -43,44 +34,23 @@ def build_table(study: Study, name: str) -> pd.DataFrame:
         if row.cell:
             line["scale"] = study.scale
         for column in table.columns:
-            prefix = column_name(column)
+            prefix = column.name
             for statistic in STATISTICS:
                 line[f"{prefix}.{statistic}"] = None
             line[f"{prefix}.published"] = published.get(row.id, {}).get(prefix)
             if row.cell:
-                try:
-                    values = summary.loc[(row.cell, column.task, column.metric)]
-                except KeyError:
-                    raise StudyError(
-                        f"tables.{name}.columns: task {column.task} has no metric {column.metric}"
-                    ) from None
+                values = summary.loc[(row.cell, column.task, column.metric)]
                 line.update({f"{prefix}.{s}": values[s] for s in STATISTICS})
         lines.append(line)
     frame = pd.DataFrame(lines)
     for column in table.columns:
         for statistic in ("seeds", "replicates", "diverged"):
-            field = f"{column_name(column)}.{statistic}"
+            field = f"{column.name}.{statistic}"
             frame[field] = frame[field].astype("Int64")
         for statistic in ("median", "min", "max", "published"):
-            field = f"{column_name(column)}.{statistic}"
+            field = f"{column.name}.{statistic}"
             frame[field] = frame[field].astype(float).round(4)
     return frame
-
-
-def read_published(study: Study, name: str) -> dict[str, dict[str, float]]:
-    """Published values by row and column; StudyError for a name that no table of the file uses."""
-    table = study.config.tables[name]
-    published = read_yaml(Path(table.published))
-    users = [t for t in study.config.tables.values() if t.published == table.published]
-    rows = {row.id for user in users for row in user.rows}
-    columns = {column_name(column) for user in users for column in user.columns}
-    for row, values in published.items():
-        if row not in rows:
-            raise StudyError(f"{table.published}: {row}: no table has this row")
-        for column in values:
-            if column not in columns:
-                raise StudyError(f"{table.published}: {row}.{column}: no table has this column")
-    return published
 
 
 def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
@@ -100,7 +70,7 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
             "One pre-training seed: the ranges show fine-tuning seeds only and say nothing about "
             "how another pre-training would have come out."
         )
-    diverged = sum(int(frame[f"{column_name(c)}.diverged"].sum()) for c in table.columns)
+    diverged = sum(int(frame[f"{c.name}.diverged"].sum()) for c in table.columns)
     if diverged:
         notes.append(f"{diverged} fine-tunings diverged; they are in the figures.")
     return notes

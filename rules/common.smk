@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 from study.config import STUDY_FILE
 from study.errors import StudyError
 from study.graph import Study
+from study.manifest import write_atomic
 from study.places import check_places
 
 
@@ -53,7 +54,6 @@ wildcard_constraints:
     table="[^/.]+",
     vocabulary="[^/]+",
     key="[0-9a-f]+",
-    identity="[0-9a-f]+",
     store="[^/]+",
     seed="[0-9]+",
     shard="[0-9]+",
@@ -107,6 +107,14 @@ def manifests(jobs):
     return [job.path for job in jobs]
 
 
-def result_files(name, suffixes):
-    """Where a result of this identity is made: `<name>/<identity>.<suffix>` for each suffix."""
-    return [f"{STUDY.root}/results/{name}/{STUDY.identity(name)}.{suffix}" for suffix in suffixes]
+def identity_file(name):
+    """A file that changes when the identity of a result does: another recipe, another scale.
+
+    Results are the same files at every scale, and Snakemake does not build a missing input of a
+    file that is there already; so what a result stands for lies in an input that is always there.
+    """
+    path = Path("runs/identity") / f"{name}.txt"
+    content = f"{STUDY.scale} {STUDY.identity(name)}\n"
+    if not path.is_file() or path.read_text() != content:
+        write_atomic(path, content)
+    return str(path)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from study.config import STUDY_FILE, load_study_file, read_yaml
+from study.errors import StudyError
 from study.identity import canonical_json, key_of
 from study.recipes import Recipes
 from study.schema import PAIR_FORMATS, Cell
@@ -46,6 +47,8 @@ class Study:
         self.config = load_study_file(scale, study_path)
         self.recipes = Recipes(self.config)
         self.recipes.check()
+        for table in self.config.tables:
+            self.published(table)
         self.root = f"runs/{scale}"
         self.jobs: dict[str, Job] = {}
         self._paths: dict[str, str] = {}
@@ -208,6 +211,24 @@ class Study:
             for seed in self.config.seeds.pretraining
         ]
 
+    def published(self, table: str) -> dict[str, dict[str, float]]:
+        """A table's published values by row and column name.
+
+        Raises StudyError for a row or column that no table with the same file has.
+        """
+        file = self.config.tables[table].published
+        users = [user for user in self.config.tables.values() if user.published == file]
+        rows = {row.id for user in users for row in user.rows}
+        columns = {column.name for user in users for column in user.columns}
+        values = read_yaml(Path(file))
+        for row, line in values.items():
+            if row not in rows:
+                raise StudyError(f"{file}: {row}: no table has this row")
+            for column in line:
+                if column not in columns:
+                    raise StudyError(f"{file}: {row}.{column}: no table has this column")
+        return values
+
     def identity(self, result: str) -> str:
         """Key of a result: `scores`, `pretraining`, `cells/<cell>` or a table.
 
@@ -223,7 +244,7 @@ class Study:
         return self._identity_of(
             self.table_jobs(result),
             table=table.model_dump(),
-            published=read_yaml(Path(table.published)),
+            published=self.published(result),
             about=self.config.about,
         )
 

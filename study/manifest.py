@@ -90,6 +90,15 @@ class Manifest:
         """The command that makes this result anew."""
         return rebuild_hint(self.path, self.run_directory)
 
+    def is_whole(self) -> bool:
+        """Whether all its files are there with the bytes that it lists."""
+        try:
+            for name in self.files:
+                self.file(name, verify=True)
+        except StudyError:
+            return False
+        return True
+
 
 def rebuild_hint(*paths: Path) -> str:
     """How to make results anew: a run directory is adopted while it is there, so it goes too."""

@@ -274,6 +274,11 @@ class Column(Section):
     metric: str
     label: str
 
+    @property
+    def name(self) -> str:
+        """Its name in a CSV and in files of published values: `squad11.f1`."""
+        return f"{self.task}.{self.metric}"
+
 
 class Row(Section):
     """A row of a table: one of our cells, or a published reference."""

@@ -88,6 +88,44 @@ ERRORS = [
         "config/scales/smoke.yaml: finetuning.bert.cola: no such task",
     ),
     (
+        ("study.yaml", "tasks.sst2.metrics", ["acuracy"]),
+        "config/study.yaml: tasks.sst2: kind classification has no metric acuracy; known: "
+        "accuracy, f1, matthews",
+    ),
+    (
+        ("study.yaml", "tasks.sst2.stride", 8),
+        "config/study.yaml: tasks.sst2: kind classification has no stride",
+    ),
+    (
+        ("study.yaml", "tasks.sst2.labels", None),
+        "config/study.yaml: tasks.sst2: kind classification needs labels",
+    ),
+    (
+        ("scales/smoke.yaml", "seeds.finetuning", [0, 0]),
+        "config/scales/smoke.yaml: seeds.finetuning: the same seed twice, found [0, 0]",
+    ),
+    (
+        ("study.yaml", "splitter", "nltk"),
+        "config/study.yaml: splitter: input should be 'sentencex', found 'nltk'",
+    ),
+    (
+        ("scales/smoke.yaml", "execution.text.precision", "bf16"),
+        "config/scales/smoke.yaml: execution.text.precision: unknown key; known: threads, "
+        "resources",
+    ),
+    (
+        ("paper/table2.yaml", "bert_huge", {"mnli.accuracy": 90}),
+        "config/paper/table2.yaml: bert_huge: no table has this row",
+    ),
+    (
+        ("paper/table2.yaml", "bert_base", {"mnli.f1": 90}),
+        "config/paper/table2.yaml: bert_base.mnli.f1: no table has this column",
+    ),
+    (
+        ("study.yaml", "tables.table2.published", "config/paper/none.yaml"),
+        "config/paper/none.yaml: No such file or directory",
+    ),
+    (
         ("study.yaml", "cells.twin", {"format": {"name": "doc-sentences"}}),
         "cells.twin: the same recipe as cells.doc-sentences; use that name",
     ),

@@ -37,7 +37,7 @@ def test_publishing_again_writes_the_same_bytes(tmp_path):
 
 def test_manifest_of_another_recipe_is_refused_with_the_command(tmp_path):
     path = published(tmp_path)
-    with pytest.raises(StudyError, match=r"field key: made from recipe .*; to make it anew: rm -r .*manifest"):
+    with pytest.raises(StudyError, match=r"made from recipe .*; to make it anew: rm -r .*manifest"):
         load_manifest(path, key="000000000000")
     with pytest.raises(StudyError, match="field stage: expected samples, found store"):
         load_manifest(path, stage="samples")

@@ -183,12 +183,48 @@ def test_a_single_cell_is_one_command(project):
     assert set(frame["task"]) == {"squad11", "squad20", "mnli", "sst2", "race"}
 
 
-def test_another_recipe_and_back_finds_the_old_result(project):
+def test_another_recipe_and_back_never_shows_the_wrong_result(project):
+    """Without Snakemake's metadata as well: a result knows what it stands for."""
+    target = "results/cells/doc-sentences.csv"
     before = (project / "config/study.yaml").read_text()
-    edit(project, "study.yaml", lambda data: data["cells"]["doc-sentences"].update(steps=21))
-    assert "pretrain" in planned(project)
+    assert snakemake(project, target).returncode == 0
+    first = (project / target).read_bytes()
+    edit(project, "study.yaml", lambda data: data["finetuning"]["bert"].update(sst2={"batch": 4}))
+    assert snakemake(project, target).returncode == 0
+    assert (project / target).read_bytes() != first
     (project / "config/study.yaml").write_text(before)
-    assert planned(project) == {}
+    shutil.rmtree(project / ".snakemake")
+    assert planned(project, target) == {"make_cell_scores": [target]}
+    assert snakemake(project, target).returncode == 0
+    assert (project / target).read_bytes() == first
+
+
+def test_other_files_in_the_mirror_are_refused_and_a_moved_mirror_is_found(project):
+    (project / "hub").rename(project / "elsewhere")
+    assert snakemake(project, "-n", TABLE, mirror="elsewhere").returncode == 0
+    file = project / "elsewhere/nyu-mll/glue/sst2/train-00000-of-00001.parquet"
+    file.write_bytes(file.read_bytes() + b"x")
+    refused = snakemake(project, "-n", TABLE, mirror="elsewhere")
+    assert refused.returncode == 2
+    assert (
+        "train-00000-of-00001.parquet: not as it was when runs/smoke/sources/sst2/"
+        in (refused.stderr.splitlines()[-1])
+    )
+
+
+def test_a_moved_mirror_serves_new_jobs(project):
+    (project / "hub").rename(project / "elsewhere")
+    edit(
+        project,
+        "scales/smoke.yaml",
+        lambda data: data["finetuning"]["bert"].update(sst2={"length": 32}),
+    )
+    features = planned(project)["build_features"]
+    assert [name.split("/")[1] for name in features] == ["sst2"]
+    path = snakemake(project, "-n", TABLE).stdout
+    found = re.search(r"runs/smoke/features/sst2/\S+\.json", path)[0].rstrip(",")
+    result = snakemake(project, found, mirror="elsewhere")
+    assert result.returncode == 0, result.stderr
 
 
 def test_paper_scale_dry_runs(project):
@@ -224,8 +260,10 @@ def test_bad_settings_end_with_one_line(finished, settings, message):
         text=True,
         check=False,
     )
-    assert result.returncode != 0
-    assert message in result.stderr
+    assert result.returncode == 2
+    errors = [line for line in result.stderr.splitlines() if "Using workflow" not in line]
+    assert len(errors) == 1
+    assert message in errors[0]
 
 
 def test_lint_is_clean(finished):
