@@ -9,13 +9,17 @@ from study.command import run_command
 from study.graph import Study
 from study.manifest import load_manifest
 
-FIGURES = ("heldout_loss", "heldout_perplexity", "tokens", "masked", "epochs", "parameters")
+FIGURES = (
+    *("steps", "diverged", "heldout_loss", "heldout_perplexity"),
+    *("tokens", "masked", "epochs", "parameters"),
+)
 
 
 def read_pretraining(study: Study) -> pd.DataFrame:
     """Figures of every pre-training that a table shows; losses in nats per masked token.
 
     Perplexities are comparable between cells only where the vocabulary and the format agree.
+    `steps` were done; `diverged` is the update whose loss was not finite, empty if there was none.
     """
     rows = []
     for job in study.pretrain_jobs():
@@ -25,7 +29,6 @@ def read_pretraining(study: Study) -> pd.DataFrame:
             "scale": study.scale,
             "cell": cell,
             "pretraining_seed": int(seed.removeprefix("seed-")),
-            "steps": manifest.recipe["steps"],
         }
         row.update({name: manifest.figures[name] for name in FIGURES})
         rows.append({**row, "key": manifest.key})

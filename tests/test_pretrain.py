@@ -22,6 +22,7 @@ from model.training.execution import Execution
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest
+from study.recipes import VERSIONS
 
 GOLDEN = Path(__file__).parent / "golden" / "pretraining_losses.json"
 
@@ -81,6 +82,7 @@ def test_golden_losses(folder, tmp_path, name):
     lines = [json.loads(line) for line in (directory / "log.jsonl").open()]
     losses = [line["loss"] for line in lines if "loss" in line]
     golden = json.loads(GOLDEN.read_text())
+    assert golden["version"] == VERSIONS["pretrain"], "other version, other losses: renew the file"
     assert losses == pytest.approx(golden[name], abs=1e-5)
 
 

@@ -37,13 +37,6 @@ def test_roles_have_robertas_ids(vocabulary):
     np.testing.assert_array_equal(vocabulary.ordinary, np.arange(4, vocabulary.size - 1))
 
 
-def test_padded_size_is_the_next_multiple(vocabulary):
-    vocabulary_size = vocabulary.size
-    assert vocabulary.padded_size(vocabulary_size) == vocabulary_size
-    assert vocabulary.padded_size(64) % 64 == 0
-    assert 0 <= vocabulary.padded_size(64) - vocabulary_size < 64
-
-
 def test_first_word_has_no_blank_and_later_words_do(bytes_vocabulary):
     [ids] = bytes_vocabulary.encode_batch(["Hello world!"])
     assert [bytes_vocabulary.tokenizer.id_to_token(i) for i in ids] == ["Hello", "Ġworld", "!"]

@@ -1,5 +1,6 @@
 """The whole smoke-scale Table 2 through Snakemake, and what a change re-runs (exactly)."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,7 +12,11 @@ import pytest
 import smoke
 import yaml
 
+from study.recipes import VERSIONS
+
 TABLE = "results/table2.csv"
+GOLDEN = Path(__file__).parent / "golden" / "smoke.json"
+GUARDED = ("sentences", "vocabulary", "tokens", "store", "samples", "features", "finetune")
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +99,33 @@ def test_table2_holds_four_rows_of_five_tasks_from_all_seeds(finished):
     assert (finished / "results/table2.tex").exists()
     names = {path.name for path in finished.iterdir()}
     assert names <= {*smoke.PARTS, "hub", "runs", "results", ".snakemake"}
+
+
+def test_golden_results_guard_the_stage_versions(finished, tmp_path):
+    """Other bytes, or other losses, at an unchanged version would pass for results of old code."""
+    found = {stage: {"version": VERSIONS[stage], "results": {}} for stage in GUARDED}
+    for path in sorted((finished / "runs/smoke").rglob("*.json")):
+        data = json.loads(path.read_text()) if re.fullmatch(r"[0-9a-f]{12}", path.stem) else {}
+        name = path.parent.relative_to(finished / "runs/smoke").as_posix()
+        if data.get("stage") in GUARDED and data["stage"] != "finetune":
+            files = {file: entry["sha256"][:12] for file, entry in data["files"].items()}
+            found[data["stage"]]["results"][name] = files
+    runs = finished / "runs/smoke/finetune/full-sentences/seed-0"
+    for task in ("squad20", "sst2", "race"):
+        key = json.loads((runs / task / "seed-0.json").read_text())["key"]
+        lines = (runs / task / key / "log.jsonl").read_text().splitlines()
+        losses = [json.loads(line)["loss"] for line in lines]
+        found["finetune"]["results"][task] = [round(loss, 4) for loss in losses]
+    (tmp_path / "smoke.json").write_text(json.dumps(found, indent=1) + "\n")
+    golden = json.loads(GOLDEN.read_text())
+    for stage in GUARDED:
+        told = f"{stage}: bump study.recipes.VERSIONS and renew {GOLDEN} with {tmp_path}/smoke.json"
+        assert golden[stage]["version"] == found[stage]["version"], told
+        if stage != "finetune":
+            assert golden[stage]["results"] == found[stage]["results"], told
+    for task, losses in found["finetune"]["results"].items():
+        expected = golden["finetune"]["results"][task]
+        assert losses == pytest.approx(expected, abs=1e-3), f"finetune {task}: {told}"
 
 
 def test_a_second_run_does_nothing(finished):

@@ -82,10 +82,6 @@ class Vocabulary:
         """The smallest unsigned type that holds every id: uint16 or uint32."""
         return np.dtype(np.uint16 if self.size <= 1 << 16 else np.uint32)
 
-    def padded_size(self, multiple: int) -> int:
-        """`size` rounded up to a multiple, for the rows of the embedding."""
-        return -(-self.size // multiple) * multiple
-
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, without special tokens."""
         encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
