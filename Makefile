@@ -17,8 +17,9 @@ help:
 	@echo "make test     run the tests"
 
 table2: .venv/installed
-	snakemake --cores $(CORES) --rerun-incomplete \
+	snakemake --cores $(CORES) --rerun-incomplete --quiet host rules \
 	  --config scale=$(SCALE) $(if $(MIRROR),mirror='$(MIRROR)') -- results/table2.csv
+	@cat results/table2.md
 
 test: .venv/installed-dev
 	python -m pytest

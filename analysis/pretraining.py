@@ -1,11 +1,9 @@
 """What the pre-trainings themselves came to: `results/pretraining.csv`, a line per run."""
 
-import argparse
-
 import pandas as pd
 
 from analysis.scores import add_study_arguments, write_csv
-from study.command import run_command
+from study.command import command_parser, run_command
 from study.graph import Study
 from study.manifest import load_manifest
 
@@ -37,12 +35,10 @@ def read_pretraining(study: Study) -> pd.DataFrame:
 
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.pretraining`."""
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis.pretraining",
-        description="Write the figures of all pre-trainings of a study.",
-        epilog="example:\n"
-        "  python -m analysis.pretraining --scale laptop --output results/pretraining.csv",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "analysis.pretraining",
+        "Write the figures of all pre-trainings of a study.",
+        "python -m analysis.pretraining --scale laptop --output results/pretraining.csv",
     )
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)

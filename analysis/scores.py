@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from study.command import add_log_argument, run_command
+from study.command import command_parser, run_command
 from study.config import STUDY_FILE
 from study.errors import StudyError
 from study.graph import Job, Study
@@ -71,11 +71,10 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
 
 
 def add_study_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what every analysis command takes: the study, the scale, the output, the log."""
+    """Declare what every analysis command takes: the study, the scale, the output."""
     parser.add_argument("--study", default=STUDY_FILE, metavar="FILE", help="study file")
     parser.add_argument("--scale", required=True, metavar="NAME", help="file of config/scales/")
     parser.add_argument("--output", required=True, type=Path, metavar="CSV", help="file to write")
-    add_log_argument(parser)
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -85,11 +84,10 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.scores`."""
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis.scores",
-        description="Write the scores of a study, or of one cell, one line per score.",
-        epilog="example:\n  python -m analysis.scores --scale laptop --output results/scores.csv",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "analysis.scores",
+        "Write the scores of a study, or of one cell, one line per score.",
+        "python -m analysis.scores --scale laptop --output results/scores.csv",
     )
     parser.add_argument("--cell", metavar="NAME", help="only this cell")
     add_study_arguments(parser)

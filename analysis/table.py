@@ -4,14 +4,12 @@
 reading. The published values are for orientation; a small scale is not expected to match them.
 """
 
-import argparse
-
 import pandas as pd
 
 from analysis.medians import summarise
 from analysis.render import to_latex, to_markdown
 from analysis.scores import add_study_arguments, read_scores, write_csv
-from study.command import run_command
+from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import write_atomic
@@ -78,12 +76,10 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
 
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.table`."""
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis.table",
-        description="Write a table of the paper as CSV, Markdown and LaTeX.",
-        epilog="example:\n"
-        "  python -m analysis.table table2 --scale laptop --output results/table2.csv",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "analysis.table",
+        "Write a table of the paper as CSV, Markdown and LaTeX.",
+        "python -m analysis.table table2 --scale laptop --output results/table2.csv",
     )
     parser.add_argument("table", help="a table of config/study.yaml")
     add_study_arguments(parser)

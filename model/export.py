@@ -5,7 +5,6 @@ a folder with config.json, model.safetensors, tokenizer.json, tokenizer_config.j
 for `AutoModelForMaskedLM.from_pretrained` and `AutoTokenizer.from_pretrained`; no pickle.
 """
 
-import argparse
 import dataclasses
 import json
 import shutil
@@ -23,7 +22,7 @@ from model.network.huggingface import (
     transformers_config,
 )
 from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
-from study.command import run_command
+from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.manifest import MANIFEST_NAME, Manifest, load_manifest
 
@@ -173,12 +172,10 @@ def model_card(run: Manifest, next_sentence: bool) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     """Command line of the export."""
-    parser = argparse.ArgumentParser(
-        prog="python -m model.export",
-        description="Write a pre-training run as a folder that transformers loads.",
-        epilog="example:\n  python -m model.export "
-        "runs/laptop/pretrain/full-sentences/seed-0 exported/full-sentences",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "model.export",
+        "Write a pre-training run as a folder that transformers loads.",
+        "python -m model.export runs/laptop/pretrain/full-sentences/seed-0 exported",
     )
     parser.add_argument("run", metavar="RUN", type=Path, help="pretrain manifest or its folder")
     parser.add_argument("target", metavar="DIR", type=Path, help="folder to write (new or empty)")

@@ -22,14 +22,23 @@ class Resumable(Exception):
     """Raised when a job saved its state and stops before its end (SIGTERM, time budget)."""
 
 
-def stage_parser(module: str, description: str, example: str) -> argparse.ArgumentParser:
-    """Parser of a stage command: `--recipe`, `--manifest`, and an example in `--help`."""
+def command_parser(module: str, description: str, example: str) -> argparse.ArgumentParser:
+    """Parser of `python -m <module>`, with an example in `--help` and `--log`."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}",
         description=description,
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "--log", metavar="FILE", help="also write what is printed on stderr to this file"
+    )
+    return parser
+
+
+def stage_parser(module: str, description: str, example: str) -> argparse.ArgumentParser:
+    """Parser of a stage command: `--recipe` and `--manifest` on top."""
+    parser = command_parser(module, description, example)
     parser.add_argument(
         "--recipe",
         required=True,
@@ -42,15 +51,7 @@ def stage_parser(module: str, description: str, example: str) -> argparse.Argume
         metavar="FILE",
         help="manifest to publish; the run directory <key>/ lies beside it",
     )
-    add_log_argument(parser)
     return parser
-
-
-def add_log_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare `--log`, which run_command reads before the command starts."""
-    parser.add_argument(
-        "--log", metavar="FILE", help="also write what is printed on stderr to this file"
-    )
 
 
 class _Tee(io.TextIOBase):
