@@ -34,9 +34,9 @@ def snakemake(project: Path, *arguments: str, mirror: str = "hub") -> subprocess
     )
 
 
-def planned(project: Path, target: str = TABLE) -> dict[str, list[str]]:
+def planned(project: Path, target: str = TABLE, mirror: str = "hub") -> dict[str, list[str]]:
     """What a dry run would do: rule -> manifests or results, without keys."""
-    result = snakemake(project, "-n", target)
+    result = snakemake(project, "-n", target, mirror=mirror)
     assert result.returncode == 0, result.stderr
     jobs: dict[str, list[str]] = {}
     text = result.stdout + result.stderr
@@ -191,16 +191,17 @@ def test_a_result_that_was_forged_into_place_is_refused(project):
     def change(data):
         data["cells"]["doc-sentences"]["steps"] = 21
 
-    old = {p.parent: p for p in project.glob("runs/smoke/finetune/doc-sentences/seed-0/*/*.json")}
+    manifests = project.glob("runs/smoke/finetune/doc-sentences/seed-0/*/????????????.json")
+    old = {path.parent: path for path in manifests}
     edit(project, "study.yaml", change)
     new = re.findall(
         r"runs/smoke/finetune/doc-sentences/seed-0/(\w+)/([0-9a-f]{12})\.json",
         snakemake(project, "-n", TABLE).stdout,
     )
+    assert len(set(new)) == 5
     for task, key in set(new):
         folder = project / "runs/smoke/finetune/doc-sentences/seed-0" / task
-        source = next(p for parent, p in old.items() if parent == folder and len(p.stem) == 12)
-        shutil.copy(source, folder / f"{key}.json")
+        shutil.copy(old[folder], folder / f"{key}.json")
     refused = make_table_directly(project)
     assert refused.returncode == 2
     assert "field key: made from recipe" in refused.stderr
@@ -251,9 +252,9 @@ def test_a_moved_mirror_serves_new_jobs(project):
         "scales/smoke.yaml",
         lambda data: data["finetuning"]["bert"].update(sst2={"length": 32}),
     )
-    features = planned(project)["build_features"]
+    features = planned(project, mirror="elsewhere")["build_features"]
     assert [name.split("/")[1] for name in features] == ["sst2"]
-    path = snakemake(project, "-n", TABLE).stdout
+    path = snakemake(project, "-n", TABLE, mirror="elsewhere").stdout
     found = re.search(r"runs/smoke/features/sst2/\S+\.json", path)[0].rstrip(",")
     result = snakemake(project, found, mirror="elsewhere")
     assert result.returncode == 0, result.stderr
