@@ -140,8 +140,8 @@ def run_text(pipeline: Pipeline, args: argparse.Namespace) -> None:
 
     for number, (name, separators) in enumerate(FORMATS.items()):
         samples = {"stage": "samples", "version": 1, "store": key_of(store)}
-        samples |= {"format": name.split(",")[0], "length": args.length, "separators": separators}
-        samples |= {"seed": 0} if "pair" in name else {}
+        samples |= {"format": name.split(",")[0], "length": args.length}
+        samples |= {"seed": 0} if "pair" in name else {"separators": separators}
         more = ["--store", pipeline.path("store")]
         pipeline.step(name, [("model.build_samples", f"samples-{number}", samples, more)])
 
