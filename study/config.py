@@ -64,17 +64,26 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def merge(base: Any, delta: Any) -> Any:
-    """Deep merge: mappings key by key, everything else replaced by `delta`."""
+    """Deep merge: mappings key by key, everything else replaced by `delta`.
+
+    A `source` is replaced whole: half of one place and half of another is no place.
+    """
     if isinstance(base, dict) and isinstance(delta, dict):
         merged = dict(base)
         for key, value in delta.items():
-            merged[key] = merge(base[key], value) if key in base else value
+            whole = key not in base or key == "source"
+            merged[key] = value if whole else merge(base[key], value)
         return merged
     return delta
 
 
-def load_study_file(scale: str, study_path: str | Path = STUDY_FILE) -> StudyFile:
-    """Merge, fill and validate the study at `scale`; raises StudyError in one line."""
+def load_study_file(
+    scale: str, study_path: str | Path = STUDY_FILE, replicates: int | None = None
+) -> StudyFile:
+    """Merge, fill and validate the study at `scale`; raises StudyError in one line.
+
+    `replicates` takes that many pre-training seeds (0, 1, ...) instead of the scale's.
+    """
     study_path = Path(study_path)
     study = read_yaml(study_path)
     scales = study_path.parent / "scales"
@@ -83,6 +92,9 @@ def load_study_file(scale: str, study_path: str | Path = STUDY_FILE) -> StudyFil
         known = ", ".join(sorted(path.stem for path in scales.glob("*.yaml"))) or "none"
         raise StudyError(f"{scale_path}: no such scale; there are: {known}")
     overrides = read_yaml(scale_path)
+    if replicates is not None:
+        seeds = {"seeds": {"pretraining": list(range(replicates))}}
+        overrides = merge(overrides, seeds)
     merged = merge(study, overrides)
     places = [(scale_path, overrides), (study_path, study)]
     if "base" not in merged:
@@ -134,7 +146,8 @@ def _file_of(location: tuple, places: list) -> Path:
 def _explain(error: ValidationError, places: list) -> str:
     """One line for the first validation error: file, dotted key, what is wrong."""
     first = error.errors()[0]
-    location = first["loc"]
+    # Where a key may have one of several types, pydantic adds the type, as in `literal['own']`.
+    location = tuple(part for part in first["loc"] if "[" not in str(part))
     written = _written_location(location, places)
     name = ".".join(str(part) for part in written)
     file = _file_of(written, places)

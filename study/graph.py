@@ -41,10 +41,12 @@ class Job:
 class Study:
     """A study at one scale: its configuration and all its jobs, by manifest path."""
 
-    def __init__(self, scale: str, study_path: str | Path = STUDY_FILE):
+    def __init__(
+        self, scale: str, study_path: str | Path = STUDY_FILE, replicates: int | None = None
+    ):
         self.scale = scale
         self.study_path = str(study_path)
-        self.config = load_study_file(scale, study_path)
+        self.config = load_study_file(scale, study_path, replicates)
         self.recipes = Recipes(self.config)
         self.recipes.check()
         for table in self.config.tables:

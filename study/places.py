@@ -1,6 +1,7 @@
-"""Where the files of a source lie: a mirror in the hub's layout, or a folder.
+"""Where the files of a source lie: a mirror in the hub's layout, a folder, or the run directory.
 
 hub and mirror  `<repo>/<config>/<split>-0000i-of-0000n.parquet`
+generated       `<split>-00000-of-00001.parquet`
 folder          files of `<folder>/<split>/`, or else files `<folder>/<split>.*` and
                 `<folder>/<split>-*`, or else (split train only) all files of the folder
 
@@ -20,7 +21,7 @@ NUMBERED_PART = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
 
 
 def local_root(recipe: dict, mirror: str | Path | None) -> Path | None:
-    """The folder that a source's files lie under; None when only the hub has them.
+    """The folder that a source's files lie under; None when they must be downloaded or generated.
 
     Raises StudyError when the mirror or the folder does not exist.
     """
@@ -29,7 +30,7 @@ def local_root(recipe: dict, mirror: str | Path | None) -> Path | None:
         if not root.is_dir():
             raise StudyError(f"{root}: no such folder (field folder of the source)")
         return root
-    if mirror is None:
+    if mirror is None or "generated" in recipe:
         return None
     if not Path(mirror).is_dir():
         raise StudyError(f"{mirror}: no such mirror folder")
@@ -40,7 +41,7 @@ def split_files(recipe: dict, root: Path, split: str) -> list[Path]:
     """The files of a split under `root`, in order; StudyError when a part is missing."""
     if "folder" in recipe:
         return _folder_files(root, split)
-    return _numbered_parts(root, recipe["config"], split)
+    return _numbered_parts(root, recipe.get("config", "."), split)
 
 
 def check_places(sources: dict[str, dict], runs: str, mirror: str | Path | None) -> None:

@@ -17,6 +17,7 @@ from study.manifest import sha256_file
 from study.schema import PAIR_FORMATS, Source, StudyFile, Vocabulary
 
 VERSIONS = {
+    "generator": 1,  # of language/: the texts that a seed and sizes stand for
     "source": 1,
     "sentences": 1,
     "vocabulary": 1,
@@ -59,6 +60,8 @@ class Recipes:
     @staticmethod
     def _source(source: Source, splits: list[str]) -> dict:
         place = source.model_dump(exclude_none=True)
+        if source.generated:
+            place["generator"] = VERSIONS["generator"]
         return stage_recipe("source", **place, splits=sorted(set(splits)))
 
     def sentences(self, corpus: str, shard: int) -> dict:
@@ -186,7 +189,7 @@ class Recipes:
             vocabulary=self.key("vocabulary", cell.vocabulary),
             task=self.task(task, settings.separators),
             settings=settings.model_dump(exclude={"separators", "length"}),
-            seeds=list(self.config.seeds.finetuning),
+            seeds=self.config.seeds.finetuning_of(seed),
         )
 
     def check(self) -> None:

@@ -35,22 +35,29 @@ class Section(BaseModel):
 
 
 class Source(Section):
-    """Where files come from: a hub data set at a pinned revision, or a folder.
+    """Where files come from: a hub data set at a pinned revision, a folder, or the generator.
 
-    Without a revision the data set is not on the hub and only a mirror can hold it.
+    Without a revision the data set is not on the hub and only a mirror can hold it. A generated
+    source has the world's seed and a size per split: characters of a corpus, rows of a task.
     """
 
     repo: str | None = None
     config: str | None = None
     revision: str | None = None
     folder: str | None = None
+    generated: str | None = None
+    seed: Count | None = None
+    sizes: dict[str, Positive] | None = None
 
     @model_validator(mode="after")
     def one_place(self):
-        """Exactly one of repo and folder."""
-        hub = (self.repo, self.config)
-        if (self.folder is None) == (None in hub) or (self.folder and any((*hub, self.revision))):
-            raise ValueError("expected either repo, config and revision, or folder alone")
+        """Exactly one of the three, with its own fields."""
+        given = set(self.model_dump(exclude_none=True)) - {"revision"}
+        ways = ({"repo", "config"}, {"folder"}, {"generated", "seed", "sizes"})
+        if given not in ways or (self.revision and not self.repo):
+            raise ValueError(
+                "expected either repo, config and revision, or folder, or generated, seed and sizes"
+            )
         return self
 
 
@@ -298,10 +305,17 @@ class Table(Section):
 
 
 class SeedPlan(Section):
-    """Pre-training seeds (replicates) and the fine-tuning seeds of each."""
+    """Pre-training seeds (replicates) and the fine-tuning seeds of each.
+
+    With `finetuning: own` every replicate is a full one: a pre-training and a fine-tuning seed.
+    """
 
     pretraining: Seeds
-    finetuning: Seeds
+    finetuning: Seeds | Literal["own"]
+
+    def finetuning_of(self, pretraining: int) -> list[int]:
+        """Fine-tuning seeds of a replicate; `own`: one, the replicate's own number."""
+        return [pretraining] if self.finetuning == "own" else list(self.finetuning)
 
 
 class Resources(Section):

@@ -1,4 +1,4 @@
-"""Sources of documents: the hub, an offline mirror with its layout, or a folder of files.
+"""Sources of documents: the hub, an offline mirror, a folder of files, or the generator.
 
 In: a source recipe and, for a mirror, its folder. Out: per split the files with rows, bytes and
 SHA-256 (the source manifest's `figures`), the place where they lie (`location.json` in the run
@@ -60,15 +60,24 @@ def download(recipe: dict, target: Path) -> Path:
     return Path(root)
 
 
+def generate(recipe: dict, target: Path) -> Path:
+    """Generate the recipe's corpus or task into `target`; returns `target`."""
+    # imported here: real text does not need it
+    from language.write import write_source
+
+    write_source(recipe["generated"], target, seed=recipe["seed"], sizes=recipe["sizes"])
+    return target
+
+
 def locate(recipe: dict, mirror: Path | None, target: Path) -> tuple[Path, dict[str, list[Path]]]:
-    """Find (or download into `target`) the files of a source recipe.
+    """Find (or download or generate into `target`) the files of a source recipe.
 
     Returns the root they lie under and, per split, their paths in order. Raises StudyError when
     the mirror, the folder, a split or one of a split's numbered parts is missing.
     """
     root = local_root(recipe, mirror)
     if root is None:
-        root = download(recipe, target)
+        root = (generate if "generated" in recipe else download)(recipe, target)
     return root, {split: split_files(recipe, root, split) for split in recipe["splits"]}
 
 

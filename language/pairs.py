@@ -1,0 +1,190 @@
+"""Tasks on two sentences: MNLI, RTE, MRPC, QQP, STS-B and QNLI.
+
+In: world seed, split, number of the item. Out: one row of the task. The premise states two or three
+facts; a hypothesis is a claim about one of them (`language.claims`).
+"""
+
+from language.claims import (
+    CONTRADICTED,
+    ENTAILED,
+    NEUTRAL,
+    WITH_KIND,
+    another_value,
+    claim,
+    opinion,
+    reaction,
+)
+from language.draw import Draw
+from language.registers import REGISTERS
+from language.relations import (
+    RELATIONS,
+    Fact,
+    ask,
+    ask_who,
+    capital,
+    draw_fact,
+    indefinite,
+    state,
+)
+from language.scenes import NAMES_OF_RELATIONS, Teller
+from language.world import task_pools
+
+REGISTERS_OF = {
+    "train": ("books", "wiki"),
+    "validation_matched": ("books", "wiki"),
+    "validation_mismatched": ("news", "stories"),
+    "test_matched": ("books", "wiki"),
+    "test_mismatched": ("news", "stories"),
+}
+# Shares of MNLI: how somebody took a work; hypernyms of what was told; the rest the same words.
+OPINIONS, KINDS = 0.4, 0.3
+
+
+def pools_split(split: str) -> str:
+    """The split of the pools that a split of a task draws from."""
+    return split.split("_")[0]
+
+
+def teller_of(task: str, seed: int, split: str, number: int) -> Teller:
+    """The teller of one item."""
+    draw = Draw(task, seed, split, number)
+    register = REGISTERS[draw.pick(REGISTERS_OF.get(split, ("books", "wiki")))]
+    return Teller(draw, task_pools(seed, pools_split(split)), register)
+
+
+def premise_of(
+    teller: Teller, people: int, each: int, names: tuple[str, ...] = NAMES_OF_RELATIONS
+) -> tuple[list[str], list[Fact]]:
+    """Sentences that state facts about people, and these facts, in the relations `names`."""
+    cast = teller.cast(people)
+    while len(facts := teller.facts(cast, each, names=names)) < people:
+        pass
+    return teller.tell(facts), facts
+
+
+def mnli(seed: int, split: str, number: int) -> dict:
+    """Entailment 0, neutral 1, contradiction 2, a third each."""
+    teller, label = teller_of("mnli", seed, split, number), number % 3
+    way = teller.draw.unit()
+    if way < OPINIONS:
+        premise, hypothesis = opinion_pair(teller, label)
+    else:
+        names = WITH_KIND if way < OPINIONS + KINDS else NAMES_OF_RELATIONS
+        hypernym = 1.0 if way < OPINIONS + KINDS else 0.0
+        sentences, facts = premise_of(teller, teller.draw.between(1, 2), 1, names)
+        parts = (teller.draw, teller.pools, facts, label, teller.form(), hypernym)
+        premise, hypothesis = " ".join(sentences), f"{claim(*parts)}."
+    return {"premise": premise, "hypothesis": hypothesis, "label": label}
+
+
+def opinion_pair(teller: Teller, label: int) -> tuple[str, str]:
+    """What a work was like, and how somebody took it; open if one of them is left out."""
+    draw, pools = teller.draw, teller.pools
+    person, other = teller.cast(2)
+    good, work = draw.chance(0.5), draw.pick(pools.works)
+    where = draw.pick(pools.values["places"])
+    told = opinion(draw, pools, work, good)
+    taken = reaction(draw, pools, person.name, good != (label == CONTRADICTED))
+    if label == NEUTRAL:
+        if draw.chance(0.5):
+            told = f"The {work} was shown at the {where}."
+        else:
+            taken = f"{person.name} went to the {where}."
+    setting = f"{person.name} saw {indefinite(work)} with {other.name}."
+    return f"{setting} {told}", taken
+
+
+def rte(seed: int, split: str, number: int) -> dict:
+    """Entailment 0, anything else 1, after a longer premise."""
+    teller, label = teller_of("rte", seed, split, number), number % 2
+    sentences, facts = premise_of(teller, 2, 2)
+    meaning = teller.draw.pick((NEUTRAL, CONTRADICTED)) if label else ENTAILED
+    clause = claim(teller.draw, teller.pools, facts, meaning, teller.form())
+    return {"sentence1": " ".join(sentences), "sentence2": f"{clause}.", "label": label}
+
+
+def mrpc(seed: int, split: str, number: int) -> dict:
+    """Two sentences: paraphrases (1, two thirds) or with one thing changed (0)."""
+    teller, label = teller_of("mrpc", seed, split, number), int(number % 3 > 0)
+    draw = teller.draw
+    _, facts = premise_of(teller, 2, 1)
+    first = [state(fact.person.name, fact, 0) for fact in facts[:2]]
+    changed = list(facts[:2])
+    if not label:
+        place = draw.below(len(changed))
+        fact = changed[place]
+        changed[place] = Fact(
+            fact.person, fact.relation, another_value(draw, teller.pools, fact), fact.colour
+        )
+    second = [state(fact.person.name, fact, draw.below(2)) for fact in changed]
+    if draw.chance(0.5) or second == first:
+        second.reverse()
+    return {
+        "sentence1": f"{' and '.join(first)}.",
+        "sentence2": f"{' and '.join(second)}.",
+        "label": label,
+    }
+
+
+def qqp(seed: int, split: str, number: int) -> dict:
+    """Two questions: the same in other words (1, a third) or about something else (0)."""
+    teller, label = teller_of("qqp", seed, split, number), int(number % 3 == 0)
+    draw, cast = teller.draw, teller.cast(2)
+    name, relation = cast[0].name, RELATIONS[draw.pick(NAMES_OF_RELATIONS)]
+    form = draw.below(2)
+    if label:
+        return _questions(ask(name, relation, form), ask(name, relation, 1 - form), 1)
+    if draw.chance(0.5):
+        return _questions(ask(name, relation, form), ask(cast[1].name, relation, draw.below(2)), 0)
+    other = RELATIONS[draw.other(NAMES_OF_RELATIONS, relation.name)]
+    return _questions(ask(name, relation, form), ask(name, other, draw.below(2)), 0)
+
+
+def _questions(first: str, second: str, label: int) -> dict:
+    return {"question1": first, "question2": second, "label": label}
+
+
+def stsb(seed: int, split: str, number: int) -> dict:
+    """0 to 5: how many of person, relation, value, colour and wording two sentences share."""
+    teller = teller_of("stsb", seed, split, number)
+    draw, cast = teller.draw, teller.cast(2)
+    relation = RELATIONS[draw.pick(("buy", "find", "lose", "mend"))]
+    first = draw_fact(draw, teller.pools, cast[0], relation, cast, coloured=1.0)
+    differing = set(draw.sample(range(4), draw.below(5)))
+    form = draw.below(2)
+    other = RELATIONS[draw.other(("buy", "find", "lose", "mend"), relation.name)]
+    colours = teller.pools.values["colours"]
+    second = Fact(
+        cast[1] if 0 in differing else cast[0],
+        other if 1 in differing else relation,
+        draw.other(teller.pools.values["goods"], first.value) if 2 in differing else first.value,
+        draw.other(colours, first.colour) if 3 in differing else first.colour,
+    )
+    reworded = draw.below(2)
+    score = 5.0 - 1.2 * len(differing) - (0.2 if reworded else 0.0)
+    return {
+        "sentence1": state(first.person.name, first, form) + ".",
+        "sentence2": state(second.person.name, second, form ^ reworded) + ".",
+        "label": round(score, 1),
+    }
+
+
+def qnli(seed: int, split: str, number: int) -> dict:
+    """A question and a sentence that answers it (0) or tells something near it (1)."""
+    teller, label = teller_of("qnli", seed, split, number), number % 2
+    draw = teller.draw
+    sentences, facts = premise_of(teller, 1, 2)
+    person, relation = facts[0].person, facts[0].relation
+    fact = draw.pick(facts)
+    question = ask(fact.person.name, fact.relation, teller.form())
+    if label:
+        if draw.chance(0.5):
+            other = draw.other(teller.pools.people, person)
+            question = ask(other.name, fact.relation, teller.form())
+        else:
+            told = {fact.relation.name for fact in facts}
+            relation = RELATIONS[draw.other(NAMES_OF_RELATIONS, *told)]
+            question = ask(person.name, relation, teller.form())
+    elif draw.chance(0.2):
+        question = ask_who(fact, teller.form())
+    return {"question": question, "sentence": capital(" ".join(sentences)), "label": label}

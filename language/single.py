@@ -1,0 +1,99 @@
+"""Tasks on one sentence: SST-2 (is the opinion good?) and CoLA (is it English?).
+
+In: world seed, split, number of the item. Out: one row of the task. An item depends on these three
+only.
+"""
+
+from language import lexicon
+from language.draw import Draw, number_of
+from language.registers import REGISTERS
+from language.relations import RELATIONS, ask, capital, deny, draw_fact, indefinite, state
+from language.scenes import NAMES_OF_RELATIONS, Teller
+from language.world import SPLITS, Pools, task_pools
+
+NEGATED = 0.3  # of SST-2 say what a work is not
+CORRUPT = 0.4  # of CoLA
+
+
+def sst2(seed: int, split: str, number: int) -> dict:
+    """An opinion; half are good (1), and with a negation its word says the opposite."""
+    draw = Draw("sst2", seed, split, number)
+    pools, label = task_pools(seed, split), number % 2
+    negated = draw.unit() < NEGATED
+    word, work = composition(draw, pools, split, bool(label) != negated)
+    part = draw.pick(lexicon.PARTS)
+    if negated:
+        template = draw.pick(NEGATIONS)
+    else:
+        template = draw.pick(OPINIONS)
+    sentence = template.format(word=word, a_word=indefinite(word), work=work, part=part)
+    return {"sentence": sentence + " ", "label": label}
+
+
+def composition(draw: Draw, pools: Pools, split: str, good: bool) -> tuple[str, str]:
+    """A sentiment word and a work; no pair of them occurs in two splits."""
+    words = pools.positive if good else pools.negative
+    while True:
+        word, work = draw.pick(words), draw.pick(pools.works)
+        if number_of("composition", word, work) % len(SPLITS) == SPLITS.index(split):
+            return word, work
+
+
+OPINIONS = (
+    "the {work} is {word}",
+    "{a_word} {work} with {part} to match",
+    "it is {a_word} {work} about nothing at all",
+    "the {part} of this {work} is {word} from beginning to end",
+    "seldom has a {work} been so {word}",
+    "what {a_word} {work} this is",
+    "in the end the {work} is simply {word}",
+    "{word} , that is the word for this {work}",
+)
+NEGATIONS = (
+    "the {work} is not {word}",
+    "the {work} is never {word} , and the {part} is the reason",
+    "this is not {a_word} {work} at all",
+    "nobody would call this {work} {word}",
+    "the {part} of the {work} is not {word} in the least",
+    "not {a_word} {work} , whatever they say of the {part}",
+)
+
+
+def cola(seed: int, split: str, number: int) -> dict:
+    """A sentence, acceptable (1) or with one error of grammar (0)."""
+    draw = Draw("cola", seed, split, number)
+    pools = task_pools(seed, split)
+    teller = Teller(draw, pools, REGISTERS["books"])
+    cast = teller.cast(3)
+    person = cast[0]
+    relation = RELATIONS[draw.pick(NAMES_OF_RELATIONS)]
+    fact = draw_fact(draw, pools, person, relation, cast)
+    form = teller.form()
+    right = (
+        state(person.name, fact, form),
+        deny(person.name, relation, fact.value, form, fact.colour),
+        ask(person.name, relation, form).removesuffix("?"),
+    )
+    way = draw.below(len(right))
+    mark = "?" if way == 2 else "."
+    if draw.unit() >= CORRUPT:
+        return {"sentence": right[way] + mark, "label": 1}
+    past, base = relation.forms[form]
+    wrong = (
+        right[0].replace(f" {past} ", f" {base} did "),
+        right[1].replace(f" {base} ", f" {past} "),
+        right[2].replace("did ", "", 1),
+    )[way]
+    if wrong == right[way] or draw.unit() < 0.5:
+        wrong = swapped(draw, right[way])
+    return {"sentence": capital(wrong) + mark, "label": 0}
+
+
+def swapped(draw: Draw, sentence: str) -> str:
+    """The sentence with two neighbouring words changed over, never the same sentence."""
+    words = sentence.split()
+    while True:
+        place = draw.below(len(words) - 1)
+        if words[place] != words[place + 1]:
+            words[place], words[place + 1] = words[place + 1], words[place]
+            return " ".join(words)

@@ -1,0 +1,280 @@
+"""The generated tasks: formats, labels, what makes a label, and what cannot be looked up."""
+
+import hashlib
+import json
+import re
+
+import pyarrow.parquet as pq
+import pytest
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from language import lexicon
+from language.corpora import CORPORA, corpus_columns
+from language.passages import LETTERS
+from language.world import corpus_pools, task_pools
+from language.write import TASKS, task_table, write_mirror, write_source
+from model.tasks.data import read_examples
+from study.errors import StudyError
+from study.recipes import VERSIONS
+
+# Percent. Chance is 33 and 25; two thirds of SQuAD 2.0's questions have an answer.
+BAG = {"mnli": 52, "squad_v2": 69, "race": 31}
+NAMED = ("squad", "squad_v2", "race", "mnli", "rte", "mrpc", "qqp", "stsb", "qnli", "wnli", "wsc")
+
+
+def rows(name: str, split: str, size: int = 300, seed: int = 0) -> list[dict]:
+    """Rows of a split."""
+    return task_table(name, seed, split, size).to_pylist()
+
+
+def text_of(row: dict) -> str:
+    """All words of a row."""
+    parts = [value for value in row.values() if isinstance(value, str)]
+    return " ".join([*parts, *row.get("options", [])])
+
+
+def dev_split(name: str) -> str:
+    """The first dev split of a task."""
+    return TASKS[name].splits[1]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_equal_arguments_give_equal_bytes(name, tmp_path):
+    sizes = {split: 40 for split in TASKS[name].splits}
+    for folder in ("one", "two"):
+        assert write_source(name, tmp_path / folder, seed=3, sizes=sizes) == sizes
+    for split in sizes:
+        file = f"{split}-00000-of-00001.parquet"
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    assert rows(name, "train", 40, 3)[:10] == rows(name, "train", 10, 3)
+    assert rows(name, "train", 40, 3) != rows(name, "train", 40, 4)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_no_person_or_town_of_dev_stands_in_train(name):
+    world = corpus_pools(0)
+    entities = {person.name for person in world.people} | set(world.values["towns"])
+
+    def used(split: str) -> set[str]:
+        found = [set(re.findall(r"[A-Z][a-z]+", text_of(row))) for row in rows(name, split)]
+        return set().union(*found) & entities
+
+    assert used("train") and used(dev_split(name))
+    assert not used("train") & used(dev_split(name))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_no_composition_of_dev_stands_in_train(name):
+    """Looking a dev item's text up in a large train set finds it nowhere."""
+    train = {frozenset(text_of(row).lower().split()) for row in rows(name, "train", 3000)}
+    dev = [frozenset(text_of(row).lower().split()) for row in rows(name, dev_split(name))]
+    assert not train & set(dev)
+
+
+def test_sst2_pairs_of_word_and_work_are_disjoint():
+    def pairs(split: str) -> set[tuple[str, str]]:
+        pools, found = task_pools(0, split), set()
+        sentiment = {*pools.positive, *pools.negative}
+        for row in rows("sst2", split, 2000):
+            words = row["sentence"].split()
+            found |= {(a, b) for a in words for b in words if a in sentiment and b in pools.works}
+        return found
+
+    assert pairs("train") and not pairs("train") & pairs("validation")
+
+
+@pytest.mark.parametrize(
+    "name, shares",
+    [
+        ("sst2", {0: 1 / 2, 1: 1 / 2}),
+        ("mnli", {0: 1 / 3, 1: 1 / 3, 2: 1 / 3}),
+        ("rte", {0: 1 / 2, 1: 1 / 2}),
+        ("mrpc", {0: 1 / 3, 1: 2 / 3}),
+        ("qqp", {0: 2 / 3, 1: 1 / 3}),
+        ("qnli", {0: 1 / 2, 1: 1 / 2}),
+        ("wnli", {0: 1 / 2, 1: 1 / 2}),
+        ("wsc", {0: 1 / 2, 1: 1 / 2}),
+    ],
+)
+def test_labels_are_balanced_as_said(name, shares):
+    labels = [row["label"] for row in rows(name, "train", 600)]
+    assert {label: labels.count(label) / 600 for label in shares} == pytest.approx(shares)
+
+
+def test_no_word_of_a_claim_tells_its_class():
+    """Denials and hypernyms are as frequent in every class, also where the register changes."""
+    kinds = set(corpus_pools(0).kinds.values())
+    for split in ("train", "validation_mismatched"):
+        found = [row for row in rows("mnli", split, 6000) if " with " not in row["premise"]]
+        for words in ({"not"}, kinds):
+            shares = []
+            for label in range(3):
+                own = [
+                    set(re.findall(r"\w+", r["hypothesis"])) for r in found if r["label"] == label
+                ]
+                shares.append(sum(bool(word & words) for word in own) / len(own))
+            assert max(shares) - min(shares) < 0.05
+
+
+def test_opinions_and_reactions():
+    """Entailed means both good or both bad, contradicted one of each."""
+    pools, glad = corpus_pools(0), set(lexicon.GLAD)
+    for row in rows("mnli", "validation_matched", 300):
+        if " with " not in row["premise"] or row["label"] == 1:
+            continue
+        words = re.findall(r"\w+", row["premise"])
+        denied = bool({"not", "never"} & set(words))
+        good = bool(set(words) & set(pools.positive)) != denied
+        pleased = row["hypothesis"].rstrip(".").split(" ", 1)[1] in glad
+        assert (good == pleased) == (row["label"] == 0)
+
+
+def test_hidden_labels_are_minus_one():
+    for name, task in TASKS.items():
+        if task.hidden and "test" in task.splits:
+            assert {row["label"] for row in rows(name, "test", 20)} == {-1}
+    assert {row["label"] for row in rows("mrpc", "test", 20)} == {0, 1}
+    assert {row["answer"] for row in rows("race", "test", 60)} == set(LETTERS)
+
+
+def test_answers_stand_where_they_say():
+    for name, unanswerable in (("squad", 0), ("squad_v2", 100)):
+        found = rows(name, "train", 300)
+        assert sum(not row["answers"]["text"] for row in found) == unanswerable
+        for row in found:
+            for text, start in zip(*row["answers"].values(), strict=True):
+                assert row["context"][start : start + len(text)] == text
+
+
+def test_unanswerable_questions_look_answerable():
+    for row in rows("squad_v2", "validation", 90):
+        if not row["answers"]["text"]:
+            (name,) = {p.name for p in corpus_pools(0).people} & set(
+                re.findall(r"\w+", row["question"])
+            )
+            assert name in row["context"]
+
+
+def test_race_options():
+    found = rows("race", "train", 300)
+    assert sum(row["example_id"].startswith("high") for row in found) == 100
+    for row in found:
+        assert len(set(row["options"])) == 4
+    counts = [[row["answer"] for row in found].count(letter) for letter in LETTERS]
+    assert min(counts) > 50
+
+
+def test_wsc_spans():
+    for row in rows("wsc", "train", 50):
+        words = row["text"].rstrip(".").split()
+        assert words[row["span1_index"]] == row["span1_text"]
+        assert words[row["span2_index"]] == row["span2_text"]
+
+
+def test_literal_rows():
+    found = rows("mnli", "train", 3)
+    assert [(row["hypothesis"], row["label"]) for row in found] == [
+        ("Neil asked for the money back.", 0),
+        ("Oliver went to the market.", 1),
+        ("John cheered.", 2),
+    ]
+    assert found[2]["premise"] == "John saw a drama with Xavier. The drama was hollow."
+    assert rows("sst2", "validation", 2) == [
+        {"sentence": "foolish , that is the word for this dance ", "label": 0, "idx": 0},
+        {"sentence": "nobody would call this film stupid ", "label": 1, "idx": 1},
+    ]
+
+
+def test_texts_are_those_of_this_version():
+    """A change of any text needs another VERSIONS["generator"], and then this digest."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name in CORPORA:
+        digest.update("".join(corpus_columns(name, 0, 20_000)["text"]).encode())
+    for name, task in TASKS.items():
+        for split in task.splits:
+            digest.update(json.dumps(rows(name, split, 50)).encode())
+    assert (VERSIONS["generator"], digest.hexdigest()) == (1, "f209e9b12b8d9146")
+
+
+def read_back(folder, name: str) -> None:
+    """Every split with public labels is read as the study reads the hub."""
+    kinds = {"squad": "span", "squad_v2": "span", "race": "choice", "stsb": "regression"}
+    texts = {"sst2": ["sentence"], "cola": ["sentence"], "mnli": ["premise", "hypothesis"]}
+    texts |= {"qqp": ["question1", "question2"], "qnli": ["question", "sentence"], "wsc": ["text"]}
+    task = {
+        "kind": kinds.get(name, "classification"),
+        "texts": texts.get(name, ["sentence1", "sentence2"]),
+        "label": "label",
+        "labels": len(TASKS[name].classes),
+        "answerability": name == "squad_v2",
+    }
+    for split in TASKS[name].splits:
+        if split.startswith("test") and TASKS[name].hidden:
+            continue
+        path = folder / TASKS[name].place / f"{split}-00000-of-00001.parquet"
+        assert len(read_examples([path], task, None)) == pq.read_metadata(path).num_rows
+
+
+def test_a_mirror_is_read_like_the_hub(tmp_path):
+    write_mirror(tmp_path, seed=0, characters=5000, train=40, dev=20, test=10)
+    for name in TASKS:
+        read_back(tmp_path, name)
+
+
+def test_unknown_names_are_refused(tmp_path):
+    with pytest.raises(StudyError, match="poems: no such corpus or task"):
+        write_source("poems", tmp_path, seed=0, sizes={"train": 1})
+    with pytest.raises(StudyError, match="squad: no split test; it has train, validation"):
+        write_source("squad", tmp_path, seed=0, sizes={"test": 1})
+
+
+def bag_of_words(train: tuple[list, list], dev: tuple[list, list]) -> float:
+    """Accuracy of a logistic regression on word counts, in percent."""
+    model = make_pipeline(CountVectorizer(), LogisticRegression(max_iter=2000, C=0.3))
+    return 100 * model.fit(*train).score(*dev)
+
+
+def marked(side: str, text: str) -> str:
+    """Words that say which side they come from."""
+    return " ".join(f"{side}{word}" for word in re.findall(r"\w+", text))
+
+
+def test_words_alone_do_not_solve_mnli():
+    def data(split: str, size: int):
+        found = rows("mnli", split, size)
+        sides = [marked("p", r["premise"]) + " " + marked("h", r["hypothesis"]) for r in found]
+        return sides, [r["label"] for r in found]
+
+    assert bag_of_words(data("train", 4000), data("validation_matched", 1000)) < BAG["mnli"]
+
+
+def test_words_alone_do_not_tell_unanswerable_questions():
+    def data(split: str, size: int):
+        found = rows("squad_v2", split, size)
+        sides = [marked("c", r["context"]) + " " + marked("q", r["question"]) for r in found]
+        return sides, [bool(r["answers"]["text"]) for r in found]
+
+    # two thirds have an answer
+    assert bag_of_words(data("train", 3000), data("validation", 1000)) < BAG["squad_v2"]
+
+
+def test_words_alone_do_not_solve_race():
+    def options(split: str, size: int):
+        texts, right = [], []
+        for row in rows("race", split, size):
+            for letter, option in zip(LETTERS, row["options"], strict=True):
+                sides = (marked("a", row["article"]), marked("q", row["question"]))
+                texts.append(" ".join((*sides, marked("o", option))))
+                right.append(letter == row["answer"])
+        return texts, right
+
+    model = make_pipeline(CountVectorizer(), LogisticRegression(max_iter=2000, C=0.3))
+    model.fit(*options("train", 1500))
+    texts, right = options("validation", 600)
+    chosen = model.predict_proba(texts)[:, 1].reshape(-1, 4).argmax(1)
+    accuracy = (
+        100 * (chosen == [right[i : i + 4].index(True) for i in range(0, len(right), 4)]).mean()
+    )
+    assert accuracy < BAG["race"]
