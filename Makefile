@@ -1,25 +1,33 @@
-# Two commands: `make table2` and `make test`. Each sets up .venv on its first call.
-SCALE ?= laptop
-CORES ?= all
+# `make table2`, `make study` and `make test`. Each sets up .venv on its first call.
+SCALE ?= demo
+CORES ?=
 MIRROR ?=
+REPLICATES ?=
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
   $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2> /dev/null)))
 
 # Rules of the study call `python`, and torch's launcher, by name.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help table2 test
+# What a result is built from; empty variables leave the choice to the scale and the machine.
+CHOICES = --scale $(SCALE) $(if $(MIRROR),--mirror '$(MIRROR)') $(if $(CORES),--cores $(CORES))
+
+.PHONY: help table2 study test
 help:
-	@echo "make table2   build results/table2.csv from text; runs again where it was interrupted"
-	@echo "                SCALE=$(SCALE)   a file of config/scales/"
-	@echo "                CORES=$(CORES)      CPU cores to use"
+	@echo "make table2   build results/table2.csv; runs again where it was interrupted"
+	@echo "make study    build all results, with five replicates"
+	@echo "                SCALE=$(SCALE)      a file of config/scales/"
+	@echo "                REPLICATES=     pre-training seeds (table2: the scale's own, study: 5)"
+	@echo "                CORES=          CPU cores to use (all)"
 	@echo "                MIRROR=         a folder in the hub's layout; without it, download"
 	@echo "make test     run the tests"
 
 table2: .venv/installed
-	snakemake --cores $(CORES) --rerun-incomplete --quiet host rules \
-	  --config scale=$(SCALE) $(if $(MIRROR),mirror='$(MIRROR)') -- results/table2.csv
+	python -m study.watch results/table2.csv $(CHOICES) $(if $(REPLICATES),--replicates $(REPLICATES))
 	@cat results/table2.md
+
+study: .venv/installed
+	python -m study.watch all $(CHOICES) --replicates $(or $(REPLICATES),5)
 
 test: .venv/installed-dev
 	python -m pytest

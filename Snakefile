@@ -3,9 +3,10 @@
 #   snakemake --cores 2 --config scale=laptop mirror=DIR -- results/table2.csv
 #
 # Configuration (`--config key=value`):
-#   scale    a file of config/scales/                       (default: laptop)
-#   mirror   a folder in the hub's layout instead of the hub (default: the hub)
-#   study    the study file                                  (default: config/study.yaml)
+#   scale       a file of config/scales/                        (default: demo)
+#   mirror      a folder in the hub's layout instead of the hub (default: the hub)
+#   replicates  pre-training seeds 0, 1, ... of every cell      (default: the scale's)
+#   study       the study file                                  (default: config/study.yaml)
 import sys
 
 from snakemake.utils import min_version

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.scores import add_study_arguments, write_csv
+from analysis.scores import add_study_arguments, asked_study, write_csv
 from study.command import command_parser, run_command
 from study.graph import Study
 from study.manifest import load_manifest
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None) -> None:
     )
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
-    write_csv(read_pretraining(Study(parsed.scale, parsed.study)), parsed.output)
+    write_csv(read_pretraining(asked_study(parsed)), parsed.output)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,18 @@ def add_study_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what every analysis command takes: the study, the scale, the output."""
     parser.add_argument("--study", default=STUDY_FILE, metavar="FILE", help="study file")
     parser.add_argument("--scale", required=True, metavar="NAME", help="file of config/scales/")
+    parser.add_argument(
+        "--replicates",
+        type=int,
+        metavar="N",
+        help="pre-training seeds 0..N-1 (default: the scale's)",
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="CSV", help="file to write")
+
+
+def asked_study(parsed: argparse.Namespace) -> Study:
+    """The study that the arguments name."""
+    return Study(parsed.scale, parsed.study, parsed.replicates)
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -92,7 +103,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("--cell", metavar="NAME", help="only this cell")
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
-    study = Study(parsed.scale, parsed.study)
+    study = asked_study(parsed)
     if parsed.cell is None:
         jobs, target = study.all_table_jobs(), "results/scores.csv"
     elif parsed.cell in study.config.cells:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.medians import summarise
 from analysis.render import to_latex, to_markdown
-from analysis.scores import add_study_arguments, read_scores, write_csv
+from analysis.scores import add_study_arguments, asked_study, read_scores, write_csv
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
@@ -55,11 +55,16 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
     """What a reader must know beside the numbers."""
     table = study.config.tables[name]
     pretraining, finetuning = study.config.seeds.pretraining, study.config.seeds.finetuning
+    own = finetuning == "own"
+    runs = (
+        f"{len(pretraining)} full replicates (a pre-training and a fine-tuning seed each)"
+        if own
+        else f"{len(pretraining)} pre-training x {len(finetuning)} fine-tuning seeds"
+    )
     notes = [
         f"Scale: {study.scale} ({study.config.about}).",
-        f"Each cell: median [minimum, maximum] over {len(pretraining)} pre-training x "
-        f"{len(finetuning)} fine-tuning seeds, development sets; after the slash the published "
-        "value, for orientation.",
+        f"Each cell: median [minimum, maximum] over {runs}, development sets; after the slash the "
+        "published value, for orientation.",
     ]
     if study.scale != "paper":
         notes.append("A scaled-down run compares its own rows; it does not estimate the paper's.")
@@ -84,7 +89,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("table", help="a table of config/study.yaml")
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
-    study = Study(parsed.scale, parsed.study)
+    study = asked_study(parsed)
     if parsed.table not in study.config.tables:
         known = ", ".join(study.config.tables)
         raise StudyError(f"{parsed.table}: no such table; known: {known}")

@@ -14,11 +14,13 @@ from study.places import check_places
 
 def read_study():
     """The study that --config asks for; a bad key ends the run with one line and status 2."""
-    unknown = sorted(set(config) - {"scale", "mirror", "study"})
+    known = ("scale", "mirror", "study", "replicates")
+    unknown = sorted(set(config) - set(known))
     try:
         if unknown:
-            raise StudyError(f"--config {unknown[0]}: unknown key; known: scale, mirror, study")
-        study = Study(config.get("scale", "laptop"), config.get("study", STUDY_FILE))
+            raise StudyError(f"--config {unknown[0]}: unknown key; known: {', '.join(known)}")
+        scale, file = config.get("scale", "demo"), config.get("study", STUDY_FILE)
+        study = Study(scale, file, config.get("replicates"))
         check_places(study.source_recipes(), study.root, config.get("mirror"))
         return study
     except StudyError as error:
@@ -32,7 +34,9 @@ def literal(text):
 
 
 STUDY = read_study()
-STUDY_ARGUMENTS = f"--study {literal(STUDY.study_path)} --scale {literal(STUDY.scale)}"
+STUDY_ARGUMENTS = f"--study {literal(STUDY.study_path)} --scale {literal(STUDY.scale)}" + (
+    f" --replicates {config['replicates']}" if "replicates" in config else ""
+)
 # Where the parquet files lie is part of no recipe and of no param: moving a mirror re-runs nothing.
 MIRROR = f"--mirror {literal(config['mirror'])}" if config.get("mirror") else ""
 LOGS = f"{STUDY.root}/logs"

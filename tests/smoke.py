@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parent.parent
 PARTS = [
     *("Snakefile", "environment.yml", "rules", "config", "profiles", "slurm"),
-    *("study", "model", "analysis"),
+    *("study", "language", "model", "analysis"),
 ]
 
 NAMES = ["Anna", "Boris", "Clara", "David", "Elena", "Felix", "Greta", "Henry", "Irene", "Jonas"]

@@ -43,6 +43,20 @@ def fetch(manifest, *more, recipe=RECIPE):
     return load_manifest(manifest, stage="source")
 
 
+def test_generated_source_lies_in_its_run_directory(tmp_path):
+    recipe = {
+        **{"stage": "source", "version": 1, "generator": 1, "generated": "sst2", "seed": 3},
+        **{"sizes": {"train": 5, "validation": 4}, "splits": ["train", "validation"]},
+    }
+    manifest = fetch(tmp_path / "source.json", recipe=recipe)
+    (path,) = source_files(manifest, "validation")
+    assert path.is_relative_to(manifest.run_directory)
+    assert pq.read_table(path).column_names == ["sentence", "label", "idx"]
+    assert [entry["rows"] for entry in manifest.figures["files"]["train"]] == [5]
+    # A mirror that is named for other sources does not matter to this one.
+    assert source_files(manifest, "validation", tmp_path) == [path]
+
+
 def test_mirror_files_are_used_in_place(tmp_path):
     path = write_mirror(tmp_path / "mirror")
     manifest = fetch(tmp_path / "source.json", "--mirror", tmp_path / "mirror")

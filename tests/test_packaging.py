@@ -30,7 +30,7 @@ def pins(name: str) -> dict[str, str]:
 
 def third_party_imports(*places: str) -> dict[str, Path]:
     """Top-level modules, neither Python's own nor ours, each with a file that imports it."""
-    ours = {"study", "model", "analysis", "tests", "benchmarks"}
+    ours = {"study", "language", "model", "analysis", "tests", "benchmarks"}
     ours |= {path.stem for path in (ROOT / "tests").glob("*.py")}
     found = {}
     for place in places:
@@ -73,7 +73,7 @@ def test_torch_is_the_version_we_measured_with():
 @pytest.mark.parametrize(
     ("places", "files"),
     [
-        (("study", "model", "analysis"), ("requirements.txt",)),
+        (("study", "language", "model", "analysis"), ("requirements.txt",)),
         # benchmarks/ compares with rivals that it asks its reader to install.
         (("tests",), ("requirements.txt", "requirements-dev.txt")),
     ],
@@ -89,7 +89,10 @@ def test_every_import_is_required(places: tuple[str, ...], files: tuple[str, ...
 
 
 def test_every_requirement_is_used():
-    used = {*third_party_imports("study", "model", "analysis", "tests", "benchmarks"), "snakemake"}
+    used = {
+        *third_party_imports("study", "language", "model", "analysis", "tests", "benchmarks"),
+        "snakemake",
+    }
     required = {**pins("requirements.txt"), **pins("requirements-dev.txt")}
     assert modules(required) - used - UNIMPORTED == set()
 

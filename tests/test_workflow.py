@@ -48,11 +48,18 @@ def planned(project: Path, target: str = TABLE, mirror: str = "hub") -> dict[str
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A project with a finished smoke-scale Table 2."""
+    """A project with a finished smoke-scale Table 2, made as `make table2` makes it."""
     project = smoke.copy_project(tmp_path_factory.mktemp("finished") / "project")
     smoke.write_hub(project / "hub")
-    result = snakemake(project, TABLE)
+    command = [sys.executable, "-m", "study.watch", TABLE, "--scale", "smoke", "--mirror", "hub"]
+    result = subprocess.run(
+        [*command, "--cores", "2"], cwd=project, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("results/table2.csv at scale smoke: 48 of 48 jobs to run on 2 cores")
+    assert re.match(r"results/table2.csv: done in \d+ min \d+ s", lines[-1])
+    assert any(re.match(r"\d+/48 jobs, about \d+ (s|min) left  ", line) for line in lines)
     return project
 
 
@@ -273,6 +280,14 @@ def test_paper_scale_dry_runs(project):
     assert counts["pretrain"] == "4"
     assert counts["finetune"] == "20"
     assert counts["split_sentences"] == "48"
+
+
+def test_a_failed_study_ends_with_what_snakemake_said(project):
+    edit(project, "study.yaml", lambda data: data["corpora"]["wiki"].update(column="texts"))
+    command = [sys.executable, "-m", "study.watch", TABLE, "--scale", "smoke", "--mirror", "hub"]
+    result = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert "no column texts; found id, url, title, text" in result.stderr
 
 
 @pytest.mark.parametrize(

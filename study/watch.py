@@ -1,0 +1,172 @@
+"""`python -m study.watch results/table2.csv`: run Snakemake and say how far it is, in one line.
+
+Snakemake's own output goes to `runs/<scale>/logs/snakemake.log`; what is running and how long the
+rest will take is read from the manifests and logs that the jobs write. On a terminal the line
+renews itself, elsewhere a line is printed now and then. Ends with Snakemake's exit code and, where
+it failed, with the end of its output.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from study.command import command_parser, run_command
+from study.config import STUDY_FILE
+from study.errors import StudyError
+from study.graph import Job, Study
+
+# Seconds of a job of each stage until jobs of this run tell better.
+GUESS = {"pretrain": 60.0, "finetune": 15.0}
+GUESS_OTHERS = 4.0
+STARTING = 3.0  # a job's interpreter and libraries
+RECENT = 30.0  # seconds after its last line that a job counts as running
+PAUSE_TERMINAL, PAUSE_PLAIN = 1.0, 15.0
+LAST_LINES = 40
+
+
+class Watch:
+    """The jobs of a target: which are done, which run, how long the rest may take."""
+
+    def __init__(self, study: Study, jobs: list[Job], cores: int):
+        self.study, self.cores = study, cores
+        self.missing = {job.path: job for job in jobs if not Path(job.path).exists()}
+        self.total = len(self.missing)
+        self.spent: dict[str, list[float]] = {}
+        self.began = time.monotonic()
+
+    def update(self) -> None:
+        """Take note of the jobs that ended since the last call."""
+        for path in [path for path in self.missing if Path(path).exists()]:
+            job = self.missing.pop(path)
+            provenance = Path(path).parent / job.key / "provenance.json"
+            try:
+                seconds = json.loads(provenance.read_text())["wall_seconds"]
+            except (OSError, ValueError, KeyError):
+                continue
+            self.spent.setdefault(job.recipe["stage"], []).append(seconds + STARTING)
+
+    def seconds_of(self, stage: str) -> float:
+        """What a job of a stage takes: the mean of those that ended, else a guess."""
+        spent = self.spent.get(stage)
+        return sum(spent) / len(spent) if spent else GUESS.get(stage, GUESS_OTHERS)
+
+    def seconds_left(self) -> float:
+        """All remaining work, spread over the cores."""
+        work = sum(self.seconds_of(job.recipe["stage"]) for job in self.missing.values())
+        return work / max(1, min(self.cores, len(self.missing)))
+
+    def running(self) -> list[str]:
+        """The last line of every job that wrote to its log lately."""
+        logs = Path(self.study.root, "logs")
+        now = time.time()
+        lines = []
+        for log in sorted(logs.rglob("*.log")):
+            if log.name != "snakemake.log" and now - log.stat().st_mtime < RECENT:
+                text = log.read_text(errors="replace").strip()
+                lines.append(re.split(r"[\r\n]", text)[-1] if text else log.parent.name)
+        return lines
+
+    def line(self) -> str:
+        """Jobs done, what runs, time left."""
+        done = self.total - len(self.missing)
+        left = self.seconds_left()
+        shown = f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s"
+        running = " · ".join(self.running()[: self.cores])
+        return f"{done}/{self.total} jobs, about {shown} left  {running}"
+
+
+def needed_jobs(study: Study, target: str) -> list[Job]:
+    """The jobs behind a target: a table, a cell's scores, or everything."""
+    name = target.removeprefix("results/").removesuffix(".csv")
+    if name in study.config.tables:
+        ends = study.table_jobs(name)
+    elif name.startswith("cells/") and name.removeprefix("cells/") in study.config.cells:
+        ends = study.cell_jobs(name.removeprefix("cells/"))
+    elif name in ("all", "scores"):
+        ends = study.all_table_jobs()
+    elif name == "pretraining":
+        ends = study.pretrain_jobs()
+    else:
+        raise StudyError(f"{target}: no such result; known: all, {', '.join(study.config.tables)}")
+    found: dict[str, Job] = {}
+    todo = list(ends)
+    while todo:
+        job = todo.pop()
+        if job.path not in found:
+            found[job.path] = job
+            todo += [study.jobs[path] for paths in job.inputs.values() for path in paths]
+    return list(found.values())
+
+
+def show(line: str) -> None:
+    """Renew the line on a terminal, else print it."""
+    if sys.stderr.isatty():
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        print(f"\r\x1b[K{line[: width - 1]}", end="", file=sys.stderr, flush=True)
+    else:
+        print(line, file=sys.stderr, flush=True)
+
+
+def watch(command: list[str], watch: Watch, log: Path) -> int:
+    """Run Snakemake to its end, showing the line; its exit code."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    pause = PAUSE_TERMINAL if sys.stderr.isatty() else PAUSE_PLAIN
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        while True:
+            try:
+                code = process.wait(timeout=pause)
+                break
+            except subprocess.TimeoutExpired:
+                watch.update()
+                if watch.missing:
+                    show(watch.line())
+            except KeyboardInterrupt:
+                # Snakemake got it too and stops its jobs; its exit code tells.
+                continue
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
+    return code
+
+
+def main(arguments: list[str] | None) -> None:
+    """Command line of `python -m study.watch`."""
+    parser = command_parser(
+        "study.watch",
+        "Run Snakemake for a result and show how far it is.",
+        "python -m study.watch results/table2.csv --scale demo",
+    )
+    parser.add_argument("target", help="results/<table>.csv, results/cells/<cell>.csv or all")
+    parser.add_argument("--scale", default="demo", help="file of config/scales/ (default: demo)")
+    parser.add_argument("--study", default=STUDY_FILE, metavar="FILE", help="study file")
+    parser.add_argument("--mirror", metavar="DIR", help="a folder in the hub's layout")
+    parser.add_argument("--replicates", type=int, metavar="N", help="pre-training seeds 0..N-1")
+    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
+    args = parser.parse_args(arguments)
+    study = Study(args.scale, args.study, args.replicates)
+    jobs = needed_jobs(study, args.target)
+    names = ("scale", "study", "mirror", "replicates")
+    settings = [f"{name}={vars(args)[name]}" for name in names if vars(args)[name] is not None]
+    log = Path(study.root, "logs", "snakemake.log")
+    command = [sys.executable, "-m", "snakemake", "--cores", str(args.cores)]
+    command += ["--rerun-incomplete", "--config", *settings, "--", args.target]
+    state = Watch(study, jobs, args.cores)
+    print(
+        f"{args.target} at scale {args.scale}: {state.total} of {len(jobs)} jobs to run on "
+        f"{args.cores} cores ({study.config.about})",
+        file=sys.stderr,
+    )
+    code = watch(command, state, log)
+    if code:
+        print("\n".join(log.read_text().splitlines()[-LAST_LINES:]), file=sys.stderr)
+        raise SystemExit(code)
+    minutes, seconds = divmod(round(time.monotonic() - state.began), 60)
+    print(f"{args.target}: done in {minutes} min {seconds} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_command(main)
