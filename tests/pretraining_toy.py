@@ -72,8 +72,7 @@ def make_study(folder: Path, name: str, **changes) -> dict:
         "store": key_of(STORE),
         "format": form,
         "length": LENGTH,
-        "separators": "document",
-        **({"seed": 0} if form.endswith("-pair") else {}),
+        **({"seed": 0} if form.endswith("-pair") else {"separators": "document"}),
     }
     place = ("--manifest", f"{folder}/{form}.json", "--store", f"{folder}/store.json")
     build_samples(["--recipe", json.dumps(samples), *place])

@@ -173,9 +173,9 @@ def paper_study(tmp_path: Path) -> FakeSlurm:
 
 def asked_of_slurm(stage: str) -> str:
     """The options of sbatch that the execution section of a stage means."""
-    execution = Study("paper").config.execution[stage]
+    execution = getattr(Study("paper").config.execution, stage)
     asked = execution.resources
-    cpus = f"--cpus-per-task={execution.threads * execution.processes}"
+    cpus = f"--cpus-per-task={execution.cores}"
     return (
         f"-p {asked.slurm_partition or 'main'} -t {asked.runtime} --mem {asked.mem_mb} --nodes=1 "
         "--requeue " + (f"{cpus} --gpus={asked.gpu}" if asked.gpu else f"--ntasks=1 {cpus}")

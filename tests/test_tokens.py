@@ -15,7 +15,7 @@ from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
 from model.text.vocabulary import train_vocabulary
 from study.errors import StudyError
-from study.manifest import load_manifest
+from study.manifest import load_manifest, sha256_file
 
 DOCUMENTS = [
     f"Heading {i}\n\nThe dog number {i} barks. Cats sleep, {i % 7} of them." for i in range(40)
@@ -157,6 +157,10 @@ def test_a_named_tokenizer_is_taken_as_it_is(tmp_path):
     named = tmp_path / "tokenizer.json"
     named.write_text(train_vocabulary(lambda: [["a b c"]], "byte-bpe", 280).to_str())
     recipe = {"stage": "vocabulary", "version": 1, "kind": "file", "path": str(named)}
+    recipe["sha256"] = sha256_file(named)
     manifest = run(vocabulary, tmp_path / "v.json", recipe)
     assert manifest.file("tokenizer.json").read_bytes() == named.read_bytes()
     assert manifest.figures == {"size": Vocabulary.load(named).size}
+    named.write_text(named.read_text() + " ")
+    with pytest.raises(StudyError, match="SHA-256 differs from the recipe's"):
+        run(vocabulary, tmp_path / "other.json", {**recipe, "version": 2})
