@@ -4,11 +4,12 @@
 declares is an error, so no key can be written that no code reads.
 """
 
+from itertools import product
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from study.layout import Family, HyperparameterTable, Section, Table
+from study.layout import Family, HyperparameterTable, Row, Section, Table
 
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -204,8 +205,12 @@ class Task(Section):
     texts: Annotated[list[str], Field(min_length=1, max_length=2)] | None = None
     label: str | None = None
     labels: Positive | None = None
+    scale: Rate | None = None  # a regression is trained on label / scale
     train: str
     dev: str
+    more_dev: dict[str, str] | None = None  # further labelled splits: their metrics are <name>_<m>
+    test: dict[str, str] | None = None  # splits without labels, for submissions
+    init: str | None = None  # start from the model that was tuned on this task
     train_examples: Positive | None = None
     dev_examples: Positive | None = None
     metrics: Annotated[list[str], Field(min_length=1)]
@@ -219,7 +224,7 @@ class Task(Section):
         """Each kind has its own fields, all of them needed, and its own metrics."""
         needed = {
             "classification": {"texts", "label", "labels"},
-            "regression": {"texts", "label"},
+            "regression": {"texts", "label", "scale"},
             "span": {"stride", "question_length", "answer_length", "answerability"},
             "choice": {"question_length"},
         }
@@ -250,9 +255,28 @@ class Task(Section):
         if self.kind == "choice":
             return ("accuracy", "middle", "high")
         if self.kind != "span":
-            return tuple(self.metrics)
+            further = [f"{name}_{m}" for name in self.more_dev or {} for m in self.metrics]
+            return (*self.metrics, *further)
         more = ("best_f1", "best_em", "best_threshold", *SPAN_PARTS) if self.answerability else ()
         return ("f1", "em", *more)
+
+    @property
+    def splits(self) -> list[str]:
+        """All splits that it reads, each once."""
+        further = [*(self.more_dev or {}).values(), *(self.test or {}).values()]
+        return list(dict.fromkeys([self.train, self.dev, *further]))
+
+
+class Grid(Section):
+    """Settings to choose from, by the median over seeds (section 5.1, table 10)."""
+
+    batch: Annotated[list[Positive], Field(min_length=1)] | None = None
+    learning_rate: Annotated[list[Rate], Field(min_length=1)] | None = None
+
+    def points(self) -> list[dict[str, float]]:
+        """Every combination, as the keys that it sets."""
+        given = self.model_dump(exclude_none=True)
+        return [dict(zip(given, values, strict=True)) for values in product(*given.values())]
 
 
 class Finetuning(Section):
@@ -268,6 +292,19 @@ class Finetuning(Section):
     dropout: Dropout
     length: Positive
     separators: Literal[1, 2]
+    early_stopping: bool = False  # score the epoch that is best on the development split
+    grid: Grid | None = None
+
+    def settings(self) -> dict[str, "Finetuning"]:
+        """The settings to train, by name: the points of the grid, or "" for these alone."""
+        if self.grid is None:
+            return {"": self}
+        return {
+            "-".join(f"{key.replace('_', '-')}-{value:g}" for key, value in point.items()): (
+                self.model_copy(update={**point, "grid": None})
+            )
+            for point in self.grid.points()
+        }
 
 
 class SeedPlan(Section):
@@ -350,3 +387,27 @@ class StudyFile(Section):
     hyperparameter_tables: dict[str, HyperparameterTable] = Field(default_factory=dict)
     seeds: SeedPlan
     execution: ExecutionPlan
+
+    def row_cells(self, row: Row) -> list[str]:
+        """The cells that a row shows or chooses from."""
+        if row.family:
+            return list(self.families[row.family].members.values())
+        return [row.cell] if row.cell else []
+
+    def shown(self) -> dict[str, list[str]]:
+        """The tasks that tables show of each cell, in the tables' order."""
+        found: dict[str, list[str]] = {}
+        for table in self.tables.values():
+            for row in table.rows:
+                for cell in self.row_cells(row):
+                    tasks = [row.task_of(column) for column in table.score_columns]
+                    found[cell] = list(dict.fromkeys(found.get(cell, []) + tasks))
+        return found
+
+    def cell_tasks(self, cell: str) -> list[str]:
+        """The tasks that a cell is fine-tuned on: those that tables show of it, or all if none
+        does; before each the task that it starts from.
+        """
+        tasks = self.shown().get(cell) or list(self.tasks)
+        chain = [name for task in tasks for name in (self.tasks[task].init, task) if name]
+        return list(dict.fromkeys(chain))
