@@ -13,6 +13,8 @@ localrules:
     make_corpora_table,
     make_learning_rate_table,
     make_settings_table,
+    make_glue_submission,
+    make_squad_submission,
 
 
 rule make_table:
@@ -139,3 +141,31 @@ rule make_settings_table:
         "../environment.yml"
     shell:
         f"python -m analysis.settings {STUDY_ARGUMENTS} --output {{output.csv:q}} --log {{log:q}}"
+
+
+rule make_glue_submission:
+    input:
+        scores=manifests(STUDY.result_jobs("submission/glue")),
+        identity=lambda wildcards: identity_file("submission/glue"),
+    output:
+        zip="results/submission/glue.zip",
+    log:
+        f"{LOGS}/results/submission/glue.log",
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.submission glue {STUDY_ARGUMENTS} --output {{output.zip:q}} --log {{log:q}}"
+
+
+rule make_squad_submission:
+    input:
+        scores=manifests(STUDY.result_jobs("submission/squad20")),
+        identity=lambda wildcards: identity_file("submission/squad20"),
+    output:
+        json="results/submission/squad20.json",
+    log:
+        f"{LOGS}/results/submission/squad20.log",
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.submission squad20 {STUDY_ARGUMENTS} --output {{output.json:q}} --log {{log:q}}"

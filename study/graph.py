@@ -135,6 +135,8 @@ class Study(Jobs):
         whole = {
             "scores": self.all_table_jobs,
             "settings": self.all_table_jobs,
+            "submission/glue": lambda: self.table_jobs("table5"),
+            "submission/squad20": lambda: self.table_jobs("table6"),
             "pretraining": self.pretrain_jobs,
             "corpora": self.store_jobs,
             "learning_rates": lambda: self.pretrain_jobs() + self.selection_jobs(),

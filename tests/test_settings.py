@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import settings as settings_command
@@ -100,6 +100,7 @@ def test_a_setting_without_a_median_is_not_chosen(study):
     assert choose_settings(study, scores)["setting"].unique().tolist() == [HIGH]
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 100), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_choosing_loses_no_score_and_keeps_one_setting(series):
     scores = frame({(f"s{i}", "accuracy"): values for i, values in enumerate(series)})
