@@ -6,6 +6,7 @@ recipe asks for a manifest that is not there yet, and going back finds the old o
 rules read this registry and add nothing but resources and the shell line.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,6 +60,10 @@ class Study:
                 self._add_pretrain(cell, seed)
                 for task in self.config.tasks:
                     self._add_finetune(cell, seed, task)
+        shown = [cell for table in self.config.tables for cell in self.table_cells(table)]
+        self.measured_cell = [*shown, *self.config.cells][0]
+        cell = self.measured_cell
+        self._add(f"throughput/{cell}", "throughput", cell)
 
     def _add(self, folder: str, stage: str, *arguments, **inputs: list[str]) -> str:
         """Register the job in `folder`, whose recipe is `recipes.<stage>(*arguments)`."""
@@ -213,6 +218,21 @@ class Study:
             for seed in self.config.seeds.pretraining
         ]
 
+    def throughput_job(self) -> Job:
+        """The measurement of this scale's training speed, on the first cell that a table shows."""
+        return self.jobs[self._paths[f"throughput/{self.measured_cell}"]]
+
+    def needed(self, jobs: Iterable[Job]) -> list[Job]:
+        """These jobs and all that their inputs come from, each once."""
+        found: dict[str, Job] = {}
+        todo = list(jobs)
+        while todo:
+            job = todo.pop()
+            if job.path not in found:
+                found[job.path] = job
+                todo += [self.jobs[path] for paths in job.inputs.values() for path in paths]
+        return list(found.values())
+
     def published(self, table: str) -> dict[str, dict[str, float]]:
         """A table's published values by row and column name.
 
@@ -232,10 +252,15 @@ class Study:
         return values
 
     def identity(self, result: str) -> str:
-        """Key of a result: `scores`, `pretraining`, `cells/<cell>` or a table.
+        """Key of a result: `scores`, `pretraining`, `plan`, `cells/<cell>` or a table.
 
-        It stands for the layout, the published values and the recipes of all scores shown.
+        It stands for the layout, the published values and the recipes of all scores shown; that of
+        the plan for the whole configuration and for what is done.
         """
+        if result == "plan":
+            jobs = self.needed(self.all_table_jobs())
+            done = sorted(job.path for job in jobs if Path(job.path).exists())
+            return self._identity_of(jobs, config=self.config.model_dump(), done=done)
         if result == "scores":
             return self._identity_of(self.all_table_jobs())
         if result == "pretraining":

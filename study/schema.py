@@ -22,8 +22,6 @@ def _distinct(seeds: list[int]) -> list[int]:
 
 
 Seeds = Annotated[list[Count], Field(min_length=1), AfterValidator(_distinct)]
-
-FORMATS = ("segment-pair", "sentence-pair", "full-sentences", "doc-sentences")
 PAIR_FORMATS = ("segment-pair", "sentence-pair")
 SPAN_PARTS = ("has_answer_f1", "has_answer_em", "no_answer_f1", "no_answer_em")
 
@@ -70,6 +68,7 @@ class Corpus(Section):
     language: str = "en"
     documents: Positive | None = None
     shards: Positive = 1
+    planned_characters: Positive | None = None  # for plans until its sentences are there
 
 
 class Vocabulary(Section):
@@ -85,10 +84,9 @@ class Vocabulary(Section):
     @model_validator(mode="after")
     def complete(self):
         """A trained vocabulary needs size and corpora, a named one its path."""
-        if self.kind == "file":
-            if self.path is None:
-                raise ValueError("kind file needs path, the tokenizer.json to use")
-        elif self.size is None or not self.corpora:
+        if self.kind == "file" and self.path is None:
+            raise ValueError("kind file needs path, the tokenizer.json to use")
+        if self.kind != "file" and (self.size is None or not self.corpora):
             raise ValueError(f"kind {self.kind} needs size and corpora")
         return self
 
@@ -200,6 +198,14 @@ class Cell(Section):
         return self
 
 
+class Planned(Section):
+    """A task's examples and mean tokens per row, for plans until its features are there."""
+
+    train: Positive
+    dev: Positive
+    row_tokens: Rate
+
+
 class Task(Section):
     """An end task: where its data lie and how it is cast (sections 3.3 and 5)."""
 
@@ -217,6 +223,7 @@ class Task(Section):
     question_length: Positive | None = None
     answer_length: Positive | None = None
     answerability: bool | None = None
+    planned: Planned | None = None
 
     @model_validator(mode="after")
     def fields_of_kind(self):
@@ -368,6 +375,14 @@ class ExecutionPlan(Section):
     finetune: Execution
 
 
+class Hardware(Section):
+    """What plans assume of one device: the useful FLOP/s it reaches, and a job's start-up."""
+
+    name: str
+    flops_per_second: Rate
+    seconds_per_job: Annotated[float, Field(ge=0)] = 0
+
+
 class StudyFile(Section):
     """The whole study at one scale: `study.yaml` merged with `scales/<scale>.yaml`."""
 
@@ -382,3 +397,4 @@ class StudyFile(Section):
     tables: dict[str, Table]
     seeds: SeedPlan
     execution: ExecutionPlan
+    hardware: Hardware | None = None

@@ -92,14 +92,7 @@ def needed_jobs(study: Study, target: str) -> list[Job]:
         ends = study.pretrain_jobs()
     else:
         raise StudyError(f"{target}: no such result; known: all, {', '.join(study.config.tables)}")
-    found: dict[str, Job] = {}
-    todo = list(ends)
-    while todo:
-        job = todo.pop()
-        if job.path not in found:
-            found[job.path] = job
-            todo += [study.jobs[path] for paths in job.inputs.values() for path in paths]
-    return list(found.values())
+    return study.needed(ends)
 
 
 def show(line: str) -> None:
