@@ -32,16 +32,20 @@ def text_rows(table: Table, frame: pd.DataFrame) -> list[list[str]]:
     return rows
 
 
-def to_markdown(table: Table, frame: pd.DataFrame, notes: list[str]) -> str:
-    """A Markdown table, its caption above and its notes below."""
-    rows = text_rows(table, frame)
+def markdown_rows(rows: list[list[str]]) -> str:
+    """A Markdown table of a header and its rows, with aligned columns."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)) + " |"
         for row in rows
     ]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    body = "\n".join([lines[0], rule, *lines[1:]])
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def to_markdown(table: Table, frame: pd.DataFrame, notes: list[str]) -> str:
+    """A Markdown table, its caption above and its notes below."""
+    body = markdown_rows(text_rows(table, frame))
     return f"**{table.caption}**\n\n{body}\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"
 
 

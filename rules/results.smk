@@ -1,5 +1,8 @@
 # scores -> results. These take seconds and run where snakemake runs.
 TABLES = "|".join(STUDY.config.tables)
+# The plan's speed: as given, else the scale's hardware, else measured here.
+SPEED = f" --flops-per-second {literal(config['flops'])}" if "flops" in config else ""
+MEASURED = [] if SPEED or STUDY.config.hardware else [STUDY.throughput_job()]
 
 
 localrules:
@@ -8,6 +11,7 @@ localrules:
     make_scores,
     make_cell_scores,
     make_pretraining_table,
+    make_plan,
 
 
 rule make_table:
@@ -73,3 +77,19 @@ rule make_pretraining_table:
     shell:
         f"python -m analysis.pretraining {STUDY_ARGUMENTS} --output {{output.csv:q}} "
         f"--log {{log:q}}"
+
+
+# What the study will cost; needs no run, and is made again when some have been done.
+rule make_plan:
+    input:
+        speed=manifests(MEASURED),
+        identity=lambda wildcards: identity_file("plan", SPEED),
+    output:
+        csv="results/plan.csv",
+        markdown="results/plan.md",
+    log:
+        f"{LOGS}/results/plan.log",
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.plan {STUDY_ARGUMENTS}{SPEED} --output {{output.csv:q}} --log {{log:q}}"
