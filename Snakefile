@@ -26,5 +26,8 @@ rule all:
     default_target: True
     input:
         expand("results/{table}.csv", table=STUDY.config.tables),
+        expand("results/{table}.csv", table=STUDY.config.hyperparameter_tables),
         "results/scores.csv",
         "results/pretraining.csv",
+        "results/corpora.csv",
+        "results/learning_rates.csv",

@@ -217,7 +217,11 @@ def _characters(study: Study, sentences: Job) -> float | None:
         return sum(manifest.figures[split]["characters"] for split in ("train", "heldout"))
     recipe = sentences.recipe
     spec = study.config.corpora[recipe["corpus"]]
-    total = (spec.source.sizes or {}).get(recipe["split"], spec.planned_characters)
+    total = (spec.source.sizes or {}).get(recipe["split"])
+    if total is None and spec.planned:
+        total = spec.planned.characters
+        if recipe["documents"]:
+            total *= min(1, recipe["documents"] / spec.planned.documents)
     return None if total is None else total / recipe["shards"]
 
 

@@ -119,9 +119,8 @@ def with_text(study: Study, found: list[dict], jobs: list[Job], **names: str) ->
 
 def build_plan(study: Study, speed: Speed) -> pd.DataFrame:
     """All lines of the plan as a data frame with COLUMNS."""
-    behind = {table: study.needed(study.table_jobs(table)) for table in study.config.tables}
-    shown = {job.path for jobs in behind.values() for job in jobs}
-    everything = [job for path, job in study.jobs.items() if path in shown]
+    behind = {table: study.needed(study.result_jobs(table)) for table in study.config.tables}
+    everything = study.plan_jobs()
     lines = {
         job.path: job_line(study, job, cost_of(study, job), speed)
         for job in everything

@@ -18,6 +18,7 @@ def read_pretraining(study: Study) -> pd.DataFrame:
 
     Perplexities are comparable between cells only where the vocabulary and the format agree.
     `steps` were done; `diverged` is the update whose loss was not finite, empty if there was none.
+    `heldout_perplexity.<corpus>` is that of one corpus, empty where it holds nothing out.
     """
     rows = []
     for job in study.pretrain_jobs():
@@ -29,8 +30,11 @@ def read_pretraining(study: Study) -> pd.DataFrame:
             "pretraining_seed": int(seed.removeprefix("seed-")),
         }
         row.update({name: manifest.figures[name] for name in FIGURES})
+        for corpus, figures in manifest.figures["corpora"].items():
+            row[f"heldout_perplexity.{corpus}"] = figures["perplexity"]
         rows.append({**row, "key": manifest.key})
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    return frame[[*frame.columns.drop("key"), "key"]]
 
 
 def main(arguments: list[str] | None) -> None:

@@ -1,39 +1,62 @@
 """Tables for reading: Markdown, and LaTeX with booktabs rules.
 
-Each field is `median [min, max] / published`; reference rows show their published value alone.
+A score is `median [min, max] / published`, a value of a recipe `value / published`; reference rows
+show their published value alone.
 """
+
+from collections.abc import Collection
 
 import pandas as pd
 
-from study.schema import Table
+from analysis.values import FORMATS
+from study.layout import Column, Table
 
 DASH = "–"
 
 
-def field_text(line: pd.Series, prefix: str) -> str:
+def field_text(line: pd.Series, column: Column) -> str:
     """One field: `84.3 [83.9, 84.6] / 84.7`, with a dash for what is not there."""
-    published = line[f"{prefix}.published"]
-    published_text = DASH if pd.isna(published) else f"{published:.1f}"
+    show = (FORMATS[column.value] if column.value else "{:.1f}").format
+    published = line[f"{column.name}.published"]
+    published_text = DASH if pd.isna(published) else show(published)
     if not line["cell"]:
         return published_text
-    median = line[f"{prefix}.median"]
+    if f"{column.name}.value" in line.index:
+        return f"{show(line[f'{column.name}.value'])} / {published_text}"
+    median = line[f"{column.name}.median"]
     if pd.isna(median):
         return f"failed / {published_text}"
-    low, high = line[f"{prefix}.min"], line[f"{prefix}.max"]
-    return f"{median:.1f} [{low:.1f}, {high:.1f}] / {published_text}"
+    low, high = line[f"{column.name}.min"], line[f"{column.name}.max"]
+    spread = f" [{show(low)}, {show(high)}]" if low < high or column.task else ""
+    return f"{show(median)}{spread} / {published_text}"
 
 
 def text_rows(table: Table, frame: pd.DataFrame) -> list[list[str]]:
-    """Header and rows of a table as text."""
-    prefixes = [column.name for column in table.columns]
+    """Header and rows of a table as text; a column that was never published has no slash."""
     rows = [["", *(column.label for column in table.columns)]]
     for _, line in frame.iterrows():
-        rows.append([line["label"], *(field_text(line, prefix) for prefix in prefixes)])
+        rows.append([line["label"], *(field_text(line, column) for column in table.columns)])
+    for place, column in enumerate(table.columns, start=1):
+        if frame[f"{column.name}.published"].isna().all():
+            for row in rows[1:]:
+                row[place] = row[place].removesuffix(f" / {DASH}")
     return rows
 
 
+def to_markdown(table: Table, frame: pd.DataFrame, notes: list[str]) -> str:
+    """A table of scores as Markdown."""
+    return markdown_table(table.caption, text_rows(table, frame), notes)
+
+
+def to_latex(table: Table, frame: pd.DataFrame, notes: list[str]) -> str:
+    """A table of scores as LaTeX, with a rule where references begin and end."""
+    ours = [bool(cell) for cell in frame["cell"]]
+    rules = [place for place in range(1, len(ours)) if ours[place] != ours[place - 1]]
+    return latex_table(table.caption, text_rows(table, frame), notes, rules)
+
+
 def markdown_rows(rows: list[list[str]]) -> str:
-    """A Markdown table of a header and its rows, with aligned columns."""
+    """Aligned Markdown of a header and its rows."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)) + " |"
@@ -43,34 +66,35 @@ def markdown_rows(rows: list[list[str]]) -> str:
     return "\n".join([lines[0], rule, *lines[1:]])
 
 
-def to_markdown(table: Table, frame: pd.DataFrame, notes: list[str]) -> str:
-    """A Markdown table, its caption above and its notes below."""
-    body = markdown_rows(text_rows(table, frame))
-    return f"**{table.caption}**\n\n{body}\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"
+def markdown_table(caption: str, rows: list[list[str]], notes: list[str]) -> str:
+    """A Markdown table, its caption above and its notes below; `rows[0]` is the header."""
+    body = markdown_rows(rows)
+    return f"**{caption}**\n\n{body}\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"
 
 
-def to_latex(table: Table, frame: pd.DataFrame, notes: list[str]) -> str:
-    """A LaTeX table (packages booktabs), a rule between our rows and the references."""
-    rows = text_rows(table, frame)
+def latex_table(
+    caption: str, rows: list[list[str]], notes: list[str], rules: Collection[int] = ()
+) -> str:
+    """A LaTeX table (package booktabs); `rules` are the rows, from 0 below the header, that have a
+    rule above them.
+    """
     lines = [
         r"\begin{table}",
         r"\centering",
         r"\small",
-        r"\begin{tabular}{l" + "c" * len(table.columns) + "}",
+        r"\begin{tabular}{l" + "c" * (len(rows[0]) - 1) + "}",
         r"\toprule",
         " & ".join(escape_latex(text) for text in rows[0]) + r" \\",
         r"\midrule",
     ]
-    ours = True
-    for (_, line), row in zip(frame.iterrows(), rows[1:], strict=True):
-        if ours and not line["cell"]:
+    for place, row in enumerate(rows[1:]):
+        if place in rules:
             lines.append(r"\midrule")
-        ours = bool(line["cell"])
         lines.append(" & ".join(escape_latex(text) for text in row) + r" \\")
     lines += [
         r"\bottomrule",
         r"\end{tabular}",
-        r"\caption{" + escape_latex(" ".join([table.caption + ".", *notes])) + "}",
+        r"\caption{" + escape_latex(" ".join([caption + ".", *notes])) + "}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"

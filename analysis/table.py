@@ -9,18 +9,24 @@ import pandas as pd
 from analysis.medians import summarise
 from analysis.render import to_latex, to_markdown
 from analysis.scores import add_study_arguments, asked_study, read_scores, write_csv
+from analysis.selection import read_selection
+from analysis.values import REPLICATED, cell_values, value_fields
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
+from study.layout import Column, Table
 from study.manifest import write_atomic
 
 STATISTICS = ("median", "min", "max", "seeds", "replicates", "diverged")
+COUNTS = ("seeds", "replicates", "diverged")
 
 
 def build_table(study: Study, name: str) -> pd.DataFrame:
-    """The wide table: a line per row of the paper, per column six statistics and `published`.
+    """The wide table: a line per row of the paper, per column its fields and `published`.
 
-    Reference rows hold published values only. Raises StudyError for scores of another recipe.
+    A score has six statistics, a value `value`, or `median`, `min` and `max` where replicates
+    differ in it. `cell` is the cell shown: of a family, the one that was selected. Reference rows
+    hold published values only. Raises StudyError for results of another recipe.
     """
     table = study.config.tables[name]
     published = study.published(name)
@@ -28,26 +34,43 @@ def build_table(study: Study, name: str) -> pd.DataFrame:
     summary = summarise(scores).set_index(["cell", "task", "metric"])
     lines = []
     for row in table.rows:
-        line: dict = {"row": row.id, "label": row.label, "cell": row.cell or "", "scale": ""}
-        if row.cell:
-            line["scale"] = study.scale
+        cell = read_selection(study, row.family) if row.family else row.cell
+        line: dict = {"row": row.id, "label": row.label, "cell": cell or ""}
+        line["scale"] = study.scale if cell else ""
+        values = cell_values(study, cell) if cell and table.value_columns else {}
         for column in table.columns:
-            prefix = column.name
-            for statistic in STATISTICS:
-                line[f"{prefix}.{statistic}"] = None
-            line[f"{prefix}.published"] = published.get(row.id, {}).get(prefix)
-            if row.cell:
-                values = summary.loc[(row.cell, column.task, column.metric)]
-                line.update({f"{prefix}.{s}": values[s] for s in STATISTICS})
+            fields = dict.fromkeys(field_names(column))
+            if cell and column.task:
+                found = summary.loc[(cell, column.task, column.metric)]
+                fields.update({statistic: found[statistic] for statistic in STATISTICS})
+            elif cell:
+                fields.update(value_fields(values, column.value))
+            fields["published"] = published.get(row.id, {}).get(column.name)
+            line.update({f"{column.name}.{field}": value for field, value in fields.items()})
         lines.append(line)
-    frame = pd.DataFrame(lines)
+    return typed(pd.DataFrame(lines), table)
+
+
+def field_names(column: Column) -> tuple[str, ...]:
+    """The fields of a column in the CSV."""
+    if column.task:
+        return (*STATISTICS, "published")
+    if column.value in REPLICATED:
+        return ("median", "min", "max", "published")
+    return ("value", "published")
+
+
+def typed(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """The frame with counts as integers and other fields as floats, scores with four decimals."""
     for column in table.columns:
-        for statistic in ("seeds", "replicates", "diverged"):
-            field = f"{column.name}.{statistic}"
-            frame[field] = frame[field].astype("Int64")
-        for statistic in ("median", "min", "max", "published"):
-            field = f"{column.name}.{statistic}"
-            frame[field] = frame[field].astype(float).round(4)
+        for name in field_names(column):
+            field = f"{column.name}.{name}"
+            if name in COUNTS:
+                frame[field] = frame[field].astype("Int64")
+            else:
+                frame[field] = frame[field].astype(float)
+                if column.task:
+                    frame[field] = frame[field].round(4)
     return frame
 
 
@@ -63,7 +86,7 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
     )
     notes = [
         f"Scale: {study.scale} ({study.config.about}).",
-        f"Each cell: median [minimum, maximum] over {runs}, development sets; after the slash the "
+        f"Scores: median [minimum, maximum] over {runs}, development sets; after the slash the "
         "published value, for orientation.",
     ]
     if study.scale != "paper":
@@ -73,9 +96,40 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
             "One pre-training seed: the ranges show fine-tuning seeds only and say nothing about "
             "how another pre-training would have come out."
         )
-    diverged = sum(int(frame[f"{c.name}.diverged"].sum()) for c in table.columns)
+    diverged = sum(int(frame[f"{c.name}.diverged"].sum()) for c in table.score_columns)
     if diverged:
         notes.append(f"{diverged} fine-tunings diverged; they are in the figures.")
+    return [*notes, *static_notes(study, name), *edge_notes(study, name), *table.notes]
+
+
+def edge_notes(study: Study, name: str) -> list[str]:
+    """Families whose choice lies at an end of its grid: beyond it there may be a better one."""
+    notes = []
+    for row in study.config.tables[name].rows:
+        members = study.config.families[row.family].members if row.family else {}
+        rates = sorted(members)
+        if len(rates) > 1 and read_selection(study, row.family) in (
+            members[rates[0]],
+            members[rates[-1]],
+        ):
+            notes.append(
+                f"{row.label}: the chosen learning rate is at the edge of its grid "
+                f"({', '.join(f'{rate:g}' for rate in rates)}); a wider grid may do better."
+            )
+    return notes
+
+
+def static_notes(study: Study, name: str) -> list[str]:
+    """How many masks a static cell had over how many epochs, where a table shows one."""
+    notes = []
+    for cell in study.table_cells(name):
+        masking = study.config.cells[cell].masking
+        if masking.policy == "static":
+            epochs = pd.Series(cell_values(study, cell)["epochs"], dtype=float).median()
+            notes.append(
+                f"Static masking ({cell}): {masking.copies} fixed masks of every sample over "
+                f"{epochs:.1f} epochs; the paper has 10 over 40."
+            )
     return notes
 
 

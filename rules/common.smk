@@ -53,6 +53,7 @@ resource_scopes:
 
 wildcard_constraints:
     corpus="[^/]+",
+    family="[^/]+",
     cell="[^/]+",
     task="[^/]+",
     table="[^/.]+",

@@ -1,5 +1,6 @@
 # scores -> results. These take seconds and run where snakemake runs.
 TABLES = "|".join(STUDY.config.tables)
+HYPERPARAMETER_TABLES = "|".join(STUDY.config.hyperparameter_tables)
 # The plan's speed: as given, else the scale's hardware, else measured here.
 SPEED = f" --flops-per-second {literal(config['flops'])}" if "flops" in config else ""
 MEASURED = [] if SPEED or STUDY.config.hardware else [STUDY.throughput_job()]
@@ -8,15 +9,18 @@ MEASURED = [] if SPEED or STUDY.config.hardware else [STUDY.throughput_job()]
 localrules:
     all,
     make_table,
+    make_hyperparameter_table,
     make_scores,
     make_cell_scores,
     make_pretraining_table,
+    make_corpora_table,
+    make_learning_rate_table,
     make_plan,
 
 
 rule make_table:
     input:
-        scores=lambda wildcards: manifests(STUDY.table_jobs(wildcards.table)),
+        shown=lambda wildcards: manifests(STUDY.result_jobs(wildcards.table)),
         identity=lambda wildcards: identity_file(wildcards.table),
     output:
         csv="results/{table}.csv",
@@ -30,6 +34,24 @@ rule make_table:
         "../environment.yml"
     shell:
         f"python -m analysis.table {{wildcards.table}} {STUDY_ARGUMENTS} "
+        f"--output {{output.csv:q}} --log {{log:q}}"
+
+
+rule make_hyperparameter_table:
+    input:
+        identity=lambda wildcards: identity_file(wildcards.table),
+    output:
+        csv="results/{table}.csv",
+        markdown="results/{table}.md",
+        latex="results/{table}.tex",
+    log:
+        f"{LOGS}/results/{{table}}.log",
+    wildcard_constraints:
+        table=HYPERPARAMETER_TABLES,
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.hyperparameters {{wildcards.table}} {STUDY_ARGUMENTS} "
         f"--output {{output.csv:q}} --log {{log:q}}"
 
 
@@ -76,6 +98,35 @@ rule make_pretraining_table:
         "../environment.yml"
     shell:
         f"python -m analysis.pretraining {STUDY_ARGUMENTS} --output {{output.csv:q}} "
+        f"--log {{log:q}}"
+
+
+rule make_corpora_table:
+    input:
+        stores=manifests(STUDY.store_jobs()),
+        identity=lambda wildcards: identity_file("corpora"),
+    output:
+        csv="results/corpora.csv",
+    log:
+        f"{LOGS}/results/corpora.log",
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.corpora {STUDY_ARGUMENTS} --output {{output.csv:q}} --log {{log:q}}"
+
+
+rule make_learning_rate_table:
+    input:
+        shown=manifests(STUDY.result_jobs("learning_rates")),
+        identity=lambda wildcards: identity_file("learning_rates"),
+    output:
+        csv="results/learning_rates.csv",
+    log:
+        f"{LOGS}/results/learning_rates.log",
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.learning_rates {STUDY_ARGUMENTS} --output {{output.csv:q}} "
         f"--log {{log:q}}"
 
 

@@ -1,8 +1,13 @@
 # samples -> pre-trained model -> fine-tuned models' scores
 PRETRAIN = f"{STUDY.root}/pretrain/{{cell}}/seed-{{seed}}/{{key}}.json"
+SELECTION = f"{STUDY.root}/selections/{{family}}/{{key}}.json"
 FEATURES = f"{STUDY.root}/features/{{task}}/{{variant}}/{{key}}.json"
 THROUGHPUT = f"{STUDY.root}/throughput/{{cell}}/{{key}}.json"
 FINETUNE = f"{STUDY.root}/finetune/{{cell}}/seed-{{seed}}/{{task}}/{{key}}.json"
+
+
+localrules:
+    select_learning_rate,
 
 
 rule pretrain:
@@ -24,6 +29,22 @@ rule pretrain:
         f"{{output.manifest:q}} --store {{input.store:q}} --samples {{input.samples:q}} "
         f"--vocabulary {{input.vocabulary:q}} {execution_of('pretrain')} {TIME_BUDGET} --log "
         f"{{log:q}}"
+
+
+rule select_learning_rate:
+    input:
+        unpack(inputs_of(SELECTION)),
+    output:
+        manifest=SELECTION,
+    log:
+        f"{LOGS}/selections/{{family}}/{{key}}.log",
+    conda:
+        "../environment.yml"
+    params:
+        recipe=recipe_of(SELECTION),
+    shell:
+        "python -m analysis.selection --recipe {params.recipe:q} --manifest {output.manifest:q} "
+        "--pretrain {input.pretrain:q} --log {log:q}"
 
 
 rule build_features:

@@ -1,8 +1,8 @@
 """Reading `config/`: study file + scale file -> one validated StudyFile.
 
 A scale changes sizes by the same keys as the study file; its values win. Cells are deltas on
-`base`; per-task fine-tuning settings are deltas on `default`. Every error is one line that names
-the file and the key.
+`base` (`study.cells`); per-task fine-tuning settings are deltas on `default`. Every error is one
+line that names the file and the key.
 """
 
 import difflib
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from study.cells import expand_families, write_out_cells
 from study.errors import StudyError
 from study.schema import StudyFile
 
@@ -102,8 +103,9 @@ def load_study_file(
     for section in ("cells", "finetuning"):
         if not isinstance(merged.get(section), dict):
             raise StudyError(f"{_file_of((section,), places)}: {section}: expected a mapping")
-    base = merged.pop("base")
-    merged["cells"] = {name: merge(base, delta or {}) for name, delta in merged["cells"].items()}
+    merged["cells"] = write_out_cells(merged.pop("base"), merged["cells"], merge)
+    if isinstance(merged.get("families"), dict):
+        merged["families"] = expand_families(merged["families"], merged["cells"], merge)
     merged["finetuning"] = _fill_finetuning(merged, places)
     try:
         return StudyFile.model_validate(merged)

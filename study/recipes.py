@@ -26,6 +26,7 @@ VERSIONS = {
     "store": 1,
     "samples": 1,
     "pretrain": 1,
+    "selection": 1,
     "features": 1,
     "finetune": 1,
     "throughput": 1,
@@ -163,6 +164,22 @@ class Recipes:
             seed=seed,
         )
 
+    def selection(self, family: str) -> dict:
+        """The choice of a family's member by held-out perplexity (section 4.3)."""
+        return stage_recipe(
+            "selection",
+            by="heldout_perplexity",
+            members={
+                cell: {
+                    "learning_rate": rate,
+                    "pretrain": [
+                        self.key("pretrain", cell, seed) for seed in self.config.seeds.pretraining
+                    ],
+                }
+                for rate, cell in self.config.families[family].members.items()
+            },
+        )
+
     def task(self, name: str, separators: int) -> dict:
         """The part of a task that features and fine-tuning read."""
         spec = self.config.tasks[name].model_dump(exclude={"source", "planned"}, exclude_none=True)
@@ -231,13 +248,25 @@ class Recipes:
                         f"finetuning.{cell.finetuning}.{task}.length: {settings.length} exceeds "
                         f"model.positions {cell.model.positions} of cell {name}"
                     )
+        self._check_tables()
+        self._check_twins()
+
+    def _check_tables(self) -> None:
+        """What tables name must be there, and no two results may have one name."""
+        config = self.config
         for name, table in config.tables.items():
-            _known(f"tables.{name}.columns", [c.task for c in table.columns], config.tasks)
-            for column in table.columns:
+            _known(f"tables.{name}.columns", [c.task for c in table.score_columns], config.tasks)
+            for column in table.score_columns:
                 metrics = config.tasks[column.task].reported_metrics
                 _known(f"tables.{name}.columns.{column.task}", [column.metric], metrics)
             _known(f"tables.{name}.rows", [r.cell for r in table.rows if r.cell], config.cells)
-        self._check_twins()
+            families = [row.family for row in table.rows if row.family]
+            _known(f"tables.{name}.rows", families, config.families)
+        for name, hyperparameters in config.hyperparameter_tables.items():
+            cells = [column.cell for column in hyperparameters.columns if column.cell]
+            _known(f"hyperparameter_tables.{name}.columns", cells, config.cells)
+            if name in config.tables:
+                raise StudyError(f"hyperparameter_tables.{name}: tables has this name too")
 
     def _check_twins(self) -> None:
         """Two cell names with the same resolved recipe are an error: one name per thing."""

@@ -6,7 +6,9 @@ declares is an error, so no key can be written that no code reads.
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+
+from study.layout import Family, HyperparameterTable, Section, Table
 
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -24,12 +26,6 @@ def _distinct(seeds: list[int]) -> list[int]:
 Seeds = Annotated[list[Count], Field(min_length=1), AfterValidator(_distinct)]
 PAIR_FORMATS = ("segment-pair", "sentence-pair")
 SPAN_PARTS = ("has_answer_f1", "has_answer_em", "no_answer_f1", "no_answer_em")
-
-
-class Section(BaseModel):
-    """A mapping in which an undeclared key is an error and 1 is not true."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Source(Section):
@@ -59,6 +55,13 @@ class Source(Section):
         return self
 
 
+class PlannedCorpus(Section):
+    """The size of a whole corpus, for plans until its sentences are there; part of no recipe."""
+
+    documents: Positive
+    characters: Positive
+
+
 class Corpus(Section):
     """A pre-training corpus (section 3.2)."""
 
@@ -68,7 +71,7 @@ class Corpus(Section):
     language: str = "en"
     documents: Positive | None = None
     shards: Positive = 1
-    planned_characters: Positive | None = None  # for plans until its sentences are there
+    planned: PlannedCorpus | None = None
 
 
 class Vocabulary(Section):
@@ -281,36 +284,6 @@ class Finetuning(Section):
     separators: Literal[1, 2]
 
 
-class Column(Section):
-    """A column of a table: one metric of one task."""
-
-    task: str
-    metric: str
-    label: str
-
-    @property
-    def name(self) -> str:
-        """Its name in a CSV and in files of published values: `squad11.f1`."""
-        return f"{self.task}.{self.metric}"
-
-
-class Row(Section):
-    """A row of a table: one of our cells, or a published reference."""
-
-    id: str
-    label: str
-    cell: str | None = None
-
-
-class Table(Section):
-    """A table of the paper; `published` names the file of its printed values."""
-
-    caption: str
-    published: str
-    columns: Annotated[list[Column], Field(min_length=1)]
-    rows: Annotated[list[Row], Field(min_length=1)]
-
-
 class SeedPlan(Section):
     """Pre-training seeds (replicates) and the fine-tuning seeds of each.
 
@@ -394,7 +367,9 @@ class StudyFile(Section):
     tasks: dict[str, Task]
     finetuning: dict[str, dict[str, Finetuning]]
     cells: dict[str, Cell]
+    families: dict[str, Family] = Field(default_factory=dict)
     tables: dict[str, Table]
+    hyperparameter_tables: dict[str, HyperparameterTable] = Field(default_factory=dict)
     seeds: SeedPlan
     execution: ExecutionPlan
     hardware: Hardware | None = None

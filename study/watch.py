@@ -16,7 +16,6 @@ from pathlib import Path
 
 from study.command import command_parser, run_command
 from study.config import STUDY_FILE
-from study.errors import StudyError
 from study.graph import Job, Study
 
 # Seconds of a job of each stage until jobs of this run tell better.
@@ -82,16 +81,8 @@ class Watch:
 def needed_jobs(study: Study, target: str) -> list[Job]:
     """The jobs behind a target: a table, a cell's scores, or everything."""
     name = target.removeprefix("results/").removesuffix(".csv")
-    if name in study.config.tables:
-        ends = study.table_jobs(name)
-    elif name.startswith("cells/") and name.removeprefix("cells/") in study.config.cells:
-        ends = study.cell_jobs(name.removeprefix("cells/"))
-    elif name in ("all", "scores"):
-        ends = study.all_table_jobs()
-    elif name == "pretraining":
-        ends = study.pretrain_jobs()
-    else:
-        raise StudyError(f"{target}: no such result; known: all, {', '.join(study.config.tables)}")
+    everything = study.all_table_jobs() + study.pretrain_jobs() + study.selection_jobs()
+    ends = everything if name == "all" else study.result_jobs(name)
     return study.needed(ends)
 
 

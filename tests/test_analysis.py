@@ -141,7 +141,10 @@ def test_missing_scores_are_counted_and_named(study):
 def test_scores_csv_is_tidy(study):
     scores_command.main(["--scale", "smoke", "--output", "results/scores.csv"])
     frame = pd.read_csv("results/scores.csv")
-    assert len(frame) == 5 * 2 * (2 + 3 + 1 + 1 + 3)
+    tasks = {name: len(metrics) for name, metrics in METRICS.items()}
+    assert len(frame) == 2 * sum(tasks[job.path.split("/")[-2]] for job in study.all_table_jobs())
+    formats = frame[frame["cell"].isin(study.table_cells("table2_extended"))]
+    assert len(formats) == 5 * 2 * (2 + 3 + 1 + 1 + 3)
     keys = ["cell", "pretraining_seed", "task", "finetuning_seed", "metric"]
     assert not frame.duplicated(keys).any()
     scores_command.main(

@@ -142,7 +142,7 @@ def test_one_line_names_file_and_key(config, change, message):
 
 def test_unknown_scale_lists_the_known_ones(config):
     with pytest.raises(
-        StudyError, match=r"huge\.yaml: no such scale; there are: demo, laptop, paper"
+        StudyError, match=r"huge\.yaml: no such scale; there are: demo, h200, laptop, paper"
     ):
         load_study_file("huge")
 

@@ -74,19 +74,29 @@ def test_a_base_pretraining_costs_what_it_does_by_hand(place):
     """131 B tokens of 587.5 MFLOP (30K) or 601.5 MFLOP (50,265 entries) at 60 % of 805 TFLOP/s."""
     tokens = 1_000_000 * 256 * 512
     assert tokens == 131_072_000_000
-    job = line(plan_of(Study("paper")), cell="full-sentences", level="job", stage="pretrain")
+    frame = plan_of(Study("paper"))
+    job = line(frame, cell="full-sentences", level="job", stage="pretrain")
     assert job["tokens"] == tokens
     head_30k = 6 * 0.15 * (768**2 + 768 * 30_000)
     assert job["flops"] == pytest.approx(tokens * (509_607_936 + 56_623_104 + head_30k), rel=1e-9)
     assert job["device_hours"] == pytest.approx(44.3, rel=0.001)
     assert job["device_hours"] == pytest.approx(46, rel=0.04)
-    edit("study.yaml", lambda data: data["base"].update(vocabulary="byte-50k"))
-    job = line(plan_of(Study("paper")), cell="full-sentences", level="job", stage="pretrain")
+    job = line(frame, cell="byte-level", level="job", stage="pretrain")
     assert job["flops"] == pytest.approx(tokens * 601.5e6, rel=1e-4)
     assert job["device_hours"] == pytest.approx(46, rel=0.03)
 
 
+def only(*tables: str) -> None:
+    """Leave only these tables in the study."""
+
+    def keep(data: dict) -> None:
+        data["tables"] = {name: data["tables"][name] for name in tables}
+
+    edit("study.yaml", keep)
+
+
 def test_tables_add_their_cells_and_the_study_counts_each_job_once(place):
+    only("table2", "table2_extended")
     frame = plan_of(Study("paper"), given=4.83e14)
     one = line(frame, cell="full-sentences", level="job", stage="pretrain")["device_hours"]
     table, extended, study = (
@@ -155,6 +165,16 @@ def test_a_task_that_nothing_is_known_of_is_named(place):
         plan_of(Study("paper"))
 
 
+def test_a_family_costs_all_its_members(place):
+    """Every learning rate is trained and scored before one of them is chosen."""
+    only("table3")
+    frame = plan_of(Study("paper"))
+    one = line(frame, cell="batch-8k", level="job", stage="pretrain")["device_hours"]
+    table = line(frame, table="table3", stage="pretrain")
+    assert table["jobs"] == 9
+    assert table["device_hours"] == pytest.approx(9 * one)
+
+
 def test_done_jobs_leave_what_remains(place):
     study = Study("paper")
     publish(study.pretrain_job("doc-sentences", 0), heldout_loss=1.0)
@@ -174,11 +194,10 @@ def test_what_is_only_planned_with_changes_no_key(place):
         for task in data["tasks"].values():
             task.pop("planned", None)
         for corpus in data.get("corpora", {}).values():
-            corpus.pop("planned_characters", None)
+            corpus.pop("planned", None)
 
     edit("study.yaml", strip)
     edit("scales/demo.yaml", strip)
-    edit("scales/laptop.yaml", strip)
     edit("scales/paper.yaml", lambda data: data.pop("hardware"))
     assert {name: set(Study(name).jobs) for name in before} == before
     edit("scales/paper.yaml", lambda data: data.update(hardware={"name": "X", "flops": 1.0}))
@@ -262,7 +281,7 @@ def test_disk_of_weights_checkpoints_and_text(place):
     assert cost.checkpoint_mb == pytest.approx(3 * 12e-6 * parameters)
     text = line(plan_of(study), table="table2", stage="text")
     assert 30_000 < text["disk_mb"] < 60_000
-    edit("study.yaml", lambda data: data["corpora"]["books"].pop("planned_characters"))
+    edit("study.yaml", lambda data: data["corpora"]["books"].pop("planned"))
     frame = plan_of(Study("paper"))
     assert pd.isna(line(frame, table="table2", stage="text")["disk_mb"])
     assert line(frame, table="table2", stage="all")["disk_mb"] > 1000
@@ -289,6 +308,7 @@ def test_durations_and_amounts_for_reading():
 
 
 def test_command_writes_both_files_and_prints_totals_last(place, capsys):
+    only("table2", "table2_extended")
     main(["--scale", "paper", "--output", "results/plan.csv"])
     printed = capsys.readouterr().out
     assert printed == Path("results/plan.md").read_text()

@@ -70,6 +70,24 @@ def test_gradients_do_not_depend_on_micro_batches_and_ranks(folder, name, mode):
         run_world(world, rank)
 
 
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_accumulated_batches_train_as_whole_ones(folder, tmp_path, mode):
+    """1,024 sequences an update, at once or as four of 256: the same weights after five updates."""
+    recipe = make_study(
+        folder, "full-sentences", batch={"sequences": 1024, "unit": "sequences"}, steps=5
+    )
+    recipe["model"] = {**recipe["model"], "dropout": 0.0, "attention_dropout": 0.0}
+    recipe["optimiser"] = {**recipe["optimiser"], "learning_rate": 1e-3}  # table 3's highest
+    weights = []
+    for rows in (1024, 256):
+        place = tmp_path / f"{rows}"
+        tokens = rows * recipe["format"]["length"]
+        run(folder, recipe, place, mode=mode, micro_batch_tokens=tokens)
+        weights.append(load_file(place / key_of(recipe) / "model.safetensors"))
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(weights[1][name], tensor, rtol=0, atol=1e-6)
+
+
 def run(folder: Path, recipe: dict, place: Path, **execution) -> Path:
     main(arguments(folder, recipe, place / "manifest.json", **execution))
     return place / key_of(recipe)

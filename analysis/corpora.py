@@ -1,0 +1,60 @@
+"""What the studies' corpora hold: `results/corpora.csv`, a line per mixture, corpus and split.
+
+Documents, sentences, words, bytes; tokens, tokens per word and the share of unknown tokens under
+the mixture's vocabulary (sections 3.2 and 4.4).
+"""
+
+import math
+
+import pandas as pd
+
+from analysis.scores import add_study_arguments, asked_study, write_csv
+from study.command import command_parser, run_command
+from study.graph import Study
+from study.manifest import load_manifest
+
+COUNTS = ("documents", "sentences", "words", "characters", "bytes", "tokens", "unknown_tokens")
+
+
+def read_corpora(study: Study) -> pd.DataFrame:
+    """Counts of every token store that a cell of a table is trained on, per corpus and split.
+
+    `fertility` is tokens per white-space-separated word, `unknown_rate` percent of the tokens.
+    """
+    rows = []
+    for job in study.store_jobs():
+        manifest = load_manifest(job.path, key=job.key, stage="store")
+        data, vocabulary = job.path.split("/")[-2].rsplit(".", 1)
+        for split in ("train", "heldout"):
+            for corpus in manifest.figures["corpora"]:
+                figures = manifest.figures[split][corpus]
+                counts = {name: figures[name] for name in COUNTS}
+                words, tokens = counts["words"], counts["tokens"]
+                rows.append(
+                    {
+                        **{"scale": study.scale, "data": data, "vocabulary": vocabulary},
+                        **{"corpus": corpus, "split": split, **counts},
+                        "fertility": tokens / words if words else math.nan,
+                        "unknown_rate": 100 * counts["unknown_tokens"] / tokens
+                        if tokens
+                        else math.nan,
+                        "key": manifest.key,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def main(arguments: list[str] | None) -> None:
+    """Command line of `python -m analysis.corpora`."""
+    parser = command_parser(
+        "analysis.corpora",
+        "Write what the corpora of a study hold.",
+        "python -m analysis.corpora --scale laptop --output results/corpora.csv",
+    )
+    add_study_arguments(parser)
+    parsed = parser.parse_args(arguments)
+    write_csv(read_corpora(asked_study(parsed)), parsed.output)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,105 @@
+"""Tables of hyperparameters, rendered from the recipes that run (table 9).
+
+`python -m analysis.hyperparameters table9` writes CSV, Markdown and LaTeX. The figures come from
+the resolved cells of the chosen scale, so the table cannot drift from what is trained; beside each
+stands what the paper prints, and the Markdown marks where the two differ.
+"""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from analysis.render import DASH, latex_table, markdown_table
+from analysis.scores import add_study_arguments, asked_study, write_csv
+from study.command import command_parser, run_command
+from study.errors import StudyError
+from study.graph import Study
+from study.manifest import write_atomic
+from study.schema import Cell
+
+DERIVED: dict[str, Callable[[Cell], float]] = {
+    "head_size": lambda cell: cell.model.hidden // cell.model.heads,
+    "warmup_steps": lambda cell: round(cell.optimiser.warmup * cell.steps),
+}
+
+
+def hyperparameter(cell: Cell, key: str) -> float | str:
+    """A figure of a cell: a dotted key of its recipe, or one of DERIVED; StudyError if neither."""
+    if key in DERIVED:
+        return DERIVED[key](cell)
+    found = cell.model_dump()
+    for part in key.split("."):
+        if not isinstance(found, dict) or part not in found:
+            raise StudyError(f"{key}: no key of a cell; also known: {', '.join(DERIVED)}")
+        found = found[part]
+    return found
+
+
+def build_hyperparameters(study: Study, name: str) -> pd.DataFrame:
+    """A line per hyperparameter; per column of the table `<id>` (ours) and `<id>.published`."""
+    table = study.config.hyperparameter_tables[name]
+    published = study.published(name)
+    lines = []
+    for row in table.rows:
+        line: dict = {"row": row.id, "label": row.label}
+        for column in table.columns:
+            if column.cell:
+                line[column.id] = hyperparameter(study.config.cells[column.cell], row.key)
+            line[f"{column.id}.published"] = published.get(row.id, {}).get(column.id)
+        lines.append(line)
+    return pd.DataFrame(lines, dtype=object)
+
+
+def shown(value: object) -> str:
+    """A figure as text: 1e-06, 8192, linear."""
+    if value is None:
+        return DASH
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def text_rows(study: Study, name: str, frame: pd.DataFrame) -> list[list[str]]:
+    """Header and rows as text: `ours / published`, one figure where they agree."""
+    table = study.config.hyperparameter_tables[name]
+    rows = [["", *(column.label for column in table.columns)]]
+    for _, line in frame.iterrows():
+        fields = [line["label"]]
+        for column in table.columns:
+            printed = line[f"{column.id}.published"]
+            ours = line.get(column.id, printed)
+            same = ours == printed
+            fields.append(shown(ours) if same else f"{shown(ours)} / {shown(printed)}")
+        rows.append(fields)
+    return rows
+
+
+def main(arguments: list[str] | None) -> None:
+    """Command line of `python -m analysis.hyperparameters`."""
+    parser = command_parser(
+        "analysis.hyperparameters",
+        "Write a table of hyperparameters as CSV, Markdown and LaTeX.",
+        "python -m analysis.hyperparameters table9 --scale paper --output results/table9.csv",
+    )
+    parser.add_argument("table", help="one of hyperparameter_tables in config/study.yaml")
+    add_study_arguments(parser)
+    parsed = parser.parse_args(arguments)
+    study = asked_study(parsed)
+    if parsed.table not in study.config.hyperparameter_tables:
+        known = ", ".join(study.config.hyperparameter_tables)
+        raise StudyError(f"{parsed.table}: no such table of hyperparameters; known: {known}")
+    frame = build_hyperparameters(study, parsed.table)
+    rows = text_rows(study, parsed.table, frame)
+    caption = study.config.hyperparameter_tables[parsed.table].caption
+    notes = [
+        f"Scale: {study.scale} ({study.config.about}).",
+        "Rendered from the recipes that run; `ours / published` where they differ.",
+    ]
+    output = parsed.output
+    write_atomic(output.with_suffix(".md"), markdown_table(caption, rows, notes))
+    write_atomic(output.with_suffix(".tex"), latex_table(caption, rows, notes))
+    write_csv(frame, output)
+
+
+if __name__ == "__main__":
+    run_command(main)

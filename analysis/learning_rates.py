@@ -1,0 +1,49 @@
+"""The learning-rate grids: `results/learning_rates.csv`, a line per member and replicate."""
+
+import pandas as pd
+
+from analysis.scores import add_study_arguments, asked_study, write_csv
+from analysis.selection import read_selection
+from study.command import command_parser, run_command
+from study.graph import Study
+from study.manifest import load_manifest
+
+
+def read_learning_rates(study: Study) -> pd.DataFrame:
+    """Held-out perplexity of every member of every family and whether it was selected.
+
+    The perplexity of a pre-training that diverged is empty. Raises StudyError for results of
+    another recipe.
+    """
+    rows = []
+    for name, family in study.config.families.items():
+        winner = read_selection(study, name)
+        for rate, cell in family.members.items():
+            for seed in study.config.seeds.pretraining:
+                job = study.pretrain_job(cell, seed)
+                figures = load_manifest(job.path, key=job.key, stage="pretrain").figures
+                rows.append(
+                    {
+                        **{"scale": study.scale, "family": name, "learning_rate": rate},
+                        **{"cell": cell, "pretraining_seed": seed, "selected": cell == winner},
+                        "heldout_perplexity": figures["heldout_perplexity"],
+                        "key": job.key,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def main(arguments: list[str] | None) -> None:
+    """Command line of `python -m analysis.learning_rates`."""
+    parser = command_parser(
+        "analysis.learning_rates",
+        "Write the held-out perplexities of all learning-rate grids.",
+        "python -m analysis.learning_rates --scale demo --output results/learning_rates.csv",
+    )
+    add_study_arguments(parser)
+    parsed = parser.parse_args(arguments)
+    write_csv(read_learning_rates(asked_study(parsed)), parsed.output)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,103 @@
+"""Columns that are no scores: what a cell's recipe says, what its data and pre-trainings came to.
+
+Each value has one meaning in all tables:
+
+    batch                  sequences per update; in a token budget, of full length
+    steps, learning_rate   as in the recipe
+    gigabytes              UTF-8 text of the training documents, 10^9 bytes
+    vocabulary_size        entries, special ones included
+    vocabulary_parameters  rows of the embedding (filler included) x (hidden size + output bias)
+    parameters             of the pre-trained network with its heads
+    fertility              tokens per white-space-separated word of the training documents
+    unknown_rate           unknown tokens per token of the training documents, percent
+    epochs                 passes over the training samples
+    perplexity             exp of the mean held-out loss in nats per masked token, fixed masks
+    bits_per_byte          that loss x held-out tokens / held-out bytes / ln 2
+
+Perplexities of different vocabularies are not comparable; bits per byte are, since each spreads
+the loss over the same bytes.
+"""
+
+import math
+
+import pandas as pd
+
+from study.graph import Study
+from study.manifest import Manifest, load_manifest
+
+REPLICATED = ("epochs", "perplexity", "bits_per_byte")
+FORMATS = {
+    "batch": "{:.0f}",
+    "steps": "{:,.0f}",
+    "learning_rate": "{:g}",
+    "epochs": "{:.1f}",
+    "gigabytes": "{:.3g}",
+    "parameters": "{:,.0f}",
+    "vocabulary_size": "{:,.0f}",
+    "vocabulary_parameters": "{:,.0f}",
+    "fertility": "{:.2f}",
+    "unknown_rate": "{:.3f}",
+    "perplexity": "{:.2f}",
+    "bits_per_byte": "{:.3f}",
+}
+
+
+def total(store: Manifest, split: str, figure: str) -> int:
+    """Sum of a figure of a token store over its corpora."""
+    return sum(corpus[figure] for corpus in store.figures[split].values())
+
+
+def bits_per_byte(loss: float | None, store: Manifest) -> float:
+    """A held-out loss (nats per masked token) spread over the bytes of the held-out text."""
+    if loss is None:
+        return math.nan
+    tokens, size = total(store, "heldout", "tokens"), total(store, "heldout", "bytes")
+    return loss * tokens / size / math.log(2) if size else math.nan
+
+
+def cell_values(study: Study, cell: str) -> dict[str, float | list[float]]:
+    """All values of a cell by name; those of REPLICATED are lists, one per pre-training seed.
+
+    NaN where a pre-training diverged. Raises StudyError for manifests of another recipe.
+    """
+    spec = study.config.cells[cell]
+    store_job = study.store_job(cell)
+    store = load_manifest(store_job.path, key=store_job.key, stage="store")
+    runs = [
+        load_manifest(job.path, key=job.key, stage="pretrain").figures
+        for job in study.pretrain_jobs([cell])
+    ]
+    vocabulary_job = study.jobs[study.pretrain_jobs([cell])[0].inputs["vocabulary"][0]]
+    size = load_manifest(vocabulary_job.path, key=vocabulary_job.key).figures["size"]
+    multiple = spec.model.vocabulary_multiple
+    rows = -(-size // multiple) * multiple
+    words = total(store, "train", "words")
+    tokens = total(store, "train", "tokens")
+    return {
+        "batch": spec.batch.sequences,
+        "steps": spec.steps,
+        "learning_rate": spec.optimiser.learning_rate,
+        "gigabytes": total(store, "train", "bytes") / 1e9,
+        "vocabulary_size": size,
+        "vocabulary_parameters": rows * (spec.model.hidden + 1),
+        "parameters": runs[0]["parameters"],
+        "fertility": tokens / words if words else math.nan,
+        "unknown_rate": 100 * total(store, "train", "unknown_tokens") / tokens,
+        "epochs": [run["epochs"] for run in runs],
+        "perplexity": [_number(run["heldout_perplexity"]) for run in runs],
+        "bits_per_byte": [bits_per_byte(run["heldout_loss"], store) for run in runs],
+    }
+
+
+def value_fields(values: dict[str, float | list[float]], name: str) -> dict[str, float]:
+    """The fields of a column: `value`, or `median`, `min` and `max` over replicates."""
+    value = values[name]
+    if not isinstance(value, list):
+        return {"value": value}
+    series = pd.Series(value, dtype=float)
+    median = math.nan if series.isna().any() else series.median()
+    return {"median": median, "min": series.min(), "max": series.max()}
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,198 @@
+"""The jobs of a study: where each manifest lies, its recipe and its inputs.
+
+A manifest lies at `runs/<scale>/<stage>/<names>/<key>.json`: names for people, the key so that
+results of another recipe are other files. Whatever happens to Snakemake's own metadata, a changed
+recipe asks for a manifest that is not there yet, and going back finds the old one. The Snakefile's
+rules read this registry and add nothing but resources and the shell line.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from study.identity import canonical_json, key_of
+from study.recipes import Recipes
+from study.schema import PAIR_FORMATS, Cell, StudyFile
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage's work: its manifest path, its recipe, its inputs by argument name."""
+
+    path: str
+    recipe: dict
+    inputs: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The recipe's key."""
+        return key_of(self.recipe)
+
+    @property
+    def recipe_json(self) -> str:
+        """The recipe as canonical JSON."""
+        return canonical_json(self.recipe)
+
+
+class Jobs:
+    """All jobs of a study at one scale, by manifest path."""
+
+    def __init__(self, scale: str, config: StudyFile):
+        self.config = config
+        self.recipes = Recipes(config)
+        self.recipes.check()
+        self.root = f"runs/{scale}"
+        self.jobs: dict[str, Job] = {}
+        self._paths: dict[str, str] = {}
+        for cell in self.config.cells:
+            for seed in self.config.seeds.pretraining:
+                self._add_pretrain(cell, seed)
+                for task in self.config.tasks:
+                    self._add_finetune(cell, seed, task)
+        for family in self.config.families:
+            self._add_selection(family)
+
+    def _add(self, folder: str, stage: str, *arguments, **inputs: list[str]) -> str:
+        """Register the job in `folder`, whose recipe is `recipes.<stage>(*arguments)`."""
+        if folder not in self._paths:
+            path = f"{self.root}/{folder}/{self.recipes.key(stage, *arguments)}.json"
+            self._paths[folder] = path
+            self.jobs[path] = Job(path, getattr(self.recipes, stage)(*arguments), inputs)
+        return self._paths[folder]
+
+    def _add_source(self, name: str) -> str:
+        return self._add(f"sources/{name}", "source", name)
+
+    def _add_sentences(self, corpus: str, shard: int) -> str:
+        return self._add(
+            f"sentences/{corpus}/shard-{shard}",
+            "sentences",
+            corpus,
+            shard,
+            source=[self._add_source(corpus)],
+        )
+
+    def _add_vocabulary(self, name: str) -> str:
+        spec = self.config.vocabularies[name]
+        shards = self.recipes.shards(spec.corpora or [])
+        return self._add(
+            f"vocabularies/{name}",
+            "vocabulary",
+            name,
+            sentences=[self._add_sentences(*shard) for shard in shards],
+        )
+
+    def _add_store(self, data: list[str], vocabulary: str) -> str:
+        tokens = [
+            self._add(
+                f"tokens/{vocabulary}/{corpus}/shard-{shard}",
+                "tokens",
+                vocabulary,
+                corpus,
+                shard,
+                sentences=[self._add_sentences(corpus, shard)],
+                vocabulary=[self._add_vocabulary(vocabulary)],
+            )
+            for corpus, shard in self.recipes.shards(data)
+        ]
+        return self._add(
+            f"stores/{store_name(data, vocabulary)}",
+            "store",
+            tuple(data),
+            vocabulary,
+            tokens=tokens,
+        )
+
+    def _add_samples(self, name: str, seed: int) -> str:
+        cell = self.config.cells[name]
+        return self._add(
+            f"samples/{store_name(cell.data, cell.vocabulary)}/{samples_name(cell, seed)}",
+            "samples",
+            name,
+            seed,
+            store=[self._add_store(cell.data, cell.vocabulary)],
+        )
+
+    def _add_pretrain(self, name: str, seed: int) -> str:
+        cell = self.config.cells[name]
+        return self._add(
+            f"pretrain/{name}/seed-{seed}",
+            "pretrain",
+            name,
+            seed,
+            store=[self._add_store(cell.data, cell.vocabulary)],
+            samples=[self._add_samples(name, seed)],
+            vocabulary=[self._add_vocabulary(cell.vocabulary)],
+        )
+
+    def _add_finetune(self, name: str, seed: int, task: str) -> str:
+        cell = self.config.cells[name]
+        settings = self.config.finetuning[cell.finetuning][task]
+        variant = f"{cell.vocabulary}-{settings.length}-{settings.separators}"
+        features = self._add(
+            f"features/{task}/{variant}",
+            "features",
+            task,
+            name,
+            source=[self._add_source(task)],
+            vocabulary=[self._add_vocabulary(cell.vocabulary)],
+        )
+        return self._add(
+            f"finetune/{name}/seed-{seed}/{task}",
+            "finetune",
+            name,
+            seed,
+            task,
+            pretrain=[self._add_pretrain(name, seed)],
+            features=[features],
+            vocabulary=[self._add_vocabulary(cell.vocabulary)],
+        )
+
+    def _add_selection(self, family: str) -> str:
+        seeds = self.config.seeds.pretraining
+        members = self.config.families[family].members.values()
+        return self._add(
+            f"selections/{family}",
+            "selection",
+            family,
+            pretrain=[self._add_pretrain(cell, seed) for cell in members for seed in seeds],
+        )
+
+    def pretrain_job(self, cell: str, seed: int) -> Job:
+        """The pre-training job of a cell and seed."""
+        return self.jobs[self._paths[f"pretrain/{cell}/seed-{seed}"]]
+
+    def finetune_job(self, cell: str, seed: int, task: str) -> Job:
+        """The fine-tuning job of a cell, pre-training seed and task."""
+        return self.jobs[self._paths[f"finetune/{cell}/seed-{seed}/{task}"]]
+
+    def needed(self, jobs: Iterable[Job]) -> list[Job]:
+        """These jobs and all that their inputs come from, each once."""
+        found: dict[str, Job] = {}
+        todo = list(jobs)
+        while todo:
+            job = todo.pop()
+            if job.path not in found:
+                found[job.path] = job
+                todo += [self.jobs[path] for paths in job.inputs.values() for path in paths]
+        return list(found.values())
+
+    def store_job(self, cell: str) -> Job:
+        """The token store that a cell is trained on."""
+        spec = self.config.cells[cell]
+        return self.jobs[self._paths[f"stores/{store_name(spec.data, spec.vocabulary)}"]]
+
+    def selection_job(self, family: str) -> Job:
+        """The choice of a family's member."""
+        return self.jobs[self._paths[f"selections/{family}"]]
+
+
+def store_name(data: list[str], vocabulary: str) -> str:
+    """Folder name of a token store: `books+wiki.character-30k`."""
+    return f"{'+'.join(data)}.{vocabulary}"
+
+
+def samples_name(cell: Cell, seed: int) -> str:
+    """Folder name of a cell's samples; every cell with the same samples shares it."""
+    separators = "" if cell.format.separators == "document" else f"-{cell.format.separators}"
+    seeds = f"seed-{seed}" if cell.format.name in PAIR_FORMATS else "all-seeds"
+    return f"{cell.format.name}-{cell.length}{separators}/{seeds}"

@@ -1,0 +1,122 @@
+"""What results show: families of cells, and the rows and columns of the tables.
+
+These are parts of the study file (`study.schema`). Nothing here changes what is trained.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+# What a column can show besides scores. `analysis.values` says how each comes about.
+Value = Literal[
+    "batch",
+    "steps",
+    "learning_rate",
+    "epochs",
+    "gigabytes",
+    "parameters",
+    "vocabulary_size",
+    "vocabulary_parameters",
+    "fertility",
+    "unknown_rate",
+    "perplexity",
+    "bits_per_byte",
+]
+
+
+class Section(BaseModel):
+    """A mapping in which an undeclared key is an error and 1 is not true."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Family(Section):
+    """Cells that differ in the peak learning rate alone (table 3).
+
+    `cell` is one of them and says everything else; the loader declares the others, one per rate.
+    Where a family stands in a table, its member of the lowest held-out perplexity is shown.
+    """
+
+    cell: str
+    learning_rates: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    members: dict[float, str]  # learning rate -> cell, filled by the loader
+
+
+class Column(Section):
+    """A column of a table: a metric of a task, or a value that a recipe or a pre-training has."""
+
+    label: str
+    task: str | None = None
+    metric: str | None = None
+    value: Value | None = None
+
+    @model_validator(mode="after")
+    def one_kind(self):
+        """Either task and metric, or value."""
+        given = {name for name in ("task", "metric", "value") if getattr(self, name) is not None}
+        if given not in ({"task", "metric"}, {"value"}):
+            raise ValueError("expected either task and metric, or value")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Its name in a CSV and in files of published values: `squad11.f1`, `perplexity`."""
+        return self.value or f"{self.task}.{self.metric}"
+
+
+class Row(Section):
+    """A row of a table: one of our cells, the best of a family, or a published reference."""
+
+    id: str
+    label: str
+    cell: str | None = None
+    family: str | None = None
+
+    @model_validator(mode="after")
+    def at_most_one(self):
+        """A row shows one thing."""
+        if self.cell and self.family:
+            raise ValueError("expected cell or family, not both")
+        return self
+
+    @property
+    def ours(self) -> bool:
+        """Whether the study trains it."""
+        return bool(self.cell or self.family)
+
+
+class Table(Section):
+    """A table of the paper; `published` names the file of its printed values, if there are any."""
+
+    caption: str
+    published: str | None = None
+    notes: list[str] = []
+    columns: Annotated[list[Column], Field(min_length=1)]
+    rows: Annotated[list[Row], Field(min_length=1)]
+
+    @property
+    def score_columns(self) -> list[Column]:
+        """The columns that show a metric of a task."""
+        return [column for column in self.columns if column.task]
+
+    @property
+    def value_columns(self) -> list[Column]:
+        """The columns that show something else."""
+        return [column for column in self.columns if column.value]
+
+
+class HyperparameterRow(Section):
+    """A line of a table of hyperparameters: a key of the recipe, or a figure made of several."""
+
+    id: str
+    label: str
+    key: str
+
+
+class HyperparameterTable(Section):
+    """A table of what runs, rendered from the recipes of its columns' cells (table 9)."""
+
+    caption: str
+    published: str | None = None
+    columns: Annotated[list[Row], Field(min_length=1)]
+    rows: Annotated[list[HyperparameterRow], Field(min_length=1)]
