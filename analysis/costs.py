@@ -66,9 +66,9 @@ def finished(job: Job) -> Manifest | None:
         return None
 
 
-def behind(study: Study, job: Job, stage: str) -> Job:
-    """The job of `stage` that `job` is built on; the first found, where it is one of several."""
-    return next(other for other in study.needed([job]) if other.recipe["stage"] == stage)
+def input_of(study: Study, job: Job, name: str) -> Job:
+    """The job that made an input; the first where there are several."""
+    return study.jobs[job.inputs[name][0]]
 
 
 def cost_of(study: Study, job: Job) -> Cost:
@@ -80,7 +80,7 @@ def cost_of(study: Study, job: Job) -> Cost:
 def _pretraining(study: Study, job: Job) -> Cost:
     recipe, execution = job.recipe, study.config.execution.pretrain
     form, share = recipe["format"], recipe["masking"]["rate"]
-    entries = vocabulary_size(behind(study, job, "vocabulary").recipe)
+    entries = vocabulary_size(input_of(study, job, "vocabulary").recipe)
     per_update = recipe["batch"]["sequences"] * form["length"]
     parameters = pretraining_parameters(recipe["model"], entries, form["segments"], form["nsp"])
     activations = activation_bytes(
@@ -107,9 +107,9 @@ def _pretraining(study: Study, job: Job) -> Cost:
 
 def _finetuning(study: Study, job: Job) -> Cost:
     execution, settings = study.config.execution.finetune, job.recipe["settings"]
-    pretrain, features = behind(study, job, "pretrain"), behind(study, job, "features")
+    pretrain, features = input_of(study, job, "pretrain"), input_of(study, job, "features")
     model = {**pretrain.recipe["model"], "attention_dropout": settings["dropout"]}
-    entries = vocabulary_size(behind(study, job, "vocabulary").recipe)
+    entries = vocabulary_size(input_of(study, job, "vocabulary").recipe)
     train = rows_of(study, features, "train")
     mean = train.tokens / train.rows
     parameters = encoder_parameters(model, entries, pretrain.recipe["format"]["segments"])
@@ -128,7 +128,12 @@ def _finetuning(study: Study, job: Job) -> Cost:
     return Cost(
         tokens=tokens,
         flops=tokens * flops_per_token(model, mean, entries, target_share=0),
-        weights_mb=0,
+        # Kept where another task's fine-tuning starts from these models.
+        weights_mb=4
+        * parameters
+        * len(job.recipe["seeds"])
+        / MB
+        * job.recipe.get("keep_weights", 0),
         checkpoint_mb=CHECKPOINTS * checkpoint_bytes(parameters) / MB,
         memory_mb=(state + activations) / MB,
         devices=execution.processes,
@@ -164,7 +169,7 @@ def _examples(study: Study, features: Job, split: str) -> tuple[int, str]:
     """Examples of a split and where the number was found."""
     task = features.recipe["task"]
     spec, limit = study.config.tasks[task["name"]], task.get(f"{split}_examples")
-    source = finished(study.jobs[features.inputs["source"][0]])
+    source = finished(input_of(study, features, "source"))
     sizes = (spec.source.sizes or {}).get(task[split])
     if source is not None:
         found = sum(entry["rows"] for entry in source.figures["files"][task[split]])

@@ -1,8 +1,9 @@
 """Features stage: a task's parquet files -> tokenised features of both splits.
 
 In: the manifests of a source and of a vocabulary. Out: the arrays of `model.tasks.features` under
-train/ and dev/, and figures per split: examples, rows, tokens, truncated, labels, the share of the
-commonest label, and for SQuAD how many gold answers their tokens give back.
+train/ and dev/ (and dev-<name>/, test-<name>/ where the task has further splits), and figures per
+split: examples, rows, tokens, truncated, labels, the share of the commonest label, and for SQuAD
+how many gold answers their tokens give back.
 """
 
 import sys
@@ -18,8 +19,6 @@ from model.text.tokenizer import Vocabulary
 from study.command import recipe_argument, run_command, stage_parser
 from study.manifest import Manifest, load_manifest
 from study.run import Run, open_run
-
-SPLITS = ("train", "dev")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -43,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
         if run.adopt():
             return
         files, figures = [], {}
-        for split in SPLITS:
+        for split in splits_of(recipe["task"]):
             names, figures[split] = _build_split(
                 run, recipe, source, args.mirror, vocabulary, split
             )
@@ -58,6 +57,16 @@ def main(arguments: list[str] | None = None) -> None:
         )
 
 
+def splits_of(task: dict) -> dict[str, str]:
+    """The source's split behind each split of the features."""
+    return {
+        "train": task["train"],
+        "dev": task["dev"],
+        **{f"dev-{name}": split for name, split in task.get("more_dev", {}).items()},
+        **{f"test-{name}": split for name, split in task.get("test", {}).items()},
+    }
+
+
 def _build_split(
     run: Run,
     recipe: dict,
@@ -68,8 +77,9 @@ def _build_split(
 ) -> tuple[list[str], dict]:
     """Write one split's arrays; return their names relative to the run directory, and figures."""
     task, length = recipe["task"], recipe["length"]
-    paths = source_files(source, task[split], mirror)
-    examples = read_examples(paths, task, task.get(f"{split}_examples"))
+    paths = source_files(source, splits_of(task)[split], mirror)
+    limit = task.get(f"{split}_examples")
+    examples = read_examples(paths, task, limit, labelled=not split.startswith("test-"))
     words = Vocabulary.load(vocabulary)
     if task["kind"] == "span":
         features, figures = build_spans(examples, words, task, length, characters=split == "dev")

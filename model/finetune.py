@@ -1,65 +1,42 @@
 """Fine-tuning stage: a pre-trained model and a task's features -> scores of every seed.
 
-In: manifests of the pre-training, the features and the vocabulary. Out: per fine-tuning seed a run
-of its own beside the stage's manifest, `seed-<n>.json`, with metrics.json, predictions.parquet and
-for SQuAD the official predictions.json and null_odds.json; the stage's manifest gathers their
-metrics (percent). A seed decides the data order, the fresh heads and the dropout. A finished seed
-is never trained again, and a further seed trains only itself.
+In: manifests of the pre-training, the features and the vocabulary; for a task that starts from the
+model tuned on another one (MNLI, section 5.1) also those of its fine-tunings. Out: per fine-tuning
+seed a run of its own beside the stage's manifest, `seed-<n>.json`, with metrics.json,
+predictions.parquet (and predictions-<split>.parquet of further splits) and for SQuAD the official
+predictions.json and null_odds.json; the stage's manifest gathers their metrics (percent). A
+finished seed is never trained again, and a further seed trains only itself.
 
-Nothing is selected: the model of the last update is scored once (protocol section 7). A run that
-diverged or predicts one class only is recorded as such and counted like any other.
+What is scored is the model of the last update, or with early stopping that of the epoch that was
+best on the development split; the figures say which. A run that diverged or predicts one class only
+is recorded as such and counted like any other.
 """
 
 import json
 import math
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-import torch
+from safetensors.torch import save
 
 from model.network.config import NetworkConfig
-from model.network.finetuning import (
-    ChoiceModel,
-    ClassificationModel,
-    FineTuningModel,
-    RegressionModel,
-    SpanModel,
-    load_encoder,
-)
-from model.tasks.batches import DevBatches, FineTuningBatches
-from model.tasks.data import CHOICES
+from model.network.finetuning import FineTuningModel
 from model.tasks.features import Features
-from model.tasks.scoring import Outcome, score
+from model.tasks.tuning import BEST, Inputs, best_point, build_model, outcome_of, train_seed
 from model.text.tokenizer import Vocabulary
 from model.training.checkpoint import forget_checkpoints
 from model.training.distributed import Ranks, open_ranks, open_shared_run
-from model.training.engine import TrainingResult, train
+from model.training.engine import TrainingResult
 from model.training.execution import Execution, add_execution_arguments, execution_argument
-from model.training.precision import Precision
 from model.training.stopping import StopRequest
 from study.command import Resumable, recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.identity import canonical_json, key_of
-from study.manifest import Manifest, label_of, load_manifest, write_atomic
+from study.manifest import MANIFEST_NAME, Manifest, label_of, load_manifest, write_atomic
 
-SELECTION = "last update"
-
-
-@dataclass
-class Inputs:
-    """What all seeds share."""
-
-    label: str  # on progress lines
-    recipe: dict
-    network: NetworkConfig
-    segments: bool
-    weights: Path
-    vocabulary: Vocabulary
-    train: Features
-    dev: Features
-    execution: Execution
+WEIGHTS = "model.safetensors"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -72,6 +49,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     for stage in ("pretrain", "features", "vocabulary"):
         parser.add_argument(f"--{stage}", required=True, metavar="FILE", help="its manifest")
+    parser.add_argument(
+        "--init",
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="manifests of the models to start from",
+    )
     add_execution_arguments(parser)
     args = parser.parse_args(arguments)
     recipe = recipe_argument(args, "finetune")
@@ -82,6 +66,10 @@ def main(arguments: list[str] | None = None) -> None:
     }
     if canonical_json(stages["features"].recipe["task"]) != canonical_json(recipe["task"]):
         raise StudyError(f"{args.features}: field recipe.task: differs from that of --recipe")
+    tuned = [
+        load_manifest(path, key=key, stage="finetune")
+        for path, key in zip(args.init, recipe.get("init", []), strict=True)
+    ]
     with (
         StopRequest(args.time_budget) as stop,
         open_ranks(execution.device) as ranks,
@@ -91,10 +79,12 @@ def main(arguments: list[str] | None = None) -> None:
             return
         label = label_of(args.manifest, "finetune")
         inputs = read_inputs(label, recipe, stages, execution)
+        pretrained = stages["pretrain"].file("model.safetensors", verify=True)
         folder = Path(args.manifest).parent
-        seeds = {
-            str(seed): finetune_seed(inputs, seed, folder, ranks, stop) for seed in recipe["seeds"]
-        }
+        seeds = {}
+        for seed in recipe["seeds"]:
+            weights = tuned_weights(tuned, seed) if tuned else pretrained
+            seeds[str(seed)] = finetune_seed(inputs, weights, seed, folder, ranks, stop)
         if shared.run:
             majority = stages["features"].figures["dev"].get("majority")
             shared.run.publish(files=[], figures={"seeds": seeds, "majority": majority})
@@ -113,12 +103,33 @@ def read_inputs(
             {**pretrain.recipe["model"], "dropout": dropout, "attention_dropout": dropout}
         ),
         pretrain.recipe["format"]["segments"],
-        pretrain.file("model.safetensors", verify=True),
         Vocabulary.load(stages["vocabulary"]),
-        open_split(features, "train"),
-        open_split(features, "dev"),
+        {split: open_split(features, split) for split in features.figures},
         execution,
     )
+
+
+def tuned_weights(tuned: list[Manifest], seed: int) -> Path:
+    """Weights of the model to start from: the setting with the best median, this seed of it.
+
+    `tuned` are the fine-tunings of one task, a manifest per setting. Raises StudyError when they
+    lack the seed or kept no weights.
+    """
+    metric = tuned[0].recipe["task"]["metrics"][0]
+
+    def value(manifest: Manifest) -> float:
+        scores = [result["metrics"][metric] for result in manifest.figures["seeds"].values()]
+        return median(-math.inf if score is None else score for score in scores)
+
+    best = max(tuned, key=value)
+    found = best.figures["seeds"].get(str(seed))
+    if found is None:
+        raise StudyError(f"{best.path}: field seeds: no seed {seed} to start from")
+    run = load_manifest(best.path.parent / found["key"] / MANIFEST_NAME, key=found["key"])
+    path = best.path.parent / found["key"] / WEIGHTS
+    if WEIGHTS not in run.files or not path.is_file():
+        raise StudyError(f"{run.path}: kept no {WEIGHTS}; {run.rebuild_hint}")
+    return path
 
 
 def open_split(manifest: Manifest, split: str) -> Features:
@@ -134,7 +145,7 @@ def seed_recipe(recipe: dict, seed: int) -> dict:
 
 
 def finetune_seed(
-    inputs: Inputs, seed: int, folder: Path, ranks: Ranks, stop: StopRequest
+    inputs: Inputs, weights: Path, seed: int, folder: Path, ranks: Ranks, stop: StopRequest
 ) -> dict[str, Any] | None:
     """Train and score one seed, or adopt its finished run; its figures, on the first rank."""
     recipe = seed_recipe(inputs.recipe, seed)
@@ -143,7 +154,7 @@ def finetune_seed(
         if not shared.adopted:
             if any(ranks.any(stop.reason() is not None)):
                 raise Resumable(f"{stop.reason()}, before seed {seed}")
-            model, fresh = build_model(inputs, seed)
+            model, fresh = build_model(inputs, weights, seed)
             result = train_seed(inputs, model, seed, shared.directory, stop)
             if shared.run:
                 publish_seed(shared.run, inputs, model, fresh, result)
@@ -154,98 +165,49 @@ def finetune_seed(
     return {**figures, "key": key_of(recipe)}
 
 
-def build_model(inputs: Inputs, seed: int) -> tuple[FineTuningModel, list[str]]:
-    """The task's network with the pre-trained encoder, and the names of its fresh tensors."""
-    torch.manual_seed(seed)
-    task = inputs.recipe["task"]
-    shape = (inputs.network, inputs.vocabulary.size, inputs.segments, inputs.vocabulary.pad)
-    if task["kind"] == "classification":
-        model = ClassificationModel(*shape, labels=task["labels"])
-    elif task["kind"] == "regression":
-        model = RegressionModel(*shape)
-    elif task["kind"] == "span":
-        model = SpanModel(*shape, answerability=task["answerability"])
-    else:
-        model = ChoiceModel(*shape, choices=CHOICES)
-    return model, load_encoder(model, inputs.weights)
-
-
-def train_seed(
-    inputs: Inputs, model: FineTuningModel, seed: int, directory: Path, stop: StopRequest
-) -> TrainingResult:
-    """Train to the last update."""
-    settings, execution = inputs.recipe["settings"], inputs.execution
-    updates = FineTuningBatches(
-        inputs.train,
-        inputs.recipe["task"],
-        batch=settings["batch"],
-        epochs=settings["epochs"],
-        seed=seed,
-        pad=inputs.vocabulary.pad,
-        segments=inputs.segments,
-        micro_batch_tokens=execution.micro_batch_tokens,
-    )
-    optimiser = {
-        **{name: settings[name] for name in ("learning_rate", "beta2", "eps", "weight_decay")},
-        "warmup": settings["warmup"],
-        "beta1": 0.9,
-        "decay_all": False,
-        "clip_norm": 0.0,
-        "schedule": "linear",
-    }
-    return train(
-        model,
-        updates,
-        optimiser,
-        seed=seed,
-        run_directory=directory,
-        execution=execution,
-        progress_label=f"{inputs.label} seed {seed}",
-        stop=stop,
-    )
-
-
 def publish_seed(
     run, inputs: Inputs, model: FineTuningModel, fresh: list[str], result: TrainingResult
 ) -> None:
-    """Score the dev split, write the seed's files and publish its manifest."""
-    outcome = score_model(inputs, model)
-    metrics = {
-        name: value if math.isfinite(value) else None for name, value in outcome.metrics.items()
-    }
+    """Score all splits, write the seed's files and publish its manifest."""
+    outcome = outcome_of(inputs, model, "dev")
+    files, found = outcome.save(run.directory), dict(outcome.metrics)
+    finite = outcome.finite
+    for split in inputs.splits:
+        if split not in ("train", "dev"):
+            further = outcome_of(inputs, model, split)
+            files += further.save(run.directory, split)
+            finite &= further.finite
+            name = split.removeprefix("dev-")
+            found |= {f"{name}_{metric}": value for metric, value in further.metrics.items()}
+    metrics = {name: value if math.isfinite(value) else None for name, value in found.items()}
     figures = {
         "metrics": metrics,
-        "diverged": result.diverged is not None or not outcome.finite,
+        "diverged": result.diverged is not None or not finite,
         "constant": outcome.constant,
         "updates": result.step,
-        "selection": SELECTION,
+        "selection": selection_of(inputs.recipe["task"]["metrics"][0], result),
         "fresh_tensors": fresh,
     }
-    files = outcome.save(run.directory)
     write_atomic(run.directory / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    if inputs.recipe.get("keep_weights"):
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+        write_atomic(run.directory / WEIGHTS, save(tensors))
+        files.append(WEIGHTS)
     run.publish(["metrics.json", *files], figures, provenance=result.speed)
+    (run.directory / BEST).unlink(missing_ok=True)
     forget_checkpoints(run.directory)
 
 
-def score_model(inputs: Inputs, model: FineTuningModel) -> Outcome:
-    """The model's outcome on the dev split."""
-    device = next(model.parameters()).device
-    precision = Precision(inputs.execution.precision, device)
-    batches = DevBatches(
-        inputs.dev,
-        inputs.recipe["task"],
-        pad=inputs.vocabulary.pad,
-        segments=inputs.segments,
-        micro_batch_tokens=inputs.execution.micro_batch_tokens,
-    )
-    model.eval()
-
-    def predict(micro: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        micro = {name: tensor.to(device) for name, tensor in micro.items()}
-        with torch.inference_mode(), precision.autocast():
-            return {name: tensor.cpu() for name, tensor in model.predict(micro).items()}
-
-    return score(inputs.dev, inputs.recipe["task"], batches, predict)
+def selection_of(metric: str, result: TrainingResult) -> dict[str, Any] | str:
+    """Which model was scored: the last update's, or the best epoch and every epoch's metric."""
+    if not result.curve:
+        return "last update"
+    values = [metrics[metric] for _, metrics in result.curve]
+    return {
+        "best_epoch_by": metric,
+        "epoch": best_point(result.curve, metric) + 1,
+        "epochs": [value if math.isfinite(value) else None for value in values],
+    }
 
 
 def progress_line(label: str, seed: int, figures: dict[str, Any]) -> str:

@@ -80,10 +80,13 @@ rule finetune:
         **request_of("finetune"),
     params:
         recipe=recipe_of(FINETUNE),
+        init=lambda wildcards, input: (
+            "--init " + " ".join(map(shlex.quote, input.init)) if "init" in input.keys() else ""
+        ),
     shell:
         f"{launcher_of('finetune')} model.finetune --recipe {{params.recipe:q}} --manifest "
         f"{{output.manifest:q}} --pretrain {{input.pretrain:q}} --features "
-        f"{{input.features:q}} --vocabulary {{input.vocabulary:q}} "
+        f"{{input.features:q}} --vocabulary {{input.vocabulary:q}} {{params.init}} "
         f"{execution_of('finetune')} {TIME_BUDGET} --log {{log:q}}"
 
 

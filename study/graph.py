@@ -31,21 +31,19 @@ class Study(Jobs):
         self._add(f"throughput/{self.measured_cell}", "throughput", self.measured_cell)
 
     def score_jobs(self, cells: list[str], tasks: list[str]) -> list[Job]:
-        """All fine-tuning jobs of these cells on these tasks, over the pre-training seeds."""
+        """All fine-tuning jobs of these cells on these tasks: pre-training seeds and settings."""
         return [
-            self.finetune_job(cell, seed, task)
+            self.finetune_job(cell, seed, task, setting)
             for cell in cells
             for seed in self.config.seeds.pretraining
             for task in tasks
+            for setting in self.recipes.settings(cell, task)
         ]
 
     def table_cells(self, table: str) -> list[str]:
         """Cells that a table shows or chooses from, in the order of its rows."""
-        cells: list[str] = []
-        for row in self.config.tables[table].rows:
-            cells += [row.cell] if row.cell else []
-            cells += self.config.families[row.family].members.values() if row.family else []
-        return list(dict.fromkeys(cells))
+        rows = self.config.tables[table].rows
+        return list(dict.fromkeys(cell for row in rows for cell in self.config.row_cells(row)))
 
     def table_tasks(self, table: str) -> list[str]:
         """Tasks that are columns of a table, in its order."""
@@ -54,7 +52,15 @@ class Study(Jobs):
 
     def table_jobs(self, table: str) -> list[Job]:
         """The fine-tuning jobs whose scores a table shows or chooses from."""
-        return self.score_jobs(self.table_cells(table), self.table_tasks(table))
+        spec = self.config.tables[table]
+        jobs = [
+            job
+            for row in spec.rows
+            for job in self.score_jobs(
+                self.config.row_cells(row), [row.task_of(column) for column in spec.score_columns]
+            )
+        ]
+        return list({job.path: job for job in jobs}.values())
 
     def table_value_jobs(self, table: str) -> list[Job]:
         """The pre-trainings, stores and selections that a table reads besides scores."""
@@ -75,13 +81,7 @@ class Study(Jobs):
 
     def cell_jobs(self, cell: str) -> list[Job]:
         """The fine-tuning jobs of one cell on the tasks of its tables; on all if it is in none."""
-        tasks = [
-            task
-            for table in self.config.tables
-            if cell in self.table_cells(table)
-            for task in self.table_tasks(table)
-        ]
-        return self.score_jobs([cell], list(dict.fromkeys(tasks or self.config.tasks)))
+        return self.score_jobs([cell], self.config.cell_tasks(cell))
 
     def source_recipes(self) -> dict[str, dict]:
         """Recipes of all sources, by manifest path."""
@@ -89,8 +89,7 @@ class Study(Jobs):
 
     def shown_cells(self) -> list[str]:
         """The cells of all tables, each once."""
-        cells = [cell for table in self.config.tables for cell in self.table_cells(table)]
-        return list(dict.fromkeys(cells))
+        return list(self.config.shown())
 
     def pretrain_jobs(self, cells: list[str] | None = None) -> list[Job]:
         """The pre-training jobs of these cells, or of all that a table shows."""

@@ -44,10 +44,12 @@ class Jobs:
         self.jobs: dict[str, Job] = {}
         self._paths: dict[str, str] = {}
         for cell in self.config.cells:
+            tasks = self.config.cell_tasks(cell)
             for seed in self.config.seeds.pretraining:
                 self._add_pretrain(cell, seed)
-                for task in self.config.tasks:
-                    self._add_finetune(cell, seed, task)
+                for task in tasks:
+                    for setting in self.recipes.settings(cell, task):
+                        self._add_finetune(cell, seed, task, setting)
         for family in self.config.families:
             self._add_selection(family)
 
@@ -124,7 +126,7 @@ class Jobs:
             vocabulary=[self._add_vocabulary(cell.vocabulary)],
         )
 
-    def _add_finetune(self, name: str, seed: int, task: str) -> str:
+    def _add_finetune(self, name: str, seed: int, task: str, setting: str) -> str:
         cell = self.config.cells[name]
         settings = self.config.finetuning[cell.finetuning][task]
         variant = f"{cell.vocabulary}-{settings.length}-{settings.separators}"
@@ -136,16 +138,17 @@ class Jobs:
             source=[self._add_source(task)],
             vocabulary=[self._add_vocabulary(cell.vocabulary)],
         )
-        return self._add(
-            f"finetune/{name}/seed-{seed}/{task}",
-            "finetune",
-            name,
-            seed,
-            task,
-            pretrain=[self._add_pretrain(name, seed)],
-            features=[features],
-            vocabulary=[self._add_vocabulary(cell.vocabulary)],
-        )
+        inputs = {
+            "pretrain": [self._add_pretrain(name, seed)],
+            "features": [features],
+            "vocabulary": [self._add_vocabulary(cell.vocabulary)],
+        }
+        init = self.config.tasks[task].init
+        if init:
+            settings_of_init = self.recipes.settings(name, init)
+            inputs["init"] = [self._add_finetune(name, seed, init, one) for one in settings_of_init]
+        folder = f"finetune/{name}/seed-{seed}/{job_name(task, setting)}"
+        return self._add(folder, "finetune", name, seed, task, setting, **inputs)
 
     def _add_selection(self, family: str) -> str:
         seeds = self.config.seeds.pretraining
@@ -161,9 +164,10 @@ class Jobs:
         """The pre-training job of a cell and seed."""
         return self.jobs[self._paths[f"pretrain/{cell}/seed-{seed}"]]
 
-    def finetune_job(self, cell: str, seed: int, task: str) -> Job:
-        """The fine-tuning job of a cell, pre-training seed and task."""
-        return self.jobs[self._paths[f"finetune/{cell}/seed-{seed}/{task}"]]
+    def finetune_job(self, cell: str, seed: int, task: str, setting: str = "") -> Job:
+        """The fine-tuning job of a cell, pre-training seed, task and setting."""
+        name = job_name(task, setting)
+        return self.jobs[self._paths[f"finetune/{cell}/seed-{seed}/{name}"]]
 
     def needed(self, jobs: Iterable[Job]) -> list[Job]:
         """These jobs and all that their inputs come from, each once."""
@@ -184,6 +188,11 @@ class Jobs:
     def selection_job(self, family: str) -> Job:
         """The choice of a family's member."""
         return self.jobs[self._paths[f"selections/{family}"]]
+
+
+def job_name(task: str, setting: str) -> str:
+    """Folder name of a fine-tuning job: `mnli`, `mnli.batch-16-learning-rate-1e-05` in a grid."""
+    return f"{task}.{setting}" if setting else task
 
 
 def store_name(data: list[str], vocabulary: str) -> str:

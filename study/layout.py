@@ -49,11 +49,14 @@ class Column(Section):
     task: str | None = None
     metric: str | None = None
     value: Value | None = None
+    ensemble_task: str | None = None  # what ensembles of this column are fine-tuned on instead
 
     @model_validator(mode="after")
     def one_kind(self):
         """Either task and metric, or value."""
         given = {name for name in ("task", "metric", "value") if getattr(self, name) is not None}
+        if self.ensemble_task and self.value:
+            raise ValueError("ensemble_task needs a task")
         if given not in ({"task", "metric"}, {"value"}):
             raise ValueError("expected either task and metric, or value")
         return self
@@ -71,13 +74,20 @@ class Row(Section):
     label: str
     cell: str | None = None
     family: str | None = None
+    ensemble: bool = False  # its models' averaged predictions instead of the median model
 
     @model_validator(mode="after")
-    def at_most_one(self):
-        """A row shows one thing."""
+    def one_thing(self):
+        """A row shows one thing; only a cell's models can be an ensemble."""
         if self.cell and self.family:
             raise ValueError("expected cell or family, not both")
+        if self.ensemble and not self.cell:
+            raise ValueError("ensemble needs a cell")
         return self
+
+    def task_of(self, column: Column) -> str | None:
+        """The task whose models fill this row's field of a column."""
+        return (column.ensemble_task if self.ensemble else None) or column.task
 
     @property
     def ours(self) -> bool:
@@ -91,6 +101,7 @@ class Table(Section):
     caption: str
     published: str | None = None
     notes: list[str] = []
+    average: str | None = None  # definition of a last column, the mean of the score columns
     columns: Annotated[list[Column], Field(min_length=1)]
     rows: Annotated[list[Row], Field(min_length=1)]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import sha256_file
-from study.schema import PAIR_FORMATS, Source, StudyFile, Vocabulary
+from study.schema import PAIR_FORMATS, Finetuning, Source, StudyFile, Vocabulary
 
 VERSIONS = {
     "generator": 1,  # of language/: the texts that a seed and sizes stand for
@@ -58,7 +58,7 @@ class Recipes:
             corpus = self.config.corpora[name]
             return self._source(corpus.source, [corpus.split])
         task = self.config.tasks[name]
-        return self._source(task.source, [task.train, task.dev])
+        return self._source(task.source, task.splits)
 
     @staticmethod
     def _source(source: Source, splits: list[str]) -> dict:
@@ -185,6 +185,10 @@ class Recipes:
         spec = self.config.tasks[name].model_dump(exclude={"source", "planned"}, exclude_none=True)
         return {"name": name, "separators": separators, **spec}
 
+    def settings(self, name: str, task: str) -> dict[str, Finetuning]:
+        """The fine-tuning settings of a cell on a task, by name."""
+        return self.config.finetuning[self.config.cells[name].finetuning][task].settings()
+
     def features(self, task: str, name: str) -> dict:
         """A task's tokenised features, shared by all cells with the same vocabulary."""
         cell = self.config.cells[name]
@@ -197,19 +201,31 @@ class Recipes:
             length=settings.length,
         )
 
-    def finetune(self, name: str, seed: int, task: str) -> dict:
-        """All fine-tuning seeds of one pre-trained model on one task."""
+    def finetune(self, name: str, seed: int, task: str, setting: str = "") -> dict:
+        """All fine-tuning seeds of one pre-trained model on one task at one setting."""
         cell = self.config.cells[name]
-        settings = self.config.finetuning[cell.finetuning][task]
-        return stage_recipe(
+        settings = self.settings(name, task)[setting]
+        left_out = {"separators", "length", "grid"}
+        if not settings.early_stopping:
+            left_out.add("early_stopping")
+        recipe = stage_recipe(
             "finetune",
             pretrain=self.key("pretrain", name, seed),
             features=self.key("features", task, name),
             vocabulary=self.key("vocabulary", cell.vocabulary),
             task=self.task(task, settings.separators),
-            settings=settings.model_dump(exclude={"separators", "length"}),
+            settings=settings.model_dump(exclude=left_out),
             seeds=self.config.seeds.finetuning_of(seed),
         )
+        init = self.config.tasks[task].init
+        if init:
+            models = [
+                self.key("finetune", name, seed, init, one) for one in self.settings(name, init)
+            ]
+            recipe["init"] = models
+        if any(self.config.tasks[other].init == task for other in self.config.cell_tasks(name)):
+            recipe["keep_weights"] = True
+        return recipe
 
     def throughput(self, name: str) -> dict:
         """A measurement of a cell's training speed: the one recipe that execution is part of."""
@@ -238,6 +254,10 @@ class Recipes:
             raise StudyError(f"tasks.{clash[0]}: a corpus has this name too; names are shared")
         for name, vocabulary in config.vocabularies.items():
             _known(f"vocabularies.{name}.corpora", vocabulary.corpora or [], config.corpora)
+        for name, task in config.tasks.items():
+            _known(f"tasks.{name}.init", [task.init] if task.init else [], config.tasks)
+            if task.init and config.tasks[task.init].init:
+                raise StudyError(f"tasks.{name}.init: {task.init} starts from another task itself")
         for name, cell in config.cells.items():
             _known(f"cells.{name}.data", cell.data, config.corpora)
             _known(f"cells.{name}.vocabulary", [cell.vocabulary], config.vocabularies)

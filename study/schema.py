@@ -4,11 +4,13 @@
 declares is an error, so no key can be written that no code reads.
 """
 
+from itertools import product
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from study.layout import Family, HyperparameterTable, Section, Table
+from study.layout import Family, HyperparameterTable, Row, Section, Table
+from study.planned import Hardware, PlannedCorpus, PlannedTask
 
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -53,13 +55,6 @@ class Source(Section):
                 "expected either repo, config and revision, or folder, or generated, seed and sizes"
             )
         return self
-
-
-class PlannedCorpus(Section):
-    """The size of a whole corpus, for plans until its sentences are there; part of no recipe."""
-
-    documents: Positive
-    characters: Positive
 
 
 class Corpus(Section):
@@ -201,14 +196,6 @@ class Cell(Section):
         return self
 
 
-class Planned(Section):
-    """A task's examples and mean tokens per row, for plans until its features are there."""
-
-    train: Positive
-    dev: Positive
-    row_tokens: Rate
-
-
 class Task(Section):
     """An end task: where its data lie and how it is cast (sections 3.3 and 5)."""
 
@@ -217,8 +204,12 @@ class Task(Section):
     texts: Annotated[list[str], Field(min_length=1, max_length=2)] | None = None
     label: str | None = None
     labels: Positive | None = None
+    scale: Rate | None = None  # a regression is trained on label / scale
     train: str
     dev: str
+    more_dev: dict[str, str] | None = None  # further labelled splits: their metrics are <name>_<m>
+    test: dict[str, str] | None = None  # splits without labels, for submissions
+    init: str | None = None  # start from the model that was tuned on this task
     train_examples: Positive | None = None
     dev_examples: Positive | None = None
     metrics: Annotated[list[str], Field(min_length=1)]
@@ -226,14 +217,14 @@ class Task(Section):
     question_length: Positive | None = None
     answer_length: Positive | None = None
     answerability: bool | None = None
-    planned: Planned | None = None
+    planned: PlannedTask | None = None
 
     @model_validator(mode="after")
     def fields_of_kind(self):
         """Each kind has its own fields, all of them needed, and its own metrics."""
         needed = {
             "classification": {"texts", "label", "labels"},
-            "regression": {"texts", "label"},
+            "regression": {"texts", "label", "scale"},
             "span": {"stride", "question_length", "answer_length", "answerability"},
             "choice": {"question_length"},
         }
@@ -264,9 +255,28 @@ class Task(Section):
         if self.kind == "choice":
             return ("accuracy", "middle", "high")
         if self.kind != "span":
-            return tuple(self.metrics)
+            further = [f"{name}_{m}" for name in self.more_dev or {} for m in self.metrics]
+            return (*self.metrics, *further)
         more = ("best_f1", "best_em", "best_threshold", *SPAN_PARTS) if self.answerability else ()
         return ("f1", "em", *more)
+
+    @property
+    def splits(self) -> list[str]:
+        """All splits that it reads, each once."""
+        further = [*(self.more_dev or {}).values(), *(self.test or {}).values()]
+        return list(dict.fromkeys([self.train, self.dev, *further]))
+
+
+class Grid(Section):
+    """Settings to choose from, by the median over seeds (section 5.1, table 10)."""
+
+    batch: Annotated[list[Positive], Field(min_length=1)] | None = None
+    learning_rate: Annotated[list[Rate], Field(min_length=1)] | None = None
+
+    def points(self) -> list[dict[str, float]]:
+        """Every combination, as the keys that it sets."""
+        given = self.model_dump(exclude_none=True)
+        return [dict(zip(given, values, strict=True)) for values in product(*given.values())]
 
 
 class Finetuning(Section):
@@ -282,6 +292,19 @@ class Finetuning(Section):
     dropout: Dropout
     length: Positive
     separators: Literal[1, 2]
+    early_stopping: bool = False  # score the epoch that is best on the development split
+    grid: Grid | None = None
+
+    def settings(self) -> dict[str, "Finetuning"]:
+        """The settings to train, by name: the points of the grid, or "" for these alone."""
+        if self.grid is None:
+            return {"": self}
+        return {
+            "-".join(f"{key.replace('_', '-')}-{value:g}" for key, value in point.items()): (
+                self.model_copy(update={**point, "grid": None})
+            )
+            for point in self.grid.points()
+        }
 
 
 class SeedPlan(Section):
@@ -348,14 +371,6 @@ class ExecutionPlan(Section):
     finetune: Execution
 
 
-class Hardware(Section):
-    """What plans assume of one device: the useful FLOP/s it reaches, and a job's start-up."""
-
-    name: str
-    flops_per_second: Rate
-    seconds_per_job: Annotated[float, Field(ge=0)] = 0
-
-
 class StudyFile(Section):
     """The whole study at one scale: `study.yaml` merged with `scales/<scale>.yaml`."""
 
@@ -373,3 +388,27 @@ class StudyFile(Section):
     seeds: SeedPlan
     execution: ExecutionPlan
     hardware: Hardware | None = None
+
+    def row_cells(self, row: Row) -> list[str]:
+        """The cells that a row shows or chooses from."""
+        if row.family:
+            return list(self.families[row.family].members.values())
+        return [row.cell] if row.cell else []
+
+    def shown(self) -> dict[str, list[str]]:
+        """The tasks that tables show of each cell, in the tables' order."""
+        found: dict[str, list[str]] = {}
+        for table in self.tables.values():
+            for row in table.rows:
+                for cell in self.row_cells(row):
+                    tasks = [row.task_of(column) for column in table.score_columns]
+                    found[cell] = list(dict.fromkeys(found.get(cell, []) + tasks))
+        return found
+
+    def cell_tasks(self, cell: str) -> list[str]:
+        """The tasks that a cell is fine-tuned on: those that tables show of it, or all if none
+        does; before each the task that it starts from.
+        """
+        tasks = self.shown().get(cell) or list(self.tasks)
+        chain = [name for task in tasks for name in (self.tasks[task].init, task) if name]
+        return list(dict.fromkeys(chain))

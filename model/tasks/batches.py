@@ -37,6 +37,7 @@ class UnitBatches:
         self.pad = pad
         self.segments = segments
         self.micro_batch_tokens = micro_batch_tokens
+        self.scale = np.float32(task.get("scale", 1))  # of a regression's targets
         self.rows_per_unit = CHOICES if task["kind"] == "choice" else 1
         self.row_lengths = features.lengths
         self.unit_lengths = self.row_lengths.reshape(-1, self.rows_per_unit).max(1)
@@ -172,7 +173,7 @@ class FineTuningBatches(UnitBatches):
             separate = self.task["answerability"]
             micro["span_weights"] = answerable.float() if separate else torch.ones(len(units))
         elif self.task["kind"] == "regression":
-            micro["values"] = torch.from_numpy(arrays["labels"][units])
+            micro["values"] = torch.from_numpy(arrays["labels"][units] / self.scale)
         else:
             micro["labels"] = torch.from_numpy(arrays["labels"][units])
         return micro

@@ -50,15 +50,17 @@ class Examples:
         return len(self.ids)
 
 
-def read_examples(paths: list[Path], task: dict, limit: int | None) -> Examples:
-    """Read one split of a task.
+def read_examples(
+    paths: list[Path], task: dict, limit: int | None = None, *, labelled: bool = True
+) -> Examples:
+    """Read one split of a task; without its labels where it is not `labelled`.
 
     Raises StudyError naming the file and the column for a missing column, one of another type, an
     empty cell, a label out of range, an answer that is not in its context, or an empty split.
     """
     columns, label_column = task_columns(task)
     where = str(paths[0]) if len(paths) == 1 else f"{paths[0]} to {paths[-1].name}"
-    table, id_column = _read_columns(paths, [*columns, label_column])
+    table, id_column = _read_columns(paths, [*columns, *([label_column] if labelled else [])])
     if table.num_rows == 0:
         raise StudyError(f"{where}: no rows")
     ids = _unique_ids(table, id_column)
@@ -66,6 +68,8 @@ def read_examples(paths: list[Path], task: dict, limit: int | None) -> Examples:
         rows = np.sort(permutation(SUBSET_SEED, "task-subset", 0, table.num_rows)[:limit])
         table, ids = table.take(pa.array(rows)), [ids[row] for row in rows]
     texts = [_texts(table, column, where) for column in columns]
+    if not labelled:
+        return Examples(ids, texts)
     label = table.column(label_column)
     where = f"{where}: column {label_column}"
     if label.null_count:

@@ -7,7 +7,7 @@ A *row* is one model input, `<s> a </s>`, `<s> a </s> b </s>` (one separator bet
   offsets     int64 (R + 1,)                          row r is tokens[offsets[r]:offsets[r + 1]]
   boundaries  int32 (R,)                              first position of text b; the row's length
                                                       where there is no b
-  labels      int64 (N,) or float32 (N,)              all kinds but span
+  labels      int64 (N,) or float32 (N,)              all kinds but span, labelled splits
   and for span, one row per window of a context:
   questions   int32 (R,)                              question of the window, not falling
   starts, ends int32 (R,)                             first and last token of the answer in the
@@ -179,7 +179,10 @@ def unique_indices(texts: list[str]) -> tuple[list[str], list[int]]:
 
 
 def build_texts(examples: Examples, vocabulary: Vocabulary, task: dict, length: int):
-    """Features and figures of a classification or regression split: one row per example."""
+    """Features and figures of a classification or regression split: one row per example.
+
+    A split without labels has no array of them.
+    """
     rows = Rows(vocabulary, task.get("separators", 1), length)
     room = rows.room(len(examples.texts))
     for begin in range(0, len(examples), CHUNK):
@@ -195,7 +198,9 @@ def build_texts(examples: Examples, vocabulary: Vocabulary, task: dict, length: 
                 rows.add(texts[0][:first], texts[1][:second])
         rows.flush()
     figures = rows.figures(len(examples))
-    if task["kind"] == "classification":
-        figures |= label_figures(examples.labels)
-    arrays = rows.arrays() | {"labels": examples.labels}
+    arrays = rows.arrays()
+    if examples.labels is not None:
+        arrays["labels"] = examples.labels
+        if task["kind"] == "classification":
+            figures |= label_figures(examples.labels)
     return Features(arrays, examples.ids), figures

@@ -53,13 +53,17 @@ class Outcome:
     columns: dict[str, pa.Array]
     files: dict[str, dict] = field(default_factory=dict)
 
-    def save(self, directory) -> list[str]:
-        """Write predictions.parquet and the JSON files; return their names."""
+    def save(self, directory, split: str = "dev") -> list[str]:
+        """Write predictions.parquet and the JSON files; return their names.
+
+        The files of another split than dev carry its name: `predictions-test-matched.parquet`.
+        """
         directory.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table(self.columns), directory / "predictions.parquet")
+        parquet = "predictions.parquet" if split == "dev" else f"predictions-{split}.parquet"
+        pq.write_table(pa.table(self.columns), directory / parquet)
         for name, content in self.files.items():
             write_atomic(directory / name, json.dumps(content, ensure_ascii=False) + "\n")
-        return ["predictions.parquet", *self.files]
+        return [parquet, *self.files]
 
 
 def known_metrics(task: dict) -> tuple[str, ...]:
@@ -82,7 +86,7 @@ def check_metrics(task: dict) -> None:
 
 
 def score(features: Features, task: dict, batches: DevBatches, predict: Predict) -> Outcome:
-    """Predict the whole dev split and score it."""
+    """Predict a whole split and score it; a split without labels has no metrics."""
     if task["kind"] == "span":
         return _score_spans(features, task, batches, predict)
     name = "values" if task["kind"] == "regression" else "logits"
@@ -101,11 +105,14 @@ def _in_order(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
 
 def _score_classes(features: Features, task: dict, logits: np.ndarray) -> Outcome:
     """Classification and choice: (N, C) logits."""
-    labels, finite = np.asarray(features.arrays["labels"]), bool(np.isfinite(logits).all())
+    labels, finite = features.arrays.get("labels"), bool(np.isfinite(logits).all())
     logits = np.nan_to_num(logits.astype(np.float64))
     probabilities = np.exp(logits - log_normaliser(logits)[:, None])
     predictions = logits.argmax(1)
-    if task["kind"] == "choice":
+    metrics: dict[str, float] = {}
+    if labels is None:
+        pass
+    elif task["kind"] == "choice":
         metrics = {"accuracy": accuracy(predictions, labels)}
         for level in LEVELS:
             rows = np.array([name.startswith(level) for name in features.ids])
@@ -115,23 +122,26 @@ def _score_classes(features: Features, task: dict, logits: np.ndarray) -> Outcom
             name: CLASSIFICATION_METRICS[name](predictions, labels) for name in task["metrics"]
         }
     columns = {
-        "id": pa.array(features.ids),
-        "label": pa.array(labels),
+        **identified(features, labels),
         "prediction": pa.array(predictions),
         "probabilities": pa.array(list(probabilities.astype(np.float32))),
     }
     return Outcome(metrics, bool(np.all(predictions == predictions[0])), finite, columns)
 
 
+def identified(features: Features, labels: np.ndarray | None) -> dict[str, pa.Array]:
+    """The columns id and, where there are labels, label."""
+    columns = {"id": pa.array(features.ids)}
+    return columns if labels is None else {**columns, "label": pa.array(np.asarray(labels))}
+
+
 def _score_values(features: Features, task: dict, values: np.ndarray) -> Outcome:
-    """Regression: (N,) values."""
-    labels = np.asarray(features.arrays["labels"])
-    metrics = {name: REGRESSION_METRICS[name](values, labels) for name in task["metrics"]}
-    columns = {
-        "id": pa.array(features.ids),
-        "label": pa.array(labels),
-        "prediction": pa.array(values),
-    }
+    """Regression: (N,) values in the unit of the loss."""
+    values = values * task.get("scale", 1)
+    labels = features.arrays.get("labels")
+    names = task["metrics"] if labels is not None else ()
+    metrics = {name: REGRESSION_METRICS[name](values, labels) for name in names}
+    columns = {**identified(features, labels), "prediction": pa.array(values)}
     finite = bool(np.isfinite(values).all())
     return Outcome(metrics, bool(np.ptp(values) == 0), finite, columns)
 

@@ -95,6 +95,7 @@ def train(
     execution: Execution,
     evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
     evaluations: Collection[int] = (),
+    evaluated: Callable[[nn.Module, list], None] | None = None,
     progress_label: str = "",
     flops_per_token: float | None = None,
     stop: StopRequest | None = None,
@@ -102,7 +103,8 @@ def train(
     """Train `module` in place on all of `updates`, going on from a checkpoint if there is one.
 
     `optimiser` is the recipe's section; `evaluate(module)` runs on every rank after the updates
-    numbered in `evaluations` (from 1). Raises Resumable after saving when `stop` (SIGTERM, time
+    numbered in `evaluations` (from 1), then `evaluated(module, curve)` on the first one with all
+    points so far, those before a resumption too. Raises Resumable after saving when `stop` (SIGTERM, time
     budget) asks for it, StudyError when a checkpoint does not fit.
     """
     with (
@@ -113,7 +115,7 @@ def train(
         training.resume()
         progress = training.start(progress_label, flops_per_token)
         try:
-            _loop(training, progress, stop, evaluate, frozenset(evaluations))
+            _loop(training, progress, stop, evaluate, frozenset(evaluations), evaluated)
         except Resumable as reason:
             training.leave(progress, str(reason))
             raise
@@ -129,6 +131,7 @@ def _loop(
     stop: StopRequest,
     evaluate: Callable | None,
     evaluations: frozenset[int],
+    evaluated: Callable | None,
 ) -> None:
     """Every update from where `training` stands to the end."""
     state, steps, ranks = training.state, training.steps, training.ranks
@@ -156,6 +159,8 @@ def _loop(
             training.log(rate, progress)
         if evaluate is not None and step in evaluations:
             training.evaluate(evaluate)
+            if evaluated is not None and ranks.first:
+                evaluated(training.module, state.curve)
         if (stopping or saving) and step < steps:
             training.save(progress)
         if stopping and step < steps:

@@ -1,0 +1,166 @@
+"""One fine-tuning: from a pre-trained encoder to a trained model and its outcomes on all splits.
+
+In: the opened inputs of a job and a seed, which decides the data order, the fresh heads and the
+dropout. Out: the trained network, and what it predicts. With early stopping the epoch that is best
+on the development split, by the task's first metric, is the model (section 5.1); else the last.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+from torch import nn
+
+from model.network.config import NetworkConfig
+from model.network.finetuning import (
+    ChoiceModel,
+    ClassificationModel,
+    FineTuningModel,
+    RegressionModel,
+    SpanModel,
+    load_encoder,
+)
+from model.tasks.batches import DevBatches, FineTuningBatches
+from model.tasks.data import CHOICES
+from model.tasks.features import Features
+from model.tasks.scoring import Outcome, score
+from model.text.tokenizer import Vocabulary
+from model.training.engine import TrainingResult, train
+from model.training.execution import Execution
+from model.training.precision import Precision
+from model.training.stopping import StopRequest
+from study.manifest import write_atomic
+
+BEST = "best.safetensors"
+
+
+@dataclass
+class Inputs:
+    """What all seeds of a job share; `splits` are the features by name: train, dev, ..."""
+
+    label: str  # on progress lines
+    recipe: dict
+    network: NetworkConfig
+    segments: bool
+    vocabulary: Vocabulary
+    splits: dict[str, Features]
+    execution: Execution
+
+
+def build_model(inputs: Inputs, weights: Path, seed: int) -> tuple[FineTuningModel, list[str]]:
+    """The task's network with the encoder in `weights`, and the names of its fresh tensors."""
+    torch.manual_seed(seed)
+    task = inputs.recipe["task"]
+    shape = (inputs.network, inputs.vocabulary.size, inputs.segments, inputs.vocabulary.pad)
+    if task["kind"] == "classification":
+        model = ClassificationModel(*shape, labels=task["labels"])
+    elif task["kind"] == "regression":
+        model = RegressionModel(*shape)
+    elif task["kind"] == "span":
+        model = SpanModel(*shape, answerability=task["answerability"])
+    else:
+        model = ChoiceModel(*shape, choices=CHOICES)
+    return model, load_encoder(model, weights)
+
+
+def train_seed(
+    inputs: Inputs, model: FineTuningModel, seed: int, directory: Path, stop: StopRequest
+) -> TrainingResult:
+    """Train; `model` ends with the weights to be scored.
+
+    With early stopping `result.curve` holds the development metrics after every epoch.
+    """
+    settings, execution = inputs.recipe["settings"], inputs.execution
+    updates = FineTuningBatches(
+        inputs.splits["train"],
+        inputs.recipe["task"],
+        batch=settings["batch"],
+        epochs=settings["epochs"],
+        seed=seed,
+        pad=inputs.vocabulary.pad,
+        segments=inputs.segments,
+        micro_batch_tokens=execution.micro_batch_tokens,
+    )
+    optimiser = {
+        **{name: settings[name] for name in ("learning_rate", "beta2", "eps", "weight_decay")},
+        "warmup": settings["warmup"],
+        "beta1": 0.9,
+        "decay_all": False,
+        "clip_norm": 0.0,
+        "schedule": "linear",
+    }
+    stopping = {}
+    if settings.get("early_stopping"):
+        stopping = {
+            "evaluate": lambda module: outcome_of(inputs, module, "dev").metrics,
+            "evaluations": range(
+                updates.updates_per_epoch, len(updates) + 1, updates.updates_per_epoch
+            ),
+            "evaluated": best_keeper(inputs.recipe["task"]["metrics"][0], directory / BEST),
+        }
+    result = train(
+        model,
+        updates,
+        optimiser,
+        seed=seed,
+        run_directory=directory,
+        execution=execution,
+        progress_label=f"{inputs.label} seed {seed}",
+        stop=stop,
+        **stopping,
+    )
+    if result.curve:
+        model.load_state_dict(
+            load_file(directory / BEST, device=str(next(model.parameters()).device))
+        )
+        model.eval()
+    return result
+
+
+def best_keeper(metric: str, path: Path) -> Callable[[nn.Module, list], None]:
+    """A function that writes the weights to `path` whenever the curve's last point is its best.
+
+    It looks at the whole curve, so an interrupted training that goes on from a checkpoint writes
+    what it wrote before. Among equal points the first is the best.
+    """
+
+    def keep(module: nn.Module, curve: list) -> None:
+        if best_point(curve, metric) == len(curve) - 1:
+            tensors = {
+                name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()
+            }
+            write_atomic(path, save(tensors))
+
+    return keep
+
+
+def best_point(curve: list, metric: str) -> int:
+    """Place of the highest value of `metric` in a curve of (step, metrics); NaN is below all."""
+    values = [point[1][metric] for point in curve]
+    values = [-math.inf if value is None or math.isnan(value) else value for value in values]
+    return values.index(max(values))
+
+
+def outcome_of(inputs: Inputs, model: nn.Module, split: str) -> Outcome:
+    """The model's outcome on a split of the features."""
+    device = next(model.parameters()).device
+    precision = Precision(inputs.execution.precision, device)
+    features = inputs.splits[split]
+    batches = DevBatches(
+        features,
+        inputs.recipe["task"],
+        pad=inputs.vocabulary.pad,
+        segments=inputs.segments,
+        micro_batch_tokens=inputs.execution.micro_batch_tokens,
+    )
+    model.eval()
+
+    def predict(micro: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        micro = {name: tensor.to(device) for name, tensor in micro.items()}
+        with torch.inference_mode(), precision.autocast():
+            return {name: tensor.cpu() for name, tensor in model.predict(micro).items()}
+
+    return score(features, inputs.recipe["task"], batches, predict)
