@@ -31,3 +31,4 @@ rule all:
         "results/pretraining.csv",
         "results/corpora.csv",
         "results/learning_rates.csv",
+        "results/settings.csv",

@@ -1,4 +1,4 @@
-"""Tables of hyperparameters, rendered from the recipes that run (table 9).
+"""Tables of hyperparameters, rendered from the recipes that run (tables 9 and 10).
 
 `python -m analysis.hyperparameters table9` writes CSV, Markdown and LaTeX. The figures come from
 the resolved cells of the chosen scale, so the table cannot drift from what is trained; beside each
@@ -15,22 +15,29 @@ from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import write_atomic
-from study.schema import Cell
+from study.schema import Cell, Finetuning
 
 DERIVED: dict[str, Callable[[Cell], float]] = {
     "head_size": lambda cell: cell.model.hidden // cell.model.heads,
     "warmup_steps": lambda cell: round(cell.optimiser.warmup * cell.steps),
+    "schedule": lambda _: "linear",  # the only one that there is
 }
 
 
-def hyperparameter(cell: Cell, key: str) -> float | str:
-    """A figure of a cell: a dotted key of its recipe, or one of DERIVED; StudyError if neither."""
+def hyperparameter(recipe: Cell | Finetuning, key: str) -> float | str:
+    """A figure of a recipe: a dotted key, or one of DERIVED; a grid's values as `16, 32`.
+
+    Raises StudyError for a key that the recipe does not have.
+    """
     if key in DERIVED:
-        return DERIVED[key](cell)
-    found = cell.model_dump()
+        return DERIVED[key](recipe)
+    found = recipe.model_dump()
+    grid = found.get("grid") or {}
+    if grid.get(key):
+        return ", ".join(f"{value:g}" for value in grid[key])
     for part in key.split("."):
         if not isinstance(found, dict) or part not in found:
-            raise StudyError(f"{key}: no key of a cell; also known: {', '.join(DERIVED)}")
+            raise StudyError(f"{key}: no key of the recipe; also known: {', '.join(DERIVED)}")
         found = found[part]
     return found
 
@@ -43,8 +50,7 @@ def build_hyperparameters(study: Study, name: str) -> pd.DataFrame:
     for row in table.rows:
         line: dict = {"row": row.id, "label": row.label}
         for column in table.columns:
-            if column.cell:
-                line[column.id] = hyperparameter(study.config.cells[column.cell], row.key)
+            line[column.id] = hyperparameter(study.hyperparameters(column), row.key)
             line[f"{column.id}.published"] = published.get(row.id, {}).get(column.id)
         lines.append(line)
     return pd.DataFrame(lines, dtype=object)
@@ -67,7 +73,7 @@ def text_rows(study: Study, name: str, frame: pd.DataFrame) -> list[list[str]]:
         fields = [line["label"]]
         for column in table.columns:
             printed = line[f"{column.id}.published"]
-            ours = line.get(column.id, printed)
+            ours = line[column.id]
             same = ours == printed
             fields.append(shown(ours) if same else f"{shown(ours)} / {shown(printed)}")
         rows.append(fields)

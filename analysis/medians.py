@@ -5,22 +5,25 @@ pre-training seed; its value is the median over its fine-tuning seeds, and a cel
 median over its replicates. With one replicate that is exactly the paper's number.
 """
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-KEYS = ["cell", "task", "metric"]
+KEYS = ("cell", "task", "metric")
 
 
-def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    """Median, minimum, maximum and counts per (cell, task, metric).
+def summarise(scores: pd.DataFrame, by: Sequence[str] = KEYS) -> pd.DataFrame:
+    """Median, minimum, maximum and counts per (cell, task, metric), or other columns.
 
     `scores` has the columns of `analysis.scores`. Minimum and maximum are over all single scores;
     `diverged` counts fine-tunings whose loss was not finite, which stay in the figures.
     """
-    replicates = scores.groupby([*KEYS, "pretraining_seed"], sort=False)["value"].median()
-    groups = scores.groupby(KEYS, sort=False)
+    keys = list(by)
+    replicates = scores.groupby([*keys, "pretraining_seed"], sort=False)["value"].median()
+    groups = scores.groupby(keys, sort=False)
     return pd.DataFrame(
         {
-            "median": replicates.groupby(level=KEYS, sort=False).median(),
+            "median": replicates.groupby(level=keys, sort=False).median(),
             "min": groups["value"].min(),
             "max": groups["value"].max(),
             "seeds": groups["value"].size(),

@@ -31,11 +31,21 @@ def field_text(line: pd.Series, column: Column) -> str:
     return f"{show(median)}{spread} / {published_text}"
 
 
+def average_text(line: pd.Series) -> str:
+    """Our average, or in a reference row the published one: two definitions, never side by side."""
+    value = line["average.value"] if line["cell"] else line["average.published"]
+    return DASH if pd.isna(value) else f"{value:.1f}"
+
+
 def text_rows(table: Table, frame: pd.DataFrame) -> list[list[str]]:
     """Header and rows of a table as text; a column that was never published has no slash."""
     rows = [["", *(column.label for column in table.columns)]]
     for _, line in frame.iterrows():
         rows.append([line["label"], *(field_text(line, column) for column in table.columns)])
+    if table.average:
+        rows[0].append("Average")
+        for (_, line), row in zip(frame.iterrows(), rows[1:], strict=True):
+            row.append(average_text(line))
     for place, column in enumerate(table.columns, start=1):
         if frame[f"{column.name}.published"].isna().all():
             for row in rows[1:]:

@@ -20,6 +20,7 @@ COLUMNS = [
     "cell",
     "pretraining_seed",
     "task",
+    "setting",
     "finetuning_seed",
     "metric",
     "value",
@@ -32,6 +33,8 @@ COLUMNS = [
 def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
     """Scores of `jobs` as a data frame with COLUMNS, values in percent.
 
+    `setting` names a point of the task's grid, "" where there is none.
+
     Every manifest must carry the key that the study's configuration asks for now. Raises
     StudyError that counts those that do not and names the command that builds them for `target`.
     """
@@ -42,7 +45,8 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
         except StudyError as error:
             stale.append(str(error).split("; ")[0])
             continue
-        _, cell, seed, task, _ = job.path.removeprefix(study.root + "/").split("/")
+        _, cell, seed, folder, _ = job.path.removeprefix(study.root + "/").split("/")
+        task, _, setting = folder.partition(".")
         for finetuning_seed, result in manifest.figures["seeds"].items():
             for metric, value in result["metrics"].items():
                 rows.append(
@@ -51,6 +55,7 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
                         "cell": cell,
                         "pretraining_seed": int(seed.removeprefix("seed-")),
                         "task": task,
+                        "setting": setting,
                         "finetuning_seed": int(finetuning_seed),
                         "metric": metric,
                         "value": value,
@@ -67,7 +72,7 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
             f"--config scale={study.scale}{more} -- {target}"
         )
     frame = pd.DataFrame(rows, columns=COLUMNS)
-    return frame.sort_values(COLUMNS[:6], kind="stable", ignore_index=True)
+    return frame.sort_values(COLUMNS[:7], kind="stable", ignore_index=True)
 
 
 def add_study_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,15 +6,17 @@ reading. The published values are for orientation; a small scale is not expected
 
 import pandas as pd
 
+from analysis.ensembles import MOST, ensemble_metrics, member_runs
 from analysis.medians import summarise
 from analysis.render import to_latex, to_markdown
 from analysis.scores import add_study_arguments, asked_study, read_scores, write_csv
 from analysis.selection import read_selection
+from analysis.settings import choose_settings, compare_settings
 from analysis.values import REPLICATED, cell_values, value_fields
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
-from study.layout import Column, Table
+from study.layout import Column, Row, Table
 from study.manifest import write_atomic
 
 STATISTICS = ("median", "min", "max", "seeds", "replicates", "diverged")
@@ -25,13 +27,15 @@ def build_table(study: Study, name: str) -> pd.DataFrame:
     """The wide table: a line per row of the paper, per column its fields and `published`.
 
     A score has six statistics, a value `value`, or `median`, `min` and `max` where replicates
-    differ in it. `cell` is the cell shown: of a family, the one that was selected. Reference rows
-    hold published values only. Raises StudyError for results of another recipe.
+    differ in it. `cell` is the cell shown: of a family, the one that was selected. An ensemble has
+    one score, which stands as median. Reference rows hold published values only. Raises StudyError
+    for results of another recipe.
     """
     table = study.config.tables[name]
     published = study.published(name)
     scores = read_scores(study, study.table_jobs(name), f"results/{name}.csv")
-    summary = summarise(scores).set_index(["cell", "task", "metric"])
+    settings = compare_settings(study, scores)
+    summary = summarise(choose_settings(study, scores)).set_index(["cell", "task", "metric"])
     lines = []
     for row in table.rows:
         cell = read_selection(study, row.family) if row.family else row.cell
@@ -40,15 +44,45 @@ def build_table(study: Study, name: str) -> pd.DataFrame:
         values = cell_values(study, cell) if cell and table.value_columns else {}
         for column in table.columns:
             fields = dict.fromkeys(field_names(column))
-            if cell and column.task:
+            if row.ensemble and column.task:
+                fields.update(ensemble_fields(study, row, column, settings))
+            elif cell and column.task:
                 found = summary.loc[(cell, column.task, column.metric)]
                 fields.update({statistic: found[statistic] for statistic in STATISTICS})
             elif cell:
                 fields.update(value_fields(values, column.value))
             fields["published"] = published.get(row.id, {}).get(column.name)
             line.update({f"{column.name}.{field}": value for field, value in fields.items()})
+        if table.average:
+            line["average.value"] = average_of(table, line) if cell else None
+            line["average.published"] = published.get(row.id, {}).get("average")
         lines.append(line)
     return typed(pd.DataFrame(lines), table)
+
+
+def ensemble_fields(
+    study: Study, row: Row, column: Column, settings: pd.DataFrame
+) -> dict[str, float]:
+    """The fields of an ensemble's score: its metric, and how many models it has."""
+    task = row.task_of(column)
+    chosen = settings[
+        (settings["cell"] == row.cell) & (settings["task"] == task) & settings["selected"]
+    ]
+    setting = chosen["setting"].item()
+    value = ensemble_metrics(study, row.cell, task, setting)[column.metric]
+    members = len(member_runs(study, row.cell, task, setting))
+    return {"median": value, "min": value, "max": value, "seeds": members, "diverged": 0}
+
+
+def average_of(table: Table, line: dict) -> float | None:
+    """Mean over tasks of the mean of each task's columns; None where a score is missing."""
+    tasks: dict[str, list[float]] = {}
+    for column in table.score_columns:
+        value = line[f"{column.name}.median"]
+        if value is None or pd.isna(value):
+            return None
+        tasks.setdefault(column.task, []).append(value)
+    return sum(sum(values) / len(values) for values in tasks.values()) / len(tasks)
 
 
 def field_names(column: Column) -> tuple[str, ...]:
@@ -71,6 +105,9 @@ def typed(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
                 frame[field] = frame[field].astype(float)
                 if column.task:
                     frame[field] = frame[field].round(4)
+    if table.average:
+        for field in ("average.value", "average.published"):
+            frame[field] = frame[field].astype(float).round(4)
     return frame
 
 
@@ -99,7 +136,23 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
     diverged = sum(int(frame[f"{c.name}.diverged"].sum()) for c in table.score_columns)
     if diverged:
         notes.append(f"{diverged} fine-tunings diverged; they are in the figures.")
+    if any(len(study.recipes.settings(cell, task)) > 1 for cell, task in shown_pairs(study, name)):
+        notes.append(
+            "Fine-tuning settings: per cell and task the point of the grid with the best median, "
+            "chosen on these development sets; results/settings.csv has all of them."
+        )
+    if any(row.ensemble for row in table.rows):
+        notes.append(
+            f"Ensembles average the predictions of all seeds of the chosen setting, at most {MOST}."
+        )
+    if table.average:
+        notes.append(f"Average: {table.average}.")
     return [*notes, *static_notes(study, name), *edge_notes(study, name), *table.notes]
+
+
+def shown_pairs(study: Study, name: str) -> list[tuple[str, str]]:
+    """(cell, task) of every score that a table shows."""
+    return [(c, t) for c in study.table_cells(name) for t in study.table_tasks(name)]
 
 
 def edge_notes(study: Study, name: str) -> list[str]:

@@ -15,6 +15,7 @@ localrules:
     make_pretraining_table,
     make_corpora_table,
     make_learning_rate_table,
+    make_settings_table,
     make_plan,
 
 
@@ -128,6 +129,20 @@ rule make_learning_rate_table:
     shell:
         f"python -m analysis.learning_rates {STUDY_ARGUMENTS} --output {{output.csv:q}} "
         f"--log {{log:q}}"
+
+
+rule make_settings_table:
+    input:
+        scores=manifests(STUDY.all_table_jobs()),
+        identity=lambda wildcards: identity_file("settings"),
+    output:
+        csv="results/settings.csv",
+    log:
+        f"{LOGS}/results/settings.log",
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.settings {STUDY_ARGUMENTS} --output {{output.csv:q}} --log {{log:q}}"
 
 
 # What the study will cost; needs no run, and is made again when some have been done.

@@ -1,7 +1,8 @@
 """The cells of a merged study: each written out in full, and those that families add.
 
 In: the mappings `base`, `cells` and `families` after the scale's values were merged in. Out: full
-recipes by cell name. A cell is a delta on `base`, or on the cell that its `like` names.
+recipes by cell name. A cell is a delta on `base`, or on the cell that its `like` names; a task can
+be like another task.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,10 +11,13 @@ from typing import Any
 from study.errors import StudyError
 
 
-def write_out_cells(
-    base: Mapping, deltas: Mapping[str, Any], merge: Callable[[Any, Any], Any]
+def write_out(
+    section: str, base: Mapping, deltas: Mapping[str, Any], merge: Callable[[Any, Any], Any]
 ) -> dict[str, dict]:
-    """Every cell in full; StudyError for a `like` that names no cell or leads back to itself."""
+    """Every entry of `section` in full, a delta on `base` or on what its `like` names.
+
+    StudyError for a `like` that names no entry or leads back to itself.
+    """
 
     def resolve(name: str, asked: tuple[str, ...]) -> dict:
         delta = deltas[name] or {}
@@ -22,9 +26,11 @@ def write_out_cells(
         delta = dict(delta)
         model = delta.pop("like")
         if model not in deltas:
-            raise StudyError(f"cells.{name}.like: {model} is no cell; known: {', '.join(deltas)}")
+            raise StudyError(
+                f"{section}.{name}.like: {model} is not in {section}; known: {', '.join(deltas)}"
+            )
         if model in (*asked, name):
-            raise StudyError(f"cells.{name}.like: {model} is like {name} itself")
+            raise StudyError(f"{section}.{name}.like: {model} is like {name} itself")
         return merge(resolve(model, (*asked, name)), delta)
 
     return {name: resolve(name, ()) for name in deltas}

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from study.cells import expand_families, write_out_cells
+from study.cells import expand_families, write_out
 from study.errors import StudyError
 from study.schema import StudyFile
 
@@ -103,7 +103,9 @@ def load_study_file(
     for section in ("cells", "finetuning"):
         if not isinstance(merged.get(section), dict):
             raise StudyError(f"{_file_of((section,), places)}: {section}: expected a mapping")
-    merged["cells"] = write_out_cells(merged.pop("base"), merged["cells"], merge)
+    merged["cells"] = write_out("cells", merged.pop("base"), merged["cells"], merge)
+    if isinstance(merged.get("tasks"), dict):
+        merged["tasks"] = write_out("tasks", {}, merged["tasks"], merge)
     if isinstance(merged.get("families"), dict):
         merged["families"] = expand_families(merged["families"], merged["cells"], merge)
     merged["finetuning"] = _fill_finetuning(merged, places)

@@ -6,8 +6,8 @@ from study.config import STUDY_FILE, load_study_file, read_yaml
 from study.errors import StudyError
 from study.identity import canonical_json, key_of
 from study.jobs import Job, Jobs
-from study.layout import Column, Row
-from study.schema import Cell
+from study.layout import HyperparameterColumn, HyperparameterTable, Table
+from study.schema import Cell, Finetuning
 
 # A change of what the analysis writes bumps this number, and results are made again.
 RESULTS_VERSION = 2
@@ -89,7 +89,7 @@ class Study(Jobs):
 
     def shown_cells(self) -> list[str]:
         """The cells of all tables, each once."""
-        return list(self.config.shown())
+        return list(self.config.shown)
 
     def pretrain_jobs(self, cells: list[str] | None = None) -> list[Job]:
         """The pre-training jobs of these cells, or of all that a table shows."""
@@ -129,7 +129,7 @@ class Study(Jobs):
             return {}
         users = [user for user in tables.values() if user.published == file]
         rows = {row.id for user in users for row in user.rows}
-        columns = {_name(column) for user in users for column in user.columns}
+        columns = {name for user in users for name in published_names(user)}
         values = read_yaml(Path(file))
         for row, line in values.items():
             if row not in rows:
@@ -146,6 +146,7 @@ class Study(Jobs):
         """
         whole = {
             "scores": self.all_table_jobs,
+            "settings": self.all_table_jobs,
             "pretraining": self.pretrain_jobs,
             "corpora": self.store_jobs,
             "plan": self.plan_jobs,
@@ -177,16 +178,18 @@ class Study(Jobs):
             shown["published"] = self.published(result)
         if result in self.config.hyperparameter_tables:
             shown["table"] = self.config.hyperparameter_tables[result].model_dump()
-            shown["cells"] = [cell.model_dump() for cell in self.hyperparameter_cells(result)]
+            columns = self.config.hyperparameter_tables[result].columns
+            shown["recipes"] = [self.hyperparameters(column).model_dump() for column in columns]
             shown["published"] = self.published(result)
         keys = {job.path: job.key for job in self.result_jobs(result)}
         identity = {"version": RESULTS_VERSION, "scale": self.scale, "jobs": keys, **shown}
         return key_of(identity)
 
-    def hyperparameter_cells(self, table: str) -> list[Cell]:
-        """The cells whose recipes are the columns of a table of hyperparameters."""
-        columns = self.config.hyperparameter_tables[table].columns
-        return [self.config.cells[column.cell] for column in columns if column.cell]
+    def hyperparameters(self, column: HyperparameterColumn) -> Cell | Finetuning:
+        """The recipe that a column of a table of hyperparameters shows."""
+        if column.cell:
+            return self.config.cells[column.cell]
+        return self.config.finetuning[column.finetuning][column.task]
 
     def execution_json(self, stage: str) -> str:
         """How a stage is executed, as JSON for its `--execution`."""
@@ -194,6 +197,8 @@ class Study(Jobs):
         return canonical_json(execution.model_dump(exclude={"resources", "processes"}))
 
 
-def _name(column: Column | Row) -> str:
-    """What files of published values call a column."""
-    return column.name if isinstance(column, Column) else column.id
+def published_names(table: Table | HyperparameterTable) -> list[str]:
+    """What a file of published values may call the columns of a table."""
+    if isinstance(table, HyperparameterTable):
+        return [column.id for column in table.columns]
+    return [column.name for column in table.columns] + (["average"] if table.average else [])

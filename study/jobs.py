@@ -6,7 +6,7 @@ recipe asks for a manifest that is not there yet, and going back finds the old o
 rules read this registry and add nothing but resources and the shell line.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from study.identity import canonical_json, key_of
@@ -53,12 +53,15 @@ class Jobs:
         for family in self.config.families:
             self._add_selection(family)
 
-    def _add(self, folder: str, stage: str, *arguments, **inputs: list[str]) -> str:
-        """Register the job in `folder`, whose recipe is `recipes.<stage>(*arguments)`."""
+    def _add(self, folder: str, stage: str, *arguments, inputs: Callable[[], dict] = dict) -> str:
+        """Register the job in `folder`, whose recipe is `recipes.<stage>(*arguments)`.
+
+        `inputs` is asked for once per job: many cells share one store, with hundreds of shards.
+        """
         if folder not in self._paths:
             path = f"{self.root}/{folder}/{self.recipes.key(stage, *arguments)}.json"
             self._paths[folder] = path
-            self.jobs[path] = Job(path, getattr(self.recipes, stage)(*arguments), inputs)
+            self.jobs[path] = Job(path, getattr(self.recipes, stage)(*arguments), inputs())
         return self._paths[folder]
 
     def _add_source(self, name: str) -> str:
@@ -70,38 +73,39 @@ class Jobs:
             "sentences",
             corpus,
             shard,
-            source=[self._add_source(corpus)],
+            inputs=lambda: {"source": [self._add_source(corpus)]},
         )
 
     def _add_vocabulary(self, name: str) -> str:
-        spec = self.config.vocabularies[name]
-        shards = self.recipes.shards(spec.corpora or [])
+        shards = self.recipes.shards(self.config.vocabularies[name].corpora or [])
         return self._add(
             f"vocabularies/{name}",
             "vocabulary",
             name,
-            sentences=[self._add_sentences(*shard) for shard in shards],
+            inputs=lambda: {"sentences": [self._add_sentences(*shard) for shard in shards]},
+        )
+
+    def _add_tokens(self, vocabulary: str, corpus: str, shard: int) -> str:
+        return self._add(
+            f"tokens/{vocabulary}/{corpus}/shard-{shard}",
+            "tokens",
+            vocabulary,
+            corpus,
+            shard,
+            inputs=lambda: {
+                "sentences": [self._add_sentences(corpus, shard)],
+                "vocabulary": [self._add_vocabulary(vocabulary)],
+            },
         )
 
     def _add_store(self, data: list[str], vocabulary: str) -> str:
-        tokens = [
-            self._add(
-                f"tokens/{vocabulary}/{corpus}/shard-{shard}",
-                "tokens",
-                vocabulary,
-                corpus,
-                shard,
-                sentences=[self._add_sentences(corpus, shard)],
-                vocabulary=[self._add_vocabulary(vocabulary)],
-            )
-            for corpus, shard in self.recipes.shards(data)
-        ]
+        shards = self.recipes.shards(data)
         return self._add(
             f"stores/{store_name(data, vocabulary)}",
             "store",
             tuple(data),
             vocabulary,
-            tokens=tokens,
+            inputs=lambda: {"tokens": [self._add_tokens(vocabulary, *shard) for shard in shards]},
         )
 
     def _add_samples(self, name: str, seed: int) -> str:
@@ -111,7 +115,7 @@ class Jobs:
             "samples",
             name,
             seed,
-            store=[self._add_store(cell.data, cell.vocabulary)],
+            inputs=lambda: {"store": [self._add_store(cell.data, cell.vocabulary)]},
         )
 
     def _add_pretrain(self, name: str, seed: int) -> str:
@@ -121,34 +125,43 @@ class Jobs:
             "pretrain",
             name,
             seed,
-            store=[self._add_store(cell.data, cell.vocabulary)],
-            samples=[self._add_samples(name, seed)],
-            vocabulary=[self._add_vocabulary(cell.vocabulary)],
+            inputs=lambda: {
+                "store": [self._add_store(cell.data, cell.vocabulary)],
+                "samples": [self._add_samples(name, seed)],
+                "vocabulary": [self._add_vocabulary(cell.vocabulary)],
+            },
         )
 
-    def _add_finetune(self, name: str, seed: int, task: str, setting: str) -> str:
+    def _add_features(self, task: str, name: str) -> str:
         cell = self.config.cells[name]
         settings = self.config.finetuning[cell.finetuning][task]
         variant = f"{cell.vocabulary}-{settings.length}-{settings.separators}"
-        features = self._add(
+        return self._add(
             f"features/{task}/{variant}",
             "features",
             task,
             name,
-            source=[self._add_source(task)],
-            vocabulary=[self._add_vocabulary(cell.vocabulary)],
+            inputs=lambda: {
+                "source": [self._add_source(task)],
+                "vocabulary": [self._add_vocabulary(cell.vocabulary)],
+            },
         )
-        inputs = {
-            "pretrain": [self._add_pretrain(name, seed)],
-            "features": [features],
-            "vocabulary": [self._add_vocabulary(cell.vocabulary)],
-        }
-        init = self.config.tasks[task].init
-        if init:
-            settings_of_init = self.recipes.settings(name, init)
-            inputs["init"] = [self._add_finetune(name, seed, init, one) for one in settings_of_init]
+
+    def _add_finetune(self, name: str, seed: int, task: str, setting: str) -> str:
+        def inputs() -> dict[str, list[str]]:
+            found = {
+                "pretrain": [self._add_pretrain(name, seed)],
+                "features": [self._add_features(task, name)],
+                "vocabulary": [self._add_vocabulary(self.config.cells[name].vocabulary)],
+            }
+            init = self.config.tasks[task].init
+            if init:
+                settings = self.recipes.settings(name, init)
+                found["init"] = [self._add_finetune(name, seed, init, one) for one in settings]
+            return found
+
         folder = f"finetune/{name}/seed-{seed}/{job_name(task, setting)}"
-        return self._add(folder, "finetune", name, seed, task, setting, **inputs)
+        return self._add(folder, "finetune", name, seed, task, setting, inputs=inputs)
 
     def _add_selection(self, family: str) -> str:
         seeds = self.config.seeds.pretraining
@@ -157,7 +170,9 @@ class Jobs:
             f"selections/{family}",
             "selection",
             family,
-            pretrain=[self._add_pretrain(cell, seed) for cell in members for seed in seeds],
+            inputs=lambda: {
+                "pretrain": [self._add_pretrain(cell, seed) for cell in members for seed in seeds]
+            },
         )
 
     def pretrain_job(self, cell: str, seed: int) -> Job:

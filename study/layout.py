@@ -124,10 +124,27 @@ class HyperparameterRow(Section):
     key: str
 
 
+class HyperparameterColumn(Section):
+    """A column of a table of hyperparameters: a cell, or a task's settings in a recipe."""
+
+    id: str
+    label: str
+    cell: str | None = None
+    finetuning: str | None = None
+    task: str | None = None
+
+    @model_validator(mode="after")
+    def one_recipe(self):
+        """Either cell, or finetuning and task."""
+        if (self.cell is None) != (self.finetuning is not None and self.task is not None):
+            raise ValueError("expected either cell, or finetuning and task")
+        return self
+
+
 class HyperparameterTable(Section):
-    """A table of what runs, rendered from the recipes of its columns' cells (table 9)."""
+    """A table of what runs, rendered from the recipes of its columns (tables 9 and 10)."""
 
     caption: str
     published: str | None = None
-    columns: Annotated[list[Row], Field(min_length=1)]
+    columns: Annotated[list[HyperparameterColumn], Field(min_length=1)]
     rows: Annotated[list[HyperparameterRow], Field(min_length=1)]

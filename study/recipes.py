@@ -275,7 +275,10 @@ class Recipes:
         """What tables name must be there, and no two results may have one name."""
         config = self.config
         for name, table in config.tables.items():
-            _known(f"tables.{name}.columns", [c.task for c in table.score_columns], config.tasks)
+            tasks = [
+                task for c in table.score_columns for task in (c.task, c.ensemble_task) if task
+            ]
+            _known(f"tables.{name}.columns", tasks, config.tasks)
             for column in table.score_columns:
                 metrics = config.tasks[column.task].reported_metrics
                 _known(f"tables.{name}.columns.{column.task}", [column.metric], metrics)
@@ -283,8 +286,13 @@ class Recipes:
             families = [row.family for row in table.rows if row.family]
             _known(f"tables.{name}.rows", families, config.families)
         for name, hyperparameters in config.hyperparameter_tables.items():
-            cells = [column.cell for column in hyperparameters.columns if column.cell]
-            _known(f"hyperparameter_tables.{name}.columns", cells, config.cells)
+            where = f"hyperparameter_tables.{name}.columns"
+            for column in hyperparameters.columns:
+                if column.cell:
+                    _known(where, [column.cell], config.cells)
+                else:
+                    _known(where, [column.finetuning], config.finetuning)
+                    _known(where, [column.task], config.tasks)
             if name in config.tables:
                 raise StudyError(f"hyperparameter_tables.{name}: tables has this name too")
 

@@ -4,6 +4,7 @@
 declares is an error, so no key can be written that no code reads.
 """
 
+from functools import cached_property
 from itertools import product
 from typing import Annotated, Literal
 
@@ -395,6 +396,7 @@ class StudyFile(Section):
             return list(self.families[row.family].members.values())
         return [row.cell] if row.cell else []
 
+    @cached_property
     def shown(self) -> dict[str, list[str]]:
         """The tasks that tables show of each cell, in the tables' order."""
         found: dict[str, list[str]] = {}
@@ -409,6 +411,6 @@ class StudyFile(Section):
         """The tasks that a cell is fine-tuned on: those that tables show of it, or all if none
         does; before each the task that it starts from.
         """
-        tasks = self.shown().get(cell) or list(self.tasks)
+        tasks = self.shown.get(cell) or list(self.tasks)
         chain = [name for task in tasks for name in (self.tasks[task].init, task) if name]
         return list(dict.fromkeys(chain))

@@ -159,6 +159,11 @@ def race_columns(draw: random.Random, count: int) -> dict:
     }
 
 
+def unlabelled(columns: dict) -> dict:
+    """A test split: the hub has -1 for its labels."""
+    return {**columns, "label": [-1] * len(columns["label"])}
+
+
 def write_hub(folder: str | Path, seed: int = 0) -> Path:
     """Write both corpora and all five tasks under `folder`; the same bytes for the same seed."""
     folder, draw = Path(folder), random.Random(seed)
@@ -173,6 +178,10 @@ def write_hub(folder: str | Path, seed: int = 0) -> Path:
         write(folder, "nyu-mll/glue/sst2", split, sst2_columns(draw, count))
     for split, count in (("train", 24), ("validation", 12)):
         write(folder, "ehovy/race/all", split, race_columns(draw, count))
+    write(folder, "nyu-mll/glue/mnli", "validation_mismatched", mnli_columns(draw, 12))
+    for split in ("test_matched", "test_mismatched"):
+        write(folder, "nyu-mll/glue/mnli", split, unlabelled(mnli_columns(draw, 6)))
+    write(folder, "nyu-mll/glue/sst2", "test", unlabelled(sst2_columns(draw, 6)))
     return folder
 
 

@@ -19,13 +19,6 @@ from study.graph import Study
 from study.manifest import publish_manifest
 
 ROOT = Path(__file__).parent.parent
-METRICS = {
-    "squad11": ["f1", "em"],
-    "squad20": ["f1", "em", "best_f1"],
-    "mnli": ["accuracy"],
-    "sst2": ["accuracy"],
-    "race": ["accuracy", "middle", "high"],
-}
 
 
 @pytest.fixture
@@ -35,9 +28,12 @@ def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     study = Study("smoke")
     for number, job in enumerate(study.all_table_jobs()):
-        task = job.path.split("/")[-2]
-        publish(study, job, {m: 50.0 + number // 5 for m in METRICS[task]})
+        publish(study, job, dict.fromkeys(metrics_of(study, job), 50.0 + number // 5))
     return study
+
+
+def metrics_of(study, job):
+    return study.config.tasks[job.recipe["task"]["name"]].reported_metrics
 
 
 def publish(study, job, metrics, diverged=False):
@@ -141,11 +137,10 @@ def test_missing_scores_are_counted_and_named(study):
 def test_scores_csv_is_tidy(study):
     scores_command.main(["--scale", "smoke", "--output", "results/scores.csv"])
     frame = pd.read_csv("results/scores.csv")
-    tasks = {name: len(metrics) for name, metrics in METRICS.items()}
-    assert len(frame) == 2 * sum(tasks[job.path.split("/")[-2]] for job in study.all_table_jobs())
+    assert len(frame) == 2 * sum(len(metrics_of(study, job)) for job in study.all_table_jobs())
     formats = frame[frame["cell"].isin(study.table_cells("table2_extended"))]
-    assert len(formats) == 5 * 2 * (2 + 3 + 1 + 1 + 3)
-    keys = ["cell", "pretraining_seed", "task", "finetuning_seed", "metric"]
+    assert len(formats) == 5 * 2 * (2 + 9 + 2 + 1 + 3)
+    keys = ["cell", "pretraining_seed", "task", "setting", "finetuning_seed", "metric"]
     assert not frame.duplicated(keys).any()
     scores_command.main(
         ["--cell", "doc-sentences", "--scale", "smoke", "--output", "results/cells/d.csv"]

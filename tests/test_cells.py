@@ -68,7 +68,12 @@ def test_a_family_adds_one_cell_per_rate_and_shares_its_own(monkeypatch):
             "families.batch-2k.learning_rates: [0.001] lacks 0.0007, the rate of cell batch-2k",
         ),
         ("families.batch-2k.cell", "none", "families.batch-2k.cell: none is no cell; known: "),
-        ("cells.batch-8k.like", "none", "cells.batch-8k.like: none is no cell; known: "),
+        (
+            "tasks.rte_from_mnli.like",
+            "none",
+            "tasks.rte_from_mnli.like: none is not in tasks; known",
+        ),
+        ("cells.batch-8k.like", "none", "cells.batch-8k.like: none is not in cells; known: "),
         ("cells.batch-2k.like", "batch-8k", "is like batch-"),
         ("cells.batch-2k", "text", "config/study.yaml: cells.batch-2k: "),
         ("families.batch-2k.learning_rates", [], "families.batch-2k.learning_rates: [] lacks"),

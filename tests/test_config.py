@@ -84,8 +84,8 @@ ERRORS = [
         "found 'tpu'",
     ),
     (
-        ("scales/smoke.yaml", "finetuning.bert.cola", {}),
-        "config/scales/smoke.yaml: finetuning.bert.cola: no such task",
+        ("scales/smoke.yaml", "finetuning.bert.boolq", {}),
+        "config/scales/smoke.yaml: finetuning.bert.boolq: no such task",
     ),
     (
         ("study.yaml", "tasks.sst2.metrics", ["acuracy"]),

@@ -60,7 +60,7 @@ def study(tmp_path, monkeypatch):
         elif stage == "finetune":
             metrics = {
                 metric: 50.0
-                for metric in study.config.tasks[job.path.split("/")[5]].reported_metrics
+                for metric in study.config.tasks[job.recipe["task"]["name"]].reported_metrics
             }
             seeds = {str(s): {"metrics": metrics, "diverged": False} for s in job.recipe["seeds"]}
             publish(job, {"seeds": seeds})

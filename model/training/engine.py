@@ -103,9 +103,9 @@ def train(
     """Train `module` in place on all of `updates`, going on from a checkpoint if there is one.
 
     `optimiser` is the recipe's section; `evaluate(module)` runs on every rank after the updates
-    numbered in `evaluations` (from 1), then `evaluated(module, curve)` on the first one with all
-    points so far, those before a resumption too. Raises Resumable after saving when `stop` (SIGTERM, time
-    budget) asks for it, StudyError when a checkpoint does not fit.
+    numbered in `evaluations` (from 1), then `evaluated(module, curve)` on the first rank with all
+    points so far, those before a resumption too. Raises Resumable after saving when `stop`
+    (SIGTERM, time budget) asks for it, StudyError when a checkpoint does not fit.
     """
     with (
         nullcontext(stop) if stop else StopRequest() as stop,
