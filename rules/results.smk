@@ -1,6 +1,9 @@
 # scores -> results. These take seconds and run where snakemake runs.
 TABLES = "|".join(STUDY.config.tables)
 HYPERPARAMETER_TABLES = "|".join(STUDY.config.hyperparameter_tables)
+# The plan's speed: as given, else the scale's hardware, else measured here.
+SPEED = f" --flops-per-second {literal(config['flops'])}" if "flops" in config else ""
+MEASURED = [] if SPEED or STUDY.config.hardware else [STUDY.throughput_job()]
 
 
 localrules:
@@ -15,6 +18,7 @@ localrules:
     make_settings_table,
     make_glue_submission,
     make_squad_submission,
+    make_plan,
 
 
 rule make_table:
@@ -169,3 +173,19 @@ rule make_squad_submission:
         "../environment.yml"
     shell:
         f"python -m analysis.submission squad20 {STUDY_ARGUMENTS} --output {{output.json:q}} --log {{log:q}}"
+
+
+# What the study will cost; needs no run, and is made again when some have been done.
+rule make_plan:
+    input:
+        speed=manifests(MEASURED),
+        identity=lambda wildcards: identity_file("plan", SPEED),
+    output:
+        csv="results/plan.csv",
+        markdown="results/plan.md",
+    log:
+        f"{LOGS}/results/plan.log",
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.plan {STUDY_ARGUMENTS}{SPEED} --output {{output.csv:q}} --log {{log:q}}"

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from study.layout import Family, HyperparameterTable, Row, Section, Table
+from study.planned import Hardware, PlannedCorpus, PlannedTask
 
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -26,8 +27,6 @@ def _distinct(seeds: list[int]) -> list[int]:
 
 
 Seeds = Annotated[list[Count], Field(min_length=1), AfterValidator(_distinct)]
-
-FORMATS = ("segment-pair", "sentence-pair", "full-sentences", "doc-sentences")
 PAIR_FORMATS = ("segment-pair", "sentence-pair")
 SPAN_PARTS = ("has_answer_f1", "has_answer_em", "no_answer_f1", "no_answer_em")
 
@@ -68,6 +67,7 @@ class Corpus(Section):
     language: str = "en"
     documents: Positive | None = None
     shards: Positive = 1
+    planned: PlannedCorpus | None = None
 
 
 class Vocabulary(Section):
@@ -83,10 +83,9 @@ class Vocabulary(Section):
     @model_validator(mode="after")
     def complete(self):
         """A trained vocabulary needs size and corpora, a named one its path."""
-        if self.kind == "file":
-            if self.path is None:
-                raise ValueError("kind file needs path, the tokenizer.json to use")
-        elif self.size is None or not self.corpora:
+        if self.kind == "file" and self.path is None:
+            raise ValueError("kind file needs path, the tokenizer.json to use")
+        if self.kind != "file" and (self.size is None or not self.corpora):
             raise ValueError(f"kind {self.kind} needs size and corpora")
         return self
 
@@ -219,6 +218,7 @@ class Task(Section):
     question_length: Positive | None = None
     answer_length: Positive | None = None
     answerability: bool | None = None
+    planned: PlannedTask | None = None
 
     @model_validator(mode="after")
     def fields_of_kind(self):
@@ -388,6 +388,7 @@ class StudyFile(Section):
     hyperparameter_tables: dict[str, HyperparameterTable] = Field(default_factory=dict)
     seeds: SeedPlan
     execution: ExecutionPlan
+    hardware: Hardware | None = None
 
     def row_cells(self, row: Row) -> list[str]:
         """The cells that a row shows or chooses from."""
