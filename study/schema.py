@@ -202,7 +202,7 @@ class Task(Section):
     """An end task: where its data lie and how it is cast (sections 3.3 and 5)."""
 
     source: Source
-    kind: Literal["classification", "regression", "span", "choice"]
+    kind: Literal["classification", "regression", "span", "choice", "ranking", "wsc"]
     texts: Annotated[list[str], Field(min_length=1, max_length=2)] | None = None
     label: str | None = None
     labels: Positive | None = None
@@ -219,6 +219,11 @@ class Task(Section):
     question_length: Positive | None = None
     answer_length: Positive | None = None
     answerability: bool | None = None
+    mined: Count | None = None  # a ranking's negatives for a question that has none of its own
+    candidates: Literal["spacy", "rules"] | None = None  # where a pronoun's candidates come from
+    loss: Literal["margin", "cross-entropy"] | None = None
+    alpha: Annotated[float, Field(ge=0)] | None = None  # of the margin loss
+    beta: Annotated[float, Field(ge=0)] | None = None
 
     @model_validator(mode="after")
     def fields_of_kind(self):
@@ -228,12 +233,17 @@ class Task(Section):
             "regression": {"texts", "label", "scale"},
             "span": {"stride", "question_length", "answer_length", "answerability"},
             "choice": {"question_length"},
+            "ranking": {"texts", "label", "mined"},
+            "wsc": {"candidates", "loss"},
         }
-        mine = needed[self.kind]
-        for name in sorted(set().union(*needed.values())):
+        mine, kind = needed[self.kind], f"kind {self.kind}"
+        if self.loss is not None:
+            kind += f" with loss {self.loss}"
+            mine = mine | ({"alpha", "beta"} if self.loss == "margin" else set())
+        for name in sorted(set().union({"alpha", "beta"}, *needed.values())):
             if (getattr(self, name) is None) == (name in mine):
                 word = "needs" if name in mine else "has no"
-                raise ValueError(f"kind {self.kind} {word} {name}")
+                raise ValueError(f"{kind} {word} {name}")
         for metric in self.metrics:
             if metric not in self.known_metrics:
                 known = ", ".join(self.known_metrics)
@@ -248,6 +258,8 @@ class Task(Section):
             "regression": ("pearson", "spearman"),
             "span": ("f1", "em"),
             "choice": ("accuracy",),
+            "ranking": ("accuracy",),
+            "wsc": ("accuracy",),
         }[self.kind]
 
     @property
