@@ -1,6 +1,7 @@
 """Networks that compare the rows of a unit: scores and losses against sums by hand."""
 
 import math
+from itertools import pairwise
 
 import network_toy as toy
 import numpy as np
@@ -45,8 +46,8 @@ def features() -> Features:
     lengths = [len(row) for row in originals]
     return Features(
         {
-            "tokens": np.array(sum(masked, []), dtype=np.uint16),
-            "originals": np.array(sum(originals, []), dtype=np.uint16),
+            "tokens": np.concatenate(masked).astype(np.uint16),
+            "originals": np.concatenate(originals).astype(np.uint16),
             "offsets": np.cumsum([0, *lengths]),
             "boundaries": np.array(lengths, dtype=np.int32),
             "groups": np.array(GROUPS),
@@ -119,7 +120,7 @@ def test_cross_entropy_is_over_the_query_and_its_candidates():
     scores = scores_by_hand(model)
     expected = sum(
         math.log(sum(math.exp(s) for s in scores[first:last])) - scores[first]
-        for first, last in zip(GROUPS, GROUPS[1:], strict=False)
+        for first, last in pairwise(GROUPS)
     )
     for tokens in (10_000, 1):
         losses = [model(micro) for micro in batches(tokens=tokens)[0].micro_batches]
