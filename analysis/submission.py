@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.ensembles import average_predictions, member_runs
+from analysis.ensembles import ensemble_of, member_runs
 from analysis.scores import add_study_arguments, asked_study, read_scores
 from analysis.settings import compare_settings
 from study.command import command_parser, run_command
@@ -75,11 +75,11 @@ def glue_predictions(study: Study, settings: pd.DataFrame, file: GlueFile) -> li
         (settings["cell"] == row.cell) & (settings["task"] == task) & settings["selected"]
     ]
     runs = member_runs(study, row.cell, task, chosen["setting"].item())
-    outputs = average_predictions(runs, f"test-{file.split}")["outputs"]
-    if outputs.ndim == 1:
-        return [f"{value:.3f}" for value in np.clip(outputs, 0, 5)]
-    classes = outputs.argmax(1)
-    return [file.words[place] if file.words else str(place) for place in classes]
+    kind = study.config.tasks[task].kind
+    predictions = ensemble_of(runs, kind, f"test-{file.split}").predictions
+    if kind == "regression":
+        return [f"{value:.3f}" for value in np.clip(predictions, 0, 5)]
+    return [file.words[place] if file.words else str(place) for place in predictions]
 
 
 def glue_zip(study: Study) -> bytes:

@@ -12,6 +12,8 @@ from pathlib import Path
 from model.tasks.choice import build_choices
 from model.tasks.data import read_examples
 from model.tasks.features import build_texts, check_length
+from model.tasks.pronouns import build_pronouns
+from model.tasks.ranking import build_ranking
 from model.tasks.scoring import check_metrics
 from model.tasks.span import build_spans
 from model.text.sources import add_mirror_argument, source_files
@@ -85,6 +87,9 @@ def _build_split(
         features, figures = build_spans(examples, words, task, length, characters=split == "dev")
     elif task["kind"] == "choice":
         features, figures = build_choices(examples, words, task, length)
+    elif task["kind"] in ("ranking", "wsc"):
+        build = build_ranking if task["kind"] == "ranking" else build_pronouns
+        features, figures = build(examples, words, task, length, train=split == "train")
     else:
         features, figures = build_texts(examples, words, task, length)
     if split == "train":

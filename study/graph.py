@@ -7,7 +7,8 @@ from study.errors import StudyError
 from study.identity import canonical_json, key_of
 from study.jobs import Job, Jobs
 from study.layout import HyperparameterColumn, HyperparameterTable, Table
-from study.schema import Cell, Finetuning
+from study.schema import Cell
+from study.tasks import Finetuning
 
 # A change of what the analysis writes bumps this number, and results are made again.
 RESULTS_VERSION = 2

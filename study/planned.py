@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from study.layout import Section
+from study.section import Section
 
 
 class PlannedCorpus(Section):

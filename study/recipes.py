@@ -15,7 +15,9 @@ from pathlib import Path
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import sha256_file
-from study.schema import PAIR_FORMATS, Finetuning, Source, StudyFile, Vocabulary
+from study.schema import PAIR_FORMATS, StudyFile, Vocabulary
+from study.section import Source
+from study.tasks import Finetuning
 
 VERSIONS = {
     "generator": 1,  # of language/: the texts that a seed and sizes stand for

@@ -119,7 +119,7 @@ def test_choices_must_be_four_letters(tmp_path, options, answer, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "ranking"}, "kind: ranking is none of"),
+        ({"kind": "rating"}, "kind: rating is none of"),
         ({"texts": ["a", "b", "c"]}, "texts: expected 1 or 2 columns, found 3"),
         ({"label": None}, "label: missing, classification needs it"),
     ],

@@ -36,9 +36,13 @@ OUTSIDE_CONTEXT = -1e9
 
 
 class FineTuningModel(nn.Module):
-    """An encoder that `load_encoder` fills; subclasses add their heads."""
+    """An encoder that `load_encoder` fills; subclasses add their heads.
+
+    `pretrained` are the beginnings of the names of all tensors that pre-training gives.
+    """
 
     terms: tuple[str, ...]
+    pretrained: tuple[str, ...] = ("encoder.",)
 
     def __init__(
         self,
@@ -156,17 +160,19 @@ class ChoiceModel(FineTuningModel):
 
 
 def load_encoder(module: FineTuningModel, path: str | Path) -> list[str]:
-    """Copy the encoder of a pre-trained `model.safetensors` into `module`, in place.
+    """Copy the encoder of a pre-trained `model.safetensors` into `module`, in place, and whatever
+    else `module.pretrained` names.
 
     Returns the names of the tensors that are *new*, that is, keep their fresh weights. Raises
-    StudyError naming the file and the tensor when an encoder tensor is missing there, unknown here
-    or of another shape.
+    StudyError naming the file and the tensor when such a tensor is missing there, unknown here or
+    of another shape.
     """
     own = module.state_dict()
-    wanted = {name for name in own if name.startswith("encoder.")}
+    wanted = {name for name in own if name.startswith(module.pretrained)}
     try:
         with safe_open(path, framework="pt") as file:
-            found = {name for name in file.keys() if name.startswith("encoder.")}  # noqa: SIM118
+            names = file.keys()
+            found = {name for name in names if name.startswith(module.pretrained)}
             for name in sorted(wanted ^ found):
                 state = "missing" if name in wanted else "not part of this network"
                 raise StudyError(f"{path}: tensor {name}: {state}")

@@ -3,12 +3,12 @@
 In: `Features` of one split. Out: micro-batches, dicts of CPU tensors as the fine-tuning networks
 take them (`model.network.finetuning`). Legend: B rows, T padded length, a multiple of 8.
 
-A *unit* is what an update counts: an example, a window of SQuAD, a question of RACE with all its
-rows. An update is a pure function of (fine-tuning seed, step): units are shuffled per epoch by a
-keyed permutation, sorted by length within pools of 32 updates, cut into updates of exactly `batch`
-units (the last may be smaller), and the updates are shuffled. So an update's units are about
-equally long and little of it is padding. Each is cut into micro-batches of at most
-`micro_batch_tokens` padded tokens, which changes no sum.
+A *unit* is what an update counts: an example, a window of SQuAD, a question of RACE or of a ranking
+with all its rows, a pronoun with a row per candidate. An update is a pure function of (fine-tuning
+seed, step): units are shuffled per epoch by a keyed permutation, sorted by length within pools of
+32 updates, cut into updates of exactly `batch` units (the last may be smaller), and the updates are
+shuffled. So an update's units are about equally long and little of it is padding. Each is cut into
+micro-batches of at most `micro_batch_tokens` padded tokens, which changes no sum.
 """
 
 from collections.abc import Iterator
@@ -38,18 +38,23 @@ class UnitBatches:
         self.segments = segments
         self.micro_batch_tokens = micro_batch_tokens
         self.scale = np.float32(task.get("scale", 1))  # of a regression's targets
-        self.rows_per_unit = CHOICES if task["kind"] == "choice" else 1
         self.row_lengths = features.lengths
-        self.unit_lengths = self.row_lengths.reshape(-1, self.rows_per_unit).max(1)
+        step = CHOICES if task["kind"] == "choice" else 1
+        every = np.arange(0, len(self.row_lengths) + 1, step)
+        # int64 (U + 1,): the first row of each unit, and the end
+        self.unit_offsets = np.asarray(features.arrays.get("groups", every))
+        self.unit_rows = np.diff(self.unit_offsets)
+        self.unit_lengths = np.maximum.reduceat(self.row_lengths, self.unit_offsets[:-1])
         # No row is padded beyond the longest: it may fill the network's positions.
         self.longest = int(self.row_lengths.max())
 
     def cut(self, units: np.ndarray) -> Iterator[np.ndarray]:
         """Cut units sorted by length into runs that fit `micro_batch_tokens`, longest first."""
+        rows = np.concatenate([[0], np.cumsum(self.unit_rows[units])])
         stop = len(units)
         while stop:
-            width = self.padded(self.unit_lengths[units[stop - 1]]) * self.rows_per_unit
-            start = max(0, stop - max(1, self.micro_batch_tokens // width))
+            room = self.micro_batch_tokens // self.padded(self.unit_lengths[units[stop - 1]])
+            start = min(stop - 1, int(np.searchsorted(rows, rows[stop] - room)))
             yield units[start:stop]
             stop = start
 
@@ -59,10 +64,11 @@ class UnitBatches:
 
     def rows(self, units: np.ndarray) -> np.ndarray:
         """Row numbers of the units."""
-        return (units[:, None] * self.rows_per_unit + np.arange(self.rows_per_unit)).ravel()
+        return concatenated_ranges(self.unit_offsets[units], self.unit_rows[units])
 
     def inputs(self, units: np.ndarray) -> dict[str, Tensor]:
-        """ids (B, T), lengths (B,) and, as the task needs, segments and context (B, T)."""
+        """ids (B, T), lengths (B,) and, as the task needs, segments and context (B, T), and what
+        `masked_targets` gives."""
         rows = self.rows(units)
         lengths = self.row_lengths[rows]
         places = np.arange(self.padded(lengths.max()))
@@ -78,6 +84,9 @@ class UnitBatches:
             # Without a classifier, windows that lack the answer point to the first token.
             context[:, 0] = not self.task["answerability"]
             micro["context"] = context
+        elif self.task["kind"] == "wsc":
+            originals = self.gather("originals", rows, inside).astype(np.int64)
+            micro |= masked_targets(ids, np.where(inside, originals, self.pad))
         return {name: torch.from_numpy(array) for name, array in micro.items()}
 
     def gather(self, name: str, rows: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -174,6 +183,8 @@ class FineTuningBatches(UnitBatches):
             micro["span_weights"] = answerable.float() if separate else torch.ones(len(units))
         elif self.task["kind"] == "regression":
             micro["values"] = torch.from_numpy(arrays["labels"][units] / self.scale)
+        elif "groups" in arrays:
+            micro["members"] = torch.from_numpy(members(self.unit_rows[units]))
         else:
             micro["labels"] = torch.from_numpy(arrays["labels"][units])
         return micro
@@ -186,3 +197,33 @@ class DevBatches(UnitBatches):
         order = np.argsort(self.unit_lengths, kind="stable")
         for units in self.cut(order):
             yield units, self.inputs(units)
+
+
+def concatenated_ranges(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The numbers start, start + 1, ... of every range in turn, int64 (sum of sizes,)."""
+    before = np.cumsum(sizes) - sizes
+    return np.arange(int(sizes.sum())) + np.repeat(starts - before, sizes)
+
+
+def members(sizes: np.ndarray) -> np.ndarray:
+    """Rows of units that follow each other: int64 (U, C), -1 where a unit has fewer than C rows."""
+    places = np.arange(sizes.max())
+    rows = (np.cumsum(sizes) - sizes)[:, None] + places
+    return np.where(places < sizes[:, None], rows, -1)
+
+
+def masked_targets(ids: np.ndarray, originals: np.ndarray) -> dict[str, np.ndarray]:
+    """Where ids and originals (B, T) differ: positions and targets int64 (B, K), K the most masks
+    of a row, and shares float32 (B, K): one over the row's masks, 0 in slots that it does not use.
+    """
+    masked = ids != originals
+    counts = masked.sum(1)
+    slots = np.arange(counts.max()) < counts[:, None]
+    positions = np.zeros(slots.shape, dtype=np.int64)
+    # Both list their true entries row by row, in order.
+    positions[slots] = np.nonzero(masked)[1]
+    return {
+        "positions": positions,
+        "targets": np.take_along_axis(originals, positions, 1),
+        "shares": np.where(slots, 1.0 / counts[:, None], 0.0).astype(np.float32),
+    }

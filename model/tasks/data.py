@@ -6,7 +6,8 @@ of the whole split, so that every cell of a study sees the same ones.
 
 Columns by kind: classification and regression read the one or two `texts` and the `label` that the
 task names; span reads SQuAD's question, context and answers; choice reads RACE's question, options,
-article and answer (a letter).
+article and answer (a letter); ranking reads the two `texts` and a `label` of 0 or 1; wsc reads
+SuperGLUE's text, span1 (a candidate referent), span2 (a pronoun) and label of 0 or 1.
 """
 
 from collections import Counter
@@ -20,12 +21,14 @@ import pyarrow.parquet as pq
 from model.samples.keyed import permutation
 from study.errors import StudyError
 
-KINDS = ("classification", "regression", "span", "choice")
+KINDS = ("classification", "regression", "span", "choice", "ranking", "wsc")
 # kind -> text columns and label column
 FIXED_COLUMNS = {
     "span": (["question", "context"], "answers"),
     "choice": (["question", "options", "article"], "answer"),
+    "wsc": (["text", "span1_text", "span2_text"], "label"),
 }
+WORD_COLUMNS = {"wsc": ["span1_index", "span2_index"]}  # places in the first text, by words
 ID_COLUMNS = ("id", "idx", "example_id")  # SQuAD, GLUE, RACE
 SUBSET_SEED = 0
 LETTERS = "ABCD"
@@ -38,13 +41,15 @@ class Examples:
 
     `ids` are unique strings; `texts` one list per text column (of lists of strings for options);
     `labels` int64 (N,) classes or options, float32 (N,) values, or None for span; `answers` for
-    span one list of (text, character start) per question, empty when it has no answer.
+    span one list of (text, character start) per question, empty when it has no answer; `words` for
+    wsc int64 (N, 2), the first word of each of the two spans in the text cut at white space.
     """
 
     ids: list[str]
     texts: list[list]
     labels: np.ndarray | None = None
     answers: list[list[tuple[str, int]]] | None = None
+    words: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,16 +65,19 @@ def read_examples(
     """
     columns, label_column = task_columns(task)
     where = str(paths[0]) if len(paths) == 1 else f"{paths[0]} to {paths[-1].name}"
-    table, id_column = _read_columns(paths, [*columns, *([label_column] if labelled else [])])
+    numbers = WORD_COLUMNS.get(task["kind"], [])
+    wanted = [*columns, *numbers, *([label_column] if labelled else [])]
+    table, id_column = _read_columns(paths, wanted)
     if table.num_rows == 0:
         raise StudyError(f"{where}: no rows")
     ids = _unique_ids(table, id_column)
     if limit is not None and limit < table.num_rows:
-        rows = np.sort(permutation(SUBSET_SEED, "task-subset", 0, table.num_rows)[:limit])
+        rows = _subset(table, task, limit)
         table, ids = table.take(pa.array(rows)), [ids[row] for row in rows]
     texts = [_texts(table, column, where) for column in columns]
+    words = _words(table, numbers, where) if numbers else None
     if not labelled:
-        return Examples(ids, texts)
+        return Examples(ids, texts, words=words)
     label = table.column(label_column)
     where = f"{where}: column {label_column}"
     if label.null_count:
@@ -78,8 +86,9 @@ def read_examples(
         return Examples(ids, texts, answers=_answers(label, texts[1], ids, task, where))
     if task["kind"] == "regression":
         return Examples(ids, texts, labels=_values(label, where))
-    if task["kind"] == "classification":
-        return Examples(ids, texts, labels=_classes(label, task["labels"], where))
+    if task["kind"] in ("classification", "ranking", "wsc"):
+        labels = _classes(label, task.get("labels", 2), where)
+        return Examples(ids, texts, labels=labels, words=words)
     return Examples(ids, texts, labels=_options(label, texts[1], where))
 
 
@@ -92,6 +101,8 @@ def task_columns(task: dict) -> tuple[list[str], str]:
     for field in ("texts", "label"):
         if not task.get(field):
             raise StudyError(f"task {task['name']}: {field}: missing, {task['kind']} needs it")
+    if task["kind"] == "ranking" and len(task["texts"]) != 2:
+        raise StudyError(f"task {task['name']}: texts: expected 2 columns, question and candidate")
     if len(task["texts"]) > 2:
         raise StudyError(
             f"task {task['name']}: texts: expected 1 or 2 columns, found {len(task['texts'])}"
@@ -119,6 +130,30 @@ def _read_columns(paths: list[Path], columns: list[str]) -> tuple[pa.Table, str 
         return pa.concat_tables(tables), id_column
     except pa.ArrowInvalid:
         raise StudyError(f"{paths[-1]}: columns of other types than {paths[0]}") from None
+
+
+def _subset(table: pa.Table, task: dict, limit: int) -> np.ndarray:
+    """Rows of a subset, rising: the first `limit` in a keyed order; of ranking, all rows of the
+    first `limit` questions, for a question's rows are one unit.
+    """
+    units = np.arange(table.num_rows)
+    if task["kind"] == "ranking":
+        places: dict[str, int] = {}
+        questions = table.column(task["texts"][0]).to_pylist()
+        units = np.array([places.setdefault(question, len(places)) for question in questions])
+    chosen = permutation(SUBSET_SEED, "task-subset", 0, int(units.max()) + 1)[:limit]
+    return np.flatnonzero(np.isin(units, chosen))
+
+
+def _words(table: pa.Table, columns: list[str], where: str) -> np.ndarray:
+    """Columns of word numbers as int64 (N, columns)."""
+    found = []
+    for name in columns:
+        column = table.column(name)
+        if not pa.types.is_integer(column.type) or column.null_count:
+            raise StudyError(f"{where}: column {name}: expected whole numbers in every row")
+        found.append(column.to_numpy().astype(np.int64))
+    return np.stack(found, 1)
 
 
 def _unique_ids(table: pa.Table, column: str | None) -> list[str]:

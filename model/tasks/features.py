@@ -18,6 +18,11 @@ A *row* is one model input, `<s> a </s>`, `<s> a </s> b </s>` (one separator bet
   may_start, may_end bool (tokens,)                   token is not blank; for may_start also: no
                                                       other window shows it with more context
 
+  and for the kinds whose examples have several rows, ranking and wsc:
+  groups      int64 (U + 1,)                          rows of unit u are groups[u] to groups[u + 1]
+  order       int64 (R,)                              ranking: the example of each row
+  originals   as tokens                               wsc: the tokens without masks
+
 Classification and regression have a row per example; choice has its options' rows in turn. Ids,
 texts and gold answers of the dev examples lie beside the arrays in `examples.parquet`.
 """

@@ -25,6 +25,7 @@ from model.tasks.decoding import (
 from model.tasks.features import Features
 from model.tasks.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, accuracy
 from model.tasks.squad_metric import score_answers, squad11_metrics, squad20_metrics
+from model.tasks.unit_scoring import score_units
 from study.errors import StudyError
 from study.manifest import write_atomic
 
@@ -74,6 +75,8 @@ def known_metrics(task: dict) -> tuple[str, ...]:
         return tuple(REGRESSION_METRICS)
     if task["kind"] == "choice":
         return ("accuracy", *LEVELS)
+    if task["kind"] in ("ranking", "wsc"):
+        return ("accuracy",)
     return (*SPAN_METRICS, *NULL_METRICS) if task["answerability"] else SPAN_METRICS
 
 
@@ -89,6 +92,8 @@ def score(features: Features, task: dict, batches: DevBatches, predict: Predict)
     """Predict a whole split and score it; a split without labels has no metrics."""
     if task["kind"] == "span":
         return _score_spans(features, task, batches, predict)
+    if task["kind"] in ("ranking", "wsc"):
+        return Outcome(*score_units(features, task, batches, predict))
     name = "values" if task["kind"] == "regression" else "logits"
     parts = [(units, predict(micro)[name].numpy()) for units, micro in batches]
     outputs = _in_order(parts)

@@ -23,6 +23,7 @@ from model.network.finetuning import (
     SpanModel,
     load_encoder,
 )
+from model.network.ranking import PronounModel, RankingModel
 from model.tasks.batches import DevBatches, FineTuningBatches
 from model.tasks.data import CHOICES
 from model.tasks.features import Features
@@ -61,6 +62,11 @@ def build_model(inputs: Inputs, weights: Path, seed: int) -> tuple[FineTuningMod
         model = RegressionModel(*shape)
     elif task["kind"] == "span":
         model = SpanModel(*shape, answerability=task["answerability"])
+    elif task["kind"] == "wsc":
+        margin = (task["alpha"], task["beta"]) if task["loss"] == "margin" else None
+        model = PronounModel(*shape, margin=margin)
+    elif task["kind"] == "ranking":
+        model = RankingModel(*shape)
     else:
         model = ChoiceModel(*shape, choices=CHOICES)
     return model, load_encoder(model, weights)
