@@ -101,6 +101,26 @@ ERRORS = [
         "config/study.yaml: tasks.sst2: kind classification needs labels",
     ),
     (
+        ("study.yaml", "tasks.wsc.loss", "margin"),
+        "config/scales/smoke.yaml: tasks.wsc: kind wsc with loss margin needs alpha",
+    ),
+    (
+        ("study.yaml", "tasks.wsc.beta", 0.5),
+        "config/scales/smoke.yaml: tasks.wsc: kind wsc with loss cross-entropy has no beta",
+    ),
+    (
+        ("study.yaml", "tasks.wsc.candidates", "nltk"),
+        "config/study.yaml: tasks.wsc.candidates: input should be 'spacy' or 'rules', found 'nltk'",
+    ),
+    (
+        ("study.yaml", "tasks.qnli_ranking.mined", None),
+        "config/scales/smoke.yaml: tasks.qnli_ranking: kind ranking needs mined",
+    ),
+    (
+        ("study.yaml", "tasks.sst2.mined", 1),
+        "config/study.yaml: tasks.sst2: kind classification has no mined",
+    ),
+    (
         ("scales/smoke.yaml", "seeds.finetuning", [0, 0]),
         "config/scales/smoke.yaml: seeds.finetuning: the same seed twice, found [0, 0]",
     ),

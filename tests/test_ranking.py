@@ -137,4 +137,4 @@ def test_a_query_is_true_if_it_scores_at_least_as_high_as_every_candidate():
     powers = np.exp([-1.0, -2.0, -3.0])
     assert found["probability"][0] == pytest.approx(powers[0] / powers.sum())
     assert found["probability"][1:] == pytest.approx([1 / (1 + np.e), 1.0, 0.5])
-    assert decide_pronouns(np.array([-0.1, 0.0])).tolist() == [0, 1]
+    assert decide_pronouns(np.array([-0.1, 0.0, np.inf])).tolist() == [0, 1, 1]
