@@ -2,10 +2,10 @@
 
 import json
 
+import finetune_toy
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import test_finetune
 import torch
 from safetensors.torch import save_file
 
@@ -38,10 +38,10 @@ def question_rows(draw, count):
     """Of the two or three sentences of a question the one with the cat answers."""
     rows = []
     for number in range(count // 3):
-        question = f"who {' '.join(test_finetune.words(draw, 3))} ? {number}"
+        question = f"who {' '.join(finetune_toy.words(draw, 3))} ? {number}"
         for label in draw.sample([0, 1, 1], 3)[: 2 + number % 2]:
             about = draw.choice(["dog", "mat"]) if label else "cat"
-            rows.append((question, " ".join([*test_finetune.words(draw, 3), about]), label))
+            rows.append((question, " ".join([*finetune_toy.words(draw, 3), about]), label))
     questions, sentences, labels = (list(column) for column in zip(*rows, strict=True))
     return {"question": questions, "sentence": sentences, "label": labels}
 
@@ -65,14 +65,14 @@ TASKS = {
 }
 
 
-class Study(test_finetune.Study):
+class Study(finetune_toy.Study):
     """A study whose pre-trained model has its masked-language head."""
 
     def publish(self, recipe, files):
         if recipe["stage"] == "pretrain":
             torch.manual_seed(7)
-            size = test_finetune.wordpiece().size
-            model = PretrainingModel(test_finetune.NETWORK, size, recipe["format"]["segments"])
+            size = finetune_toy.wordpiece().size
+            model = PretrainingModel(finetune_toy.NETWORK, size, recipe["format"]["segments"])
             path = self.folder / "pretrain" / key_of(recipe) / "model.safetensors"
             save_file(model.state_dict(), path)
         super().publish(recipe, files)
@@ -82,7 +82,7 @@ class Study(test_finetune.Study):
 def study(tmp_path, monkeypatch):
     """Function that makes the study of a task, with changed settings."""
     for name, task in TASKS.items():
-        monkeypatch.setitem(test_finetune.TASKS, name, task)
+        monkeypatch.setitem(finetune_toy.TASKS, name, task)
     return lambda name, **changes: Study(tmp_path, name, **changes)
 
 
@@ -113,7 +113,7 @@ def test_referents_are_learned(study, name, tmp_path):
 
 
 def test_answers_are_learned_and_decided_within_the_question(study):
-    made = study("ranking", epochs=15)
+    made = study("ranking", epochs=25)
     result = made.finetune()["0"]
     assert result["metrics"]["accuracy"] > 90
     found = predictions(made)
@@ -137,7 +137,7 @@ def test_seeds_share_a_process_and_micro_batches_change_nothing(study):
     stages = {name: name for name in ("pretrain", "features", "vocabulary")}
     for path in (made.folder / "finetune").iterdir():
         path.rename(made.folder / f"old-{path.name}")
-    made.run(test_finetune.finetune, recipe, "--execution", execution, **stages)
+    made.run(finetune_toy.finetune, recipe, "--execution", execution, **stages)
     assert predictions(made)["margin"] == pytest.approx(kept, abs=2e-4)
 
 
@@ -147,7 +147,7 @@ def test_generated_schemas_have_their_two_people_as_candidates(study, monkeypatc
     def generated(draw, count):
         return task_table("wsc", 0, "train", count).to_pydict()
 
-    monkeypatch.setitem(test_finetune.TASKS, "wsc", (generated, WSC))
+    monkeypatch.setitem(finetune_toy.TASKS, "wsc", (generated, WSC))
     made = study("wsc")
     figures = load_manifest(made.path("features"), key=key_of(made.features)).figures
     assert figures["dev"]["without_candidates"] == figures["dev"]["pronouns_moved"] == 0
@@ -159,13 +159,13 @@ def test_missing_columns_are_one_line(study, monkeypatch, column):
     def without(draw, count):
         return {name: row for name, row in schema_rows(draw, count).items() if name != column}
 
-    monkeypatch.setitem(test_finetune.TASKS, "wsc", (without, WSC))
+    monkeypatch.setitem(finetune_toy.TASKS, "wsc", (without, WSC))
     with pytest.raises(StudyError, match=f"no column {column}; it has"):
         study("wsc")
 
 
 def test_a_ranking_needs_two_texts(study, monkeypatch):
     one = TASKS["ranking"][1] | {"texts": ["question"]}
-    monkeypatch.setitem(test_finetune.TASKS, "ranking", (question_rows, one))
+    monkeypatch.setitem(finetune_toy.TASKS, "ranking", (question_rows, one))
     with pytest.raises(StudyError, match="texts: expected 2 columns, question and candidate"):
         study("ranking")
