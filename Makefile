@@ -1,4 +1,4 @@
-# `make table2`, `make study` and `make test`. Each sets up .venv on its first call.
+# `make table2`, `make study`, `make plan` and `make test`. Each sets up .venv on its first call.
 SCALE ?= demo
 CORES ?=
 MIRROR ?=
@@ -12,14 +12,16 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # What a result is built from; empty variables leave the choice to the scale and the machine.
 CHOICES = --scale $(SCALE) $(if $(MIRROR),--mirror '$(MIRROR)') $(if $(CORES),--cores $(CORES))
 
-.PHONY: help table2 study test
+.PHONY: help table2 study plan test
 help:
 	@echo "make table2   build results/table2.csv; runs again where it was interrupted"
 	@echo "make study    build all results, with five replicates"
+	@echo "make plan     print what all results will cost; trains nothing"
 	@echo "                SCALE=$(SCALE)      a file of config/scales/"
 	@echo "                REPLICATES=     pre-training seeds (table2: the scale's own, study: 5)"
 	@echo "                CORES=          CPU cores to use (all)"
 	@echo "                MIRROR=         a folder in the hub's layout; without it, download"
+	@echo "                FLOPS=          FLOP/s of one device, for the plan"
 	@echo "make test     run the tests"
 
 table2: .venv/installed
@@ -28,6 +30,13 @@ table2: .venv/installed
 
 study: .venv/installed
 	python -m study.watch all $(CHOICES) --replicates $(or $(REPLICATES),5)
+
+# FLOPS: what one device reaches; without it the scale's hardware counts, or a short measurement.
+plan: .venv/installed
+	@python -m snakemake --quiet all --cores $(or $(CORES),1) --config scale=$(SCALE) \
+	  $(if $(MIRROR),mirror='$(MIRROR)') $(if $(REPLICATES),replicates=$(REPLICATES)) \
+	  $(if $(FLOPS),flops=$(FLOPS)) -- results/plan.csv > /dev/null
+	@cat results/plan.md
 
 test: .venv/installed-dev
 	python -m pytest

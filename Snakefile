@@ -7,6 +7,7 @@
 #   mirror      a folder in the hub's layout instead of the hub (default: the hub)
 #   replicates  pre-training seeds 0, 1, ... of every cell      (default: the scale's)
 #   study       the study file                                  (default: config/study.yaml)
+#   flops       FLOP/s of one device, for results/plan.csv      (default: the scale's, or measured)
 import sys
 
 from snakemake.utils import min_version

@@ -1,25 +1,28 @@
 """Ensembles: the averaged predictions of a cell's models on one task (section 5.1).
 
 In: the predictions that every fine-tuning seed stored. Out: metrics of the average, in percent.
-Classes are averaged as probabilities, regressions as values, Winograd schemas as margins, rankings
-as probabilities within the question (`model.tasks.unit_scoring`). Members are all seeds of the
-setting that counts (`analysis.settings`), at most seven, as in the paper.
+Classes are averaged as probabilities, regressions as values, WSC as margins. Members are all seeds
+of the setting that counts (`analysis.settings`), at most seven, as in the paper.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from model.tasks.decisions import decide_pronouns, decide_ranking
 from model.tasks.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
-from model.tasks.unit_scoring import decide_pronouns, decide_ranking
 from study.errors import StudyError
 from study.graph import Study
-from study.manifest import MANIFEST_NAME, load_manifest
+from study.manifest import load_manifest
 
 MOST = 7
-# Columns of answers, the first that a kind has is averaged.
-AVERAGED = ("probabilities", "margin", "probability", "prediction")
+# What is averaged, a column of predictions.parquet, by the task's kind.
+AVERAGED = {
+    **{"classification": "probabilities", "choice": "probabilities", "regression": "prediction"},
+    **{"wsc": "margin", "ranking": "probability"},
+}
 
 
 def member_runs(study: Study, cell: str, task: str, setting: str) -> list[Path]:
@@ -33,52 +36,51 @@ def member_runs(study: Study, cell: str, task: str, setting: str) -> list[Path]:
     return runs[:MOST]
 
 
-def average_predictions(runs: list[Path], split: str = "dev") -> dict[str, np.ndarray]:
-    """`id`, the averaged `outputs`, (N, classes) or (N,), and, where the split has them, `label`
-    and `question`.
+@dataclass(frozen=True)
+class Ensemble:
+    """What an ensemble predicts on one split: classes int64 (N,), or values float64 (N,)."""
 
-    Raises StudyError naming the file when one is missing, lists other examples than the first, or
-    holds answers that cannot be averaged.
+    ids: list[str]
+    predictions: np.ndarray
+    labels: np.ndarray | None
+
+
+def ensemble_of(runs: list[Path], kind: str, split: str = "dev") -> Ensemble:
+    """Average the stored predictions of `runs` on a split of a task of this kind.
+
+    Raises StudyError naming the file when one is missing or lists other examples than the first,
+    and for kinds whose answers are words.
     """
+    if kind not in AVERAGED:
+        raise StudyError(f"a task of kind {kind} answers in words, which cannot be averaged")
     name = "predictions.parquet" if split == "dev" else f"predictions-{split}.parquet"
     outputs, first = [], {}
     for run in runs:
-        path = load_manifest(run / MANIFEST_NAME).path.parent / name
-        if not path.is_file():
-            raise StudyError(f"{path}: missing; the task has no such split, or is to be tuned anew")
-        columns = pq.read_table(path).to_pydict()
+        if not (run / name).is_file():
+            raise StudyError(f"{run / name}: missing; the task has no such split at this scale")
+        columns = pq.read_table(run / name).to_pydict()
         first = first or columns
         if columns["id"] != first["id"]:
-            raise StudyError(f"{path}: column id: other examples than in {runs[0]}")
-        key = next(name for name in AVERAGED if name in columns)
-        if key == "prediction" and isinstance(columns[key][0], str):
-            raise StudyError(f"{path}: answers in words cannot be averaged")
-        outputs.append(np.array(columns[key], dtype=np.float64))
-    found = {"id": np.array(first["id"]), "outputs": np.mean(outputs, axis=0)}
-    return found | {name: np.array(first[name]) for name in ("label", "question") if name in first}
-
-
-def decide(kind: str, average: dict[str, np.ndarray]) -> np.ndarray:
-    """Classes (N,) that averaged outputs of a task of this kind stand for."""
-    outputs = average["outputs"]
+            raise StudyError(f"{run / name}: column id: other examples than in {runs[0]}")
+        outputs.append(np.array(columns[AVERAGED[kind]], dtype=np.float64))
+    mean = np.mean(outputs, axis=0)
     if kind == "wsc":
-        return decide_pronouns(outputs)
-    if kind == "ranking":
-        return decide_ranking(outputs, average["question"])
-    return outputs.argmax(1)
+        predictions = decide_pronouns(mean)
+    elif kind == "ranking":
+        predictions = decide_ranking(mean, np.array(first["question"]))
+    else:
+        predictions = mean if kind == "regression" else mean.argmax(1)
+    labels = np.array(first["label"]) if "label" in first else None
+    return Ensemble(first["id"], predictions, labels)
 
 
 def ensemble_metrics(study: Study, cell: str, task: str, setting: str) -> dict[str, float]:
     """Metrics of the ensemble on the development splits, named as a single model's."""
     spec, runs = study.config.tasks[task], member_runs(study, cell, task, setting)
+    known = REGRESSION_METRICS if spec.kind == "regression" else CLASSIFICATION_METRICS
     metrics = {}
     for prefix, split in {"": "dev", **{f"{n}_": f"dev-{n}" for n in spec.more_dev or {}}}.items():
-        average = average_predictions(runs, split)
-        labels = average["label"]
+        ensemble = ensemble_of(runs, spec.kind, split)
         for name in spec.metrics:
-            if spec.kind == "regression":
-                value = REGRESSION_METRICS[name](average["outputs"], labels)
-            else:
-                value = CLASSIFICATION_METRICS[name](decide(spec.kind, average), labels)
-            metrics[prefix + name] = value
+            metrics[prefix + name] = known[name](ensemble.predictions, ensemble.labels)
     return metrics

@@ -15,7 +15,8 @@ from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import write_atomic
-from study.schema import Cell, Finetuning
+from study.schema import Cell
+from study.tasks import Finetuning
 
 DERIVED: dict[str, Callable[[Cell], float]] = {
     "head_size": lambda cell: cell.model.hidden // cell.model.heads,

@@ -27,7 +27,8 @@ def field_text(line: pd.Series, column: Column) -> str:
     if pd.isna(median):
         return f"failed / {published_text}"
     low, high = line[f"{column.name}.min"], line[f"{column.name}.max"]
-    spread = f" [{show(low)}, {show(high)}]" if low < high or column.task else ""
+    single = column.task and pd.isna(line[f"{column.name}.replicates"])  # an ensemble's score
+    spread = f" [{show(low)}, {show(high)}]" if low < high or (column.task and not single) else ""
     return f"{show(median)}{spread} / {published_text}"
 
 
@@ -65,15 +66,20 @@ def to_latex(table: Table, frame: pd.DataFrame, notes: list[str]) -> str:
     return latex_table(table.caption, text_rows(table, frame), notes, rules)
 
 
-def markdown_table(caption: str, rows: list[list[str]], notes: list[str]) -> str:
-    """A Markdown table, its caption above and its notes below; `rows[0]` is the header."""
+def markdown_rows(rows: list[list[str]]) -> str:
+    """Aligned Markdown of a header and its rows."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)) + " |"
         for row in rows
     ]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    body = "\n".join([lines[0], rule, *lines[1:]])
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def markdown_table(caption: str, rows: list[list[str]], notes: list[str]) -> str:
+    """A Markdown table, its caption above and its notes below; `rows[0]` is the header."""
+    body = markdown_rows(rows)
     return f"**{caption}**\n\n{body}\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"
 
 

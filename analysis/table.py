@@ -78,6 +78,8 @@ def average_of(table: Table, line: dict) -> float | None:
     """Mean over tasks of the mean of each task's columns; None where a score is missing."""
     tasks: dict[str, list[float]] = {}
     for column in table.score_columns:
+        if not column.averaged:
+            continue
         value = line[f"{column.name}.median"]
         if value is None or pd.isna(value):
             return None

@@ -14,7 +14,7 @@ from study.places import check_places
 
 def read_study():
     """The study that --config asks for; a bad key ends the run with one line and status 2."""
-    known = ("scale", "mirror", "study", "replicates")
+    known = ("scale", "mirror", "study", "replicates", "flops")
     unknown = sorted(set(config) - set(known))
     try:
         if unknown:
@@ -112,14 +112,14 @@ def manifests(jobs):
     return [job.path for job in jobs]
 
 
-def identity_file(name):
-    """A file that changes when the identity of a result does: another recipe, another scale.
+def identity_file(name, arguments=""):
+    """A file that changes when the identity of a result does: another recipe, scale or argument.
 
     Results are the same files at every scale, and Snakemake does not build a missing input of a
     file that is there already; so what a result stands for lies in an input that is always there.
     """
     path = Path("runs/identity") / f"{name}.txt"
-    content = f"{STUDY.scale} {STUDY.identity(name)}\n"
+    content = f"{STUDY.scale} {STUDY.identity(name)}{arguments}\n"
     if not path.is_file() or path.read_text() != content:
         write_atomic(path, content)
     return str(path)

@@ -1,6 +1,9 @@
 # scores -> results. These take seconds and run where snakemake runs.
 TABLES = "|".join(STUDY.config.tables)
 HYPERPARAMETER_TABLES = "|".join(STUDY.config.hyperparameter_tables)
+# The plan's speed: as given, else the scale's hardware, else measured here.
+SPEED = f" --flops-per-second {literal(config['flops'])}" if "flops" in config else ""
+MEASURED = [] if SPEED or STUDY.config.hardware else [STUDY.throughput_job()]
 
 
 localrules:
@@ -13,6 +16,9 @@ localrules:
     make_corpora_table,
     make_learning_rate_table,
     make_settings_table,
+    make_glue_submission,
+    make_squad_submission,
+    make_plan,
 
 
 rule make_table:
@@ -139,3 +145,47 @@ rule make_settings_table:
         "../environment.yml"
     shell:
         f"python -m analysis.settings {STUDY_ARGUMENTS} --output {{output.csv:q}} --log {{log:q}}"
+
+
+rule make_glue_submission:
+    input:
+        scores=manifests(STUDY.result_jobs("submission/glue")),
+        identity=lambda wildcards: identity_file("submission/glue"),
+    output:
+        zip="results/submission/glue.zip",
+    log:
+        f"{LOGS}/results/submission/glue.log",
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.submission glue {STUDY_ARGUMENTS} --output {{output.zip:q}} --log {{log:q}}"
+
+
+rule make_squad_submission:
+    input:
+        scores=manifests(STUDY.result_jobs("submission/squad20")),
+        identity=lambda wildcards: identity_file("submission/squad20"),
+    output:
+        json="results/submission/squad20.json",
+    log:
+        f"{LOGS}/results/submission/squad20.log",
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.submission squad20 {STUDY_ARGUMENTS} --output {{output.json:q}} --log {{log:q}}"
+
+
+# What the study will cost; needs no run, and is made again when some have been done.
+rule make_plan:
+    input:
+        speed=manifests(MEASURED),
+        identity=lambda wildcards: identity_file("plan", SPEED),
+    output:
+        csv="results/plan.csv",
+        markdown="results/plan.md",
+    log:
+        f"{LOGS}/results/plan.log",
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.plan {STUDY_ARGUMENTS}{SPEED} --output {{output.csv:q}} --log {{log:q}}"

@@ -2,6 +2,7 @@
 PRETRAIN = f"{STUDY.root}/pretrain/{{cell}}/seed-{{seed}}/{{key}}.json"
 SELECTION = f"{STUDY.root}/selections/{{family}}/{{key}}.json"
 FEATURES = f"{STUDY.root}/features/{{task}}/{{variant}}/{{key}}.json"
+THROUGHPUT = f"{STUDY.root}/throughput/{{cell}}/{{key}}.json"
 FINETUNE = f"{STUDY.root}/finetune/{{cell}}/seed-{{seed}}/{{task}}/{{key}}.json"
 
 
@@ -87,3 +88,21 @@ rule finetune:
         f"{{output.manifest:q}} --pretrain {{input.pretrain:q}} --features "
         f"{{input.features:q}} --vocabulary {{input.vocabulary:q}} {{params.init}} "
         f"{execution_of('finetune')} {TIME_BUDGET} --log {{log:q}}"
+
+
+# For results/plan.csv: one process on one device.
+rule measure_throughput:
+    output:
+        manifest=THROUGHPUT,
+    log:
+        f"{LOGS}/throughput/{{cell}}/{{key}}.log",
+    conda:
+        "../environment.yml"
+    threads: STUDY.config.execution.pretrain.threads
+    resources:
+        **{**request_of("pretrain"), "gpu": min(1, request_of("pretrain")["gpu"])},
+    params:
+        recipe=recipe_of(THROUGHPUT),
+    shell:
+        "python -m model.throughput --recipe {params.recipe:q} --manifest {output.manifest:q} "
+        "--log {log:q}"

@@ -7,7 +7,8 @@ from study.errors import StudyError
 from study.identity import canonical_json, key_of
 from study.jobs import Job, Jobs
 from study.layout import HyperparameterColumn, HyperparameterTable, Table
-from study.schema import Cell, Finetuning
+from study.schema import Cell
+from study.tasks import Finetuning
 
 # A change of what the analysis writes bumps this number, and results are made again.
 RESULTS_VERSION = 2
@@ -27,6 +28,8 @@ class Study(Jobs):
         super().__init__(scale, load_study_file(scale, study_path, replicates))
         for table in (*self.config.tables, *self.config.hyperparameter_tables):
             self.published(table)
+        self.measured_cell = [*self.shown_cells(), *self.config.cells][0]
+        self._add(f"throughput/{self.measured_cell}", "throughput", self.measured_cell)
 
     def score_jobs(self, cells: list[str], tasks: list[str]) -> list[Job]:
         """All fine-tuning jobs of these cells on these tasks: pre-training seeds and settings."""
@@ -106,6 +109,16 @@ class Study(Jobs):
         """The selections of all families."""
         return [self.selection_job(family) for family in self.config.families]
 
+    def throughput_job(self) -> Job:
+        """The measurement of this scale's training speed, on the first cell that a table shows."""
+        return self.jobs[self._paths[f"throughput/{self.measured_cell}"]]
+
+    def plan_jobs(self) -> list[Job]:
+        """All jobs behind all tables, each once, in the order in which they are registered."""
+        ends = [job for table in self.config.tables for job in self.result_jobs(table)]
+        paths = {job.path for job in self.needed(ends)}
+        return [job for path, job in self.jobs.items() if path in paths]
+
     def published(self, table: str) -> dict[str, dict[str, float]]:
         """A table's published values by row and column name; none where it names no file.
 
@@ -135,8 +148,11 @@ class Study(Jobs):
         whole = {
             "scores": self.all_table_jobs,
             "settings": self.all_table_jobs,
+            "submission/glue": lambda: self.table_jobs("table5"),
+            "submission/squad20": lambda: self.table_jobs("table6"),
             "pretraining": self.pretrain_jobs,
             "corpora": self.store_jobs,
+            "plan": self.plan_jobs,
             "learning_rates": lambda: self.pretrain_jobs() + self.selection_jobs(),
         }
         if result in self.config.tables:
@@ -151,8 +167,14 @@ class Study(Jobs):
         raise StudyError(f"{result}: no such result; known: {', '.join(known)}")
 
     def identity(self, result: str) -> str:
-        """Key of a result: its layout, the published values, the recipes of all that is shown."""
+        """Key of a result: its layout, the published values, the recipes of all that is shown.
+
+        That of the plan stands for the whole configuration and for what is done.
+        """
         shown: dict = {}
+        if result == "plan":
+            shown["config"] = self.config.model_dump(mode="json")
+            shown["done"] = [job.path for job in self.plan_jobs() if Path(job.path).exists()]
         if result in self.config.tables:
             shown["table"] = self.config.tables[result].model_dump()
             shown["about"] = self.config.about

@@ -6,7 +6,7 @@ recipe asks for a manifest that is not there yet, and going back finds the old o
 rules read this registry and add nothing but resources and the shell line.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from study.identity import canonical_json, key_of
@@ -183,6 +183,17 @@ class Jobs:
         """The fine-tuning job of a cell, pre-training seed, task and setting."""
         name = job_name(task, setting)
         return self.jobs[self._paths[f"finetune/{cell}/seed-{seed}/{name}"]]
+
+    def needed(self, jobs: Iterable[Job]) -> list[Job]:
+        """These jobs and all that their inputs come from, each once."""
+        found: dict[str, Job] = {}
+        todo = list(jobs)
+        while todo:
+            job = todo.pop()
+            if job.path not in found:
+                found[job.path] = job
+                todo += [self.jobs[path] for paths in job.inputs.values() for path in paths]
+        return list(found.values())
 
     def store_job(self, cell: str) -> Job:
         """The token store that a cell is trained on."""

@@ -5,7 +5,9 @@ These are parts of the study file (`study.schema`). Nothing here changes what is
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from study.section import Section
 
 # What a column can show besides scores. `analysis.values` says how each comes about.
 Value = Literal[
@@ -22,12 +24,6 @@ Value = Literal[
     "perplexity",
     "bits_per_byte",
 ]
-
-
-class Section(BaseModel):
-    """A mapping in which an undeclared key is an error and 1 is not true."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Family(Section):
@@ -49,6 +45,7 @@ class Column(Section):
     task: str | None = None
     metric: str | None = None
     value: Value | None = None
+    averaged: bool = True  # in the table's average
     ensemble_task: str | None = None  # what ensembles of this column are fine-tuned on instead
 
     @model_validator(mode="after")
@@ -100,7 +97,7 @@ class Table(Section):
 
     caption: str
     published: str | None = None
-    notes: list[str] = []
+    notes: list[str] = Field(default_factory=list)
     average: str | None = None  # definition of a last column, the mean of the score columns
     columns: Annotated[list[Column], Field(min_length=1)]
     rows: Annotated[list[Row], Field(min_length=1)]

@@ -8,13 +8,16 @@ bumps its number here, and exactly that stage and what follows runs again (the g
 `tests/` fail until it is done).
 """
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import sha256_file
-from study.schema import PAIR_FORMATS, Finetuning, Source, StudyFile, Vocabulary
+from study.schema import PAIR_FORMATS, StudyFile, Vocabulary
+from study.section import Source
+from study.tasks import Finetuning
 
 VERSIONS = {
     "generator": 1,  # of language/: the texts that a seed and sizes stand for
@@ -28,6 +31,7 @@ VERSIONS = {
     "selection": 1,
     "features": 1,
     "finetune": 1,
+    "throughput": 1,
 }
 
 
@@ -180,7 +184,7 @@ class Recipes:
 
     def task(self, name: str, separators: int) -> dict:
         """The part of a task that features and fine-tuning read."""
-        spec = self.config.tasks[name].model_dump(exclude={"source"}, exclude_none=True)
+        spec = self.config.tasks[name].model_dump(exclude={"source", "planned"}, exclude_none=True)
         return {"name": name, "separators": separators, **spec}
 
     def settings(self, name: str, task: str) -> dict[str, Finetuning]:
@@ -224,6 +228,25 @@ class Recipes:
         if any(self.config.tasks[other].init == task for other in self.config.cell_tasks(name)):
             recipe["keep_weights"] = True
         return recipe
+
+    def throughput(self, name: str) -> dict:
+        """A measurement of a cell's training speed: the one recipe that execution is part of."""
+        cell = self.config.cells[name]
+        counted = ("device", "precision", "mode", "compile", "micro_batch_tokens", "threads")
+        return stage_recipe(
+            "throughput",
+            vocabulary_size=vocabulary_size(self.vocabulary(cell.vocabulary)),
+            format={
+                "nsp": cell.format.nsp,
+                "segments": cell.format.segments,
+                "length": cell.length,
+            },
+            model=cell.model.model_dump(),
+            rate=cell.masking.rate,
+            sequences=cell.batch.sequences,
+            optimiser=cell.optimiser.model_dump(),
+            execution=self.config.execution.pretrain.model_dump(include=set(counted)),
+        )
 
     def check(self) -> None:
         """Cross-references of the configuration; StudyError names the key at fault."""
@@ -285,6 +308,24 @@ class Recipes:
                     f"cells.{name}: the same recipe as cells.{seen[identity]}; use that name"
                 )
             seen[identity] = name
+
+
+def vocabulary_size(recipe: dict) -> int:
+    """Entries of the vocabulary of a recipe: at most that many where it is still to be trained.
+
+    Raises StudyError when the tokenizer.json that it names cannot be read.
+    """
+    if recipe["kind"] != "file":
+        return recipe["size"]
+    path = Path(recipe["path"])
+    try:
+        content = json.loads(path.read_text())
+        # A mapping of entries, or a list of (entry, score).
+        vocabulary = content["model"]["vocab"]
+        entries = {entry if isinstance(entry, str) else entry[0] for entry in vocabulary}
+        return len(entries | {token["content"] for token in content["added_tokens"]})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(f"{path}: not a tokenizer.json ({type(error).__name__})") from None
 
 
 def _digest(name: str, vocabulary: Vocabulary) -> str:

@@ -5,18 +5,14 @@ declares is an error, so no key can be written that no code reads.
 """
 
 from functools import cached_property
-from itertools import product
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from study.layout import Family, HyperparameterTable, Row, Section, Table
-
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[float, Field(gt=0)]
-Dropout = Annotated[float, Field(ge=0, lt=1)]
+from study.layout import Family, HyperparameterTable, Row, Table
+from study.planned import Hardware, PlannedCorpus
+from study.section import Count, Dropout, Positive, Rate, Section, Share, Source
+from study.tasks import Finetuning, Task
 
 
 def _distinct(seeds: list[int]) -> list[int]:
@@ -26,37 +22,7 @@ def _distinct(seeds: list[int]) -> list[int]:
 
 
 Seeds = Annotated[list[Count], Field(min_length=1), AfterValidator(_distinct)]
-
-FORMATS = ("segment-pair", "sentence-pair", "full-sentences", "doc-sentences")
 PAIR_FORMATS = ("segment-pair", "sentence-pair")
-SPAN_PARTS = ("has_answer_f1", "has_answer_em", "no_answer_f1", "no_answer_em")
-
-
-class Source(Section):
-    """Where files come from: a hub data set at a pinned revision, a folder, or the generator.
-
-    Without a revision the data set is not on the hub and only a mirror can hold it. A generated
-    source has the world's seed and a size per split: characters of a corpus, rows of a task.
-    """
-
-    repo: str | None = None
-    config: str | None = None
-    revision: str | None = None
-    folder: str | None = None
-    generated: str | None = None
-    seed: Count | None = None
-    sizes: dict[str, Positive] | None = None
-
-    @model_validator(mode="after")
-    def one_place(self):
-        """Exactly one of the three, with its own fields."""
-        given = set(self.model_dump(exclude_none=True)) - {"revision"}
-        ways = ({"repo", "config"}, {"folder"}, {"generated", "seed", "sizes"})
-        if given not in ways or (self.revision and not self.repo):
-            raise ValueError(
-                "expected either repo, config and revision, or folder, or generated, seed and sizes"
-            )
-        return self
 
 
 class Corpus(Section):
@@ -68,6 +34,7 @@ class Corpus(Section):
     language: str = "en"
     documents: Positive | None = None
     shards: Positive = 1
+    planned: PlannedCorpus | None = None
 
 
 class Vocabulary(Section):
@@ -83,10 +50,9 @@ class Vocabulary(Section):
     @model_validator(mode="after")
     def complete(self):
         """A trained vocabulary needs size and corpora, a named one its path."""
-        if self.kind == "file":
-            if self.path is None:
-                raise ValueError("kind file needs path, the tokenizer.json to use")
-        elif self.size is None or not self.corpora:
+        if self.kind == "file" and self.path is None:
+            raise ValueError("kind file needs path, the tokenizer.json to use")
+        if self.kind != "file" and (self.size is None or not self.corpora):
             raise ValueError(f"kind {self.kind} needs size and corpora")
         return self
 
@@ -198,128 +164,6 @@ class Cell(Section):
         return self
 
 
-class Task(Section):
-    """An end task: where its data lie and how it is cast (sections 3.3 and 5)."""
-
-    source: Source
-    kind: Literal["classification", "regression", "span", "choice", "ranking", "wsc"]
-    texts: Annotated[list[str], Field(min_length=1, max_length=2)] | None = None
-    label: str | None = None
-    labels: Positive | None = None
-    scale: Rate | None = None  # a regression is trained on label / scale
-    train: str
-    dev: str
-    more_dev: dict[str, str] | None = None  # further labelled splits: their metrics are <name>_<m>
-    test: dict[str, str] | None = None  # splits without labels, for submissions
-    init: str | None = None  # start from the model that was tuned on this task
-    train_examples: Positive | None = None
-    dev_examples: Positive | None = None
-    metrics: Annotated[list[str], Field(min_length=1)]
-    stride: Positive | None = None
-    question_length: Positive | None = None
-    answer_length: Positive | None = None
-    answerability: bool | None = None
-    mined: Count | None = None  # a ranking's negatives for a question that has none of its own
-    candidates: Literal["spacy", "rules"] | None = None  # where a pronoun's candidates come from
-    loss: Literal["margin", "cross-entropy"] | None = None
-    alpha: Annotated[float, Field(ge=0)] | None = None  # of the margin loss
-    beta: Annotated[float, Field(ge=0)] | None = None
-
-    @model_validator(mode="after")
-    def fields_of_kind(self):
-        """Each kind has its own fields, all of them needed, and its own metrics."""
-        needed = {
-            "classification": {"texts", "label", "labels"},
-            "regression": {"texts", "label", "scale"},
-            "span": {"stride", "question_length", "answer_length", "answerability"},
-            "choice": {"question_length"},
-            "ranking": {"texts", "label", "mined"},
-            "wsc": {"candidates", "loss"},
-        }
-        mine, kind = needed[self.kind], f"kind {self.kind}"
-        if self.loss is not None:
-            kind += f" with loss {self.loss}"
-            mine = mine | ({"alpha", "beta"} if self.loss == "margin" else set())
-        for name in sorted(set().union({"alpha", "beta"}, *needed.values())):
-            if (getattr(self, name) is None) == (name in mine):
-                word = "needs" if name in mine else "has no"
-                raise ValueError(f"{kind} {word} {name}")
-        for metric in self.metrics:
-            if metric not in self.known_metrics:
-                known = ", ".join(self.known_metrics)
-                raise ValueError(f"kind {self.kind} has no metric {metric}; known: {known}")
-        return self
-
-    @property
-    def known_metrics(self) -> tuple[str, ...]:
-        """All metrics that a task of this kind can report."""
-        return {
-            "classification": ("accuracy", "f1", "matthews"),
-            "regression": ("pearson", "spearman"),
-            "span": ("f1", "em"),
-            "choice": ("accuracy",),
-            "ranking": ("accuracy",),
-            "wsc": ("accuracy",),
-        }[self.kind]
-
-    @property
-    def reported_metrics(self) -> tuple[str, ...]:
-        """The metrics that its scores hold: those asked for, and the parts that come with them."""
-        if self.kind == "choice":
-            return ("accuracy", "middle", "high")
-        if self.kind != "span":
-            further = [f"{name}_{m}" for name in self.more_dev or {} for m in self.metrics]
-            return (*self.metrics, *further)
-        more = ("best_f1", "best_em", "best_threshold", *SPAN_PARTS) if self.answerability else ()
-        return ("f1", "em", *more)
-
-    @property
-    def splits(self) -> list[str]:
-        """All splits that it reads, each once."""
-        further = [*(self.more_dev or {}).values(), *(self.test or {}).values()]
-        return list(dict.fromkeys([self.train, self.dev, *further]))
-
-
-class Grid(Section):
-    """Settings to choose from, by the median over seeds (section 5.1, table 10)."""
-
-    batch: Annotated[list[Positive], Field(min_length=1)] | None = None
-    learning_rate: Annotated[list[Rate], Field(min_length=1)] | None = None
-
-    def points(self) -> list[dict[str, float]]:
-        """Every combination, as the keys that it sets."""
-        given = self.model_dump(exclude_none=True)
-        return [dict(zip(given, values, strict=True)) for values in product(*given.values())]
-
-
-class Finetuning(Section):
-    """Settings of one fine-tuning (protocol of the BERT paper, or Table 10)."""
-
-    batch: Positive
-    learning_rate: Rate
-    epochs: Positive
-    warmup: Share
-    weight_decay: Annotated[float, Field(ge=0)]
-    beta2: Dropout
-    eps: Rate
-    dropout: Dropout
-    length: Positive
-    separators: Literal[1, 2]
-    early_stopping: bool = False  # score the epoch that is best on the development split
-    grid: Grid | None = None
-
-    def settings(self) -> dict[str, "Finetuning"]:
-        """The settings to train, by name: the points of the grid, or "" for these alone."""
-        if self.grid is None:
-            return {"": self}
-        return {
-            "-".join(f"{key.replace('_', '-')}-{value:g}" for key, value in point.items()): (
-                self.model_copy(update={**point, "grid": None})
-            )
-            for point in self.grid.points()
-        }
-
-
 class SeedPlan(Section):
     """Pre-training seeds (replicates) and the fine-tuning seeds of each.
 
@@ -400,6 +244,7 @@ class StudyFile(Section):
     hyperparameter_tables: dict[str, HyperparameterTable] = Field(default_factory=dict)
     seeds: SeedPlan
     execution: ExecutionPlan
+    hardware: Hardware | None = None
 
     def row_cells(self, row: Row) -> list[str]:
         """The cells that a row shows or chooses from."""

@@ -83,14 +83,7 @@ def needed_jobs(study: Study, target: str) -> list[Job]:
     name = target.removeprefix("results/").removesuffix(".csv")
     everything = study.all_table_jobs() + study.pretrain_jobs() + study.selection_jobs()
     ends = everything if name == "all" else study.result_jobs(name)
-    found: dict[str, Job] = {}
-    todo = list(ends)
-    while todo:
-        job = todo.pop()
-        if job.path not in found:
-            found[job.path] = job
-            todo += [study.jobs[path] for paths in job.inputs.values() for path in paths]
-    return list(found.values())
+    return study.needed(ends)
 
 
 def show(line: str) -> None:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from language.write import task_table
 from model.network.pretraining import PretrainingModel
-from model.tasks.unit_scoring import decide_pronouns, decide_ranking
+from model.tasks.decisions import decide_pronouns, decide_ranking
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest

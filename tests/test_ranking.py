@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 from tasks_toy import readable, wordpiece
 
-from analysis.ensembles import decide
 from model.tasks.data import Examples
+from model.tasks.decisions import decide_pronouns, decide_ranking
 from model.tasks.mining import mine_sentences
 from model.tasks.ranking import build_ranking, question_groups, training_groups, training_pairs
 from model.tasks.unit_scoring import (
-    decide_pronouns,
-    decide_ranking,
     lone_threshold,
     pronoun_columns,
     ranking_columns,
@@ -139,12 +137,4 @@ def test_a_query_is_true_if_it_scores_at_least_as_high_as_every_candidate():
     powers = np.exp([-1.0, -2.0, -3.0])
     assert found["probability"][0] == pytest.approx(powers[0] / powers.sum())
     assert found["probability"][1:] == pytest.approx([1 / (1 + np.e), 1.0, 0.5])
-    assert decide_pronouns(np.array([-0.1, 0.0])).tolist() == [0, 1]
-
-
-def test_ensembles_decide_as_single_models_do():
-    margins = {"outputs": np.array([-0.1, 0.0, np.inf])}
-    assert decide("wsc", margins).tolist() == [0, 1, 1]
-    ranked = {"outputs": np.array([0.4, 0.35, 0.25, 0.6]), "question": np.array([0, 0, 0, 1])}
-    assert decide("ranking", ranked).tolist() == [0, 1, 1, 0]
-    assert decide("classification", {"outputs": np.array([[0.3, 0.7]])}).tolist() == [1]
+    assert decide_pronouns(np.array([-0.1, 0.0, np.inf])).tolist() == [0, 1, 1]

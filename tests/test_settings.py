@@ -8,19 +8,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from predictions_toy import publish_seeds
 
 from analysis import settings as settings_command
 from analysis import table as table_command
-from analysis.ensembles import average_predictions, ensemble_metrics
+from analysis.ensembles import ensemble_metrics, ensemble_of
 from analysis.settings import choose_settings, compare_settings
 from study.config import load_study_file
 from study.errors import StudyError
 from study.graph import Study
-from study.identity import key_of
-from study.manifest import publish_manifest
-from study.schema import Finetuning, Grid
+from study.tasks import Finetuning, Grid
 
 ROOT = Path(__file__).parent.parent
 LOW, HIGH = "learning-rate-0.001", "learning-rate-0.002"
@@ -45,33 +44,6 @@ def frame(values: dict[tuple[str, str], list[float]], metric="accuracy", task="r
         for seed, value in enumerate(series)
     ]
     return pd.DataFrame(rows)
-
-
-def publish_seeds(job, value, outputs=None):
-    """A finished fine-tuning job whose seeds scored `value` and predicted `outputs`."""
-    folder, task = Path(job.path).parent, job.recipe["task"]
-    columns = outputs or {"id": ["a", "b"], "label": [0, 1], "probabilities": [[0.9, 0.1]] * 2}
-    splits = ["predictions", *(f"predictions-dev-{name}" for name in task.get("more_dev", {}))]
-    seeds = {}
-    for seed in job.recipe["seeds"]:
-        recipe = {"stage": "finetune-seed", "seed": seed, "of": job.key}
-        inner = publish_run(folder, recipe, splits, columns)
-        names = [*task["metrics"], *(f"mm_{m}" for m in task["metrics"] if task.get("more_dev"))]
-        metrics = dict.fromkeys(names, value + seed)
-        seeds[str(seed)] = {"metrics": metrics, "diverged": False, "key": inner}
-    (folder / job.key).mkdir(parents=True, exist_ok=True)
-    publish_manifest(job.path, job.recipe, files=[], figures={"seeds": seeds})
-
-
-def publish_run(folder: Path, recipe: dict, splits: list[str], columns: dict) -> str:
-    """A seed's run directory with its predictions; its key."""
-    place = folder / key_of(recipe)
-    place.mkdir(parents=True, exist_ok=True)
-    for split in splits:
-        pq.write_table(pa.table(columns), place / f"{split}.parquet")
-    files = [f"{split}.parquet" for split in splits]
-    publish_manifest(folder / f"seed-{recipe['seed']}.json", recipe, files=files, figures={})
-    return place.name
 
 
 def test_the_setting_with_the_best_median_counts_not_the_best_score(study):
@@ -100,6 +72,7 @@ def test_a_setting_without_a_median_is_not_chosen(study):
     assert choose_settings(study, scores)["setting"].unique().tolist() == [HIGH]
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 100), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_choosing_loses_no_score_and_keeps_one_setting(series):
     scores = frame({(f"s{i}", "accuracy"): values for i, values in enumerate(series)})
@@ -155,8 +128,7 @@ def test_ensembles_average_probabilities(study):
     runs = sorted(path.parent for path in Path(manifest.path).parent.rglob("predictions.parquet"))
     changed = {**outputs, "probabilities": [[0.6, 0.4], [0.2, 0.8], [0.7, 0.3], [0.1, 0.9]]}
     pq.write_table(pa.table(changed), runs[0] / "predictions.parquet")
-    average = average_predictions(runs)
-    assert average["outputs"][3].tolist() == pytest.approx([0.35, 0.65])
+    assert ensemble_of(runs, "classification").predictions.tolist() == [0, 1, 0, 1]
     assert ensemble_metrics(study, cell, "cola", LOW)["matthews"] == pytest.approx(100)
 
 
@@ -169,24 +141,26 @@ def test_ensembles_average_values_and_refuse_what_they_cannot(study):
     runs = sorted(path.parent for path in Path(job.path).parent.rglob("predictions.parquet"))
     pq.write_table(pa.table({**outputs, "id": ["a", "b", "x"]}), runs[1] / "predictions.parquet")
     with pytest.raises(StudyError, match="column id: other examples"):
-        average_predictions(runs)
+        ensemble_of(runs, "regression")
     with pytest.raises(StudyError, match=r"predictions-test-x\.parquet: missing"):
-        average_predictions(runs, "test-x")
+        ensemble_of(runs, "regression", "test-x")
+    with pytest.raises(StudyError, match="answers in words"):
+        ensemble_of(runs, "span")
 
 
 def test_table5_shows_the_chosen_setting_an_ensemble_and_a_defined_average(study):
     for job in study.table_jobs("table5"):
-        regression = job.recipe["task"]["kind"] == "regression"
-        values = {"id": ["a", "b"], "label": [0.0, 5.0], "prediction": [1.0, 2.0]}
-        high = job.recipe["settings"]["learning_rate"] == 2e-3
-        publish_seeds(job, 60 if high else 50, values if regression else None)
+        publish_seeds(job, 60 if job.recipe["settings"]["learning_rate"] == 2e-3 else 50)
     table_command.main(["table5", "--scale", "smoke", "--output", "results/table5.csv"])
     table = pd.read_csv("results/table5.csv").set_index("row")
     assert table.loc["roberta", "qnli.accuracy.median"] == 60.5
     assert table.loc["roberta", "mnli.mm_accuracy.median"] == 60.5
     assert table.loc["ensemble", "stsb.pearson.median"] == 100
     assert table.loc["ensemble", "qnli.accuracy.seeds"] == 2
-    assert table.loc["roberta", "average.value"] == pytest.approx(60.5)
+    assert table.loc["ensemble", "qnli.accuracy.median"] == 0  # ranked the wrong way round
+    assert table.loc["ensemble", "wsc.accuracy.median"] == 100
+    # Eight tasks at the better setting of their grids; WSC has none at this scale.
+    assert table.loc["roberta", "average.value"] == pytest.approx((8 * 60.5 + 50.5) / 9, abs=1e-4)
     assert table.loc["test_roberta", "average.published"] == 88.5
     markdown = Path("results/table5.md").read_text()
     assert "Average: the mean over nine tasks" in markdown
@@ -195,20 +169,10 @@ def test_table5_shows_the_chosen_setting_an_ensemble_and_a_defined_average(study
 
 def test_settings_csv_keeps_every_setting(study):
     for job in study.all_table_jobs():
-        publish_seeds(job, 50) if job.recipe["task"]["kind"] == "classification" else publish_any(
-            job
-        )
+        publish_seeds(job, 50)
     settings_command.main(["--scale", "smoke", "--output", "results/settings.csv"])
     found = pd.read_csv("results/settings.csv", keep_default_na=False)
     rows = found[(found["cell"] == "large-160gb-500k") & (found["task"] == "rte")]
     assert rows["setting"].tolist() == [LOW, HIGH]
     assert rows["selected"].tolist() == [True, False]
     assert found.groupby(["cell", "task"])["selected"].sum().eq(1).all()
-
-
-def publish_any(job):
-    names = {"span": ("f1", "em"), "choice": ("accuracy",), "regression": ("pearson", "spearman")}
-    metrics = dict.fromkeys(names[job.recipe["task"]["kind"]], 50.0)
-    seeds = {str(s): {"metrics": metrics, "diverged": False} for s in job.recipe["seeds"]}
-    (Path(job.path).parent / job.key).mkdir(parents=True, exist_ok=True)
-    publish_manifest(job.path, job.recipe, files=[], figures={"seeds": seeds})

@@ -13,6 +13,7 @@ other questions are left out and counted. Development and test splits keep every
 import numpy as np
 
 from model.tasks.data import Examples
+from model.tasks.decisions import ANSWERS
 from model.tasks.features import (
     CHUNK,
     Features,
@@ -25,7 +26,6 @@ from model.tasks.mining import mine_sentences
 from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
 
-ANSWERS, NO_ANSWER = 0, 1  # entailment and not_entailment
 Pair = tuple[int, int]  # the examples that a row takes its question and its sentence from
 
 

@@ -8,8 +8,7 @@ predictions are equal, whether all scores are finite, and the columns of predict
   ranking  id, label, prediction 0 (answers) or 1, question (number of its group), score,
            probability (that it answers)
 
-Ensembles average probabilities or margins and decide by `decide_pronouns` and `decide_ranking`, as
-is done here.
+What is predicted is decided by `model.tasks.decisions`, for ensembles as here.
 """
 
 from collections.abc import Callable
@@ -19,10 +18,10 @@ import pyarrow as pa
 from torch import Tensor
 
 from model.tasks.batches import DevBatches
+from model.tasks.decisions import decide_pronouns, decide_ranking
 from model.tasks.decoding import log_sigmoid
 from model.tasks.features import Features
 from model.tasks.metrics import CLASSIFICATION_METRICS
-from model.tasks.ranking import ANSWERS, NO_ANSWER
 
 Result = tuple[dict[str, float], bool, bool, dict[str, pa.Array]]
 
@@ -83,11 +82,6 @@ def pronoun_columns(scores: np.ndarray, groups: np.ndarray) -> dict[str, np.ndar
     }
 
 
-def decide_pronouns(margins: np.ndarray) -> np.ndarray:
-    """1 where the query scores at least as high as every other candidate; int64 (U,)."""
-    return (margins >= 0).astype(np.int64)
-
-
 def ranking_columns(scores: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
     """prediction, question, score and probability per row.
 
@@ -122,17 +116,3 @@ def lone_threshold(scores: np.ndarray, groups: np.ndarray) -> float:
     best = np.maximum.reduceat(scores, groups[:-1])[several]
     others = (scores[compared].sum() - best.sum()) / (compared.sum() - len(best))
     return float((best.mean() + others) / 2)
-
-
-def decide_ranking(probability: np.ndarray, question: np.ndarray) -> np.ndarray:
-    """0 (answers) for the likeliest row of every question, the first among equals, and for only
-    rows of at least 0.5; 1 for the others. int64 (R,), in the order given.
-    """
-    order = np.lexsort((np.arange(len(question)), -probability, question))
-    sorted_question = question[order]
-    first = np.concatenate([[True], sorted_question[1:] != sorted_question[:-1]])
-    predictions = np.full(len(question), NO_ANSWER, dtype=np.int64)
-    predictions[order[first]] = ANSWERS
-    alone = np.bincount(question)[question] == 1
-    predictions[alone & (probability < 0.5)] = NO_ANSWER
-    return predictions

@@ -1,0 +1,248 @@
+"""What one job costs, from its recipe: tokens, arithmetic, disk, memory. Nothing is run.
+
+In: a study and one of its training jobs. Out: a Cost. Tokens of pre-training are steps x
+batch.sequences x length (with unit sequences an upper bound); those of fine-tuning epochs x rows x
+mean tokens per row x seeds, from the best that is known when the plan is made: the task's features,
+else its source, else the configuration. Bytes are in MB of 10^6.
+"""
+
+from dataclasses import dataclass
+
+from model.network.flops import flops_per_token
+from model.network.sizes import (
+    activation_bytes,
+    checkpoint_bytes,
+    encoder_parameters,
+    pretraining_parameters,
+    state_bytes,
+)
+from study.errors import StudyError
+from study.graph import Job, Study
+from study.manifest import Manifest, load_manifest
+from study.recipes import vocabulary_size
+
+MB = 1e6
+OPTIONS = 4  # rows of a question of kind choice
+# The two checkpoints that are kept and the one being written.
+CHECKPOINTS = 3
+
+# Bytes of text stages before they have run, from finished runs: compressed sentences per character,
+# tokens (uint16) with their sentence offsets, index arrays per sample, features per token.
+SENTENCE_BYTES = 0.4
+TOKEN_BYTES = 2.3
+SAMPLE_BYTES = 40
+FEATURE_BYTES = 4
+CHARACTERS_PER_TOKEN = 4.6
+TOKENS_PER_SENTENCE = 25
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A training job's cost; `devices` work on it at once, memory is that of one of them."""
+
+    tokens: float
+    flops: float
+    weights_mb: float  # kept on disk
+    checkpoint_mb: float  # on disk while it runs, at most
+    memory_mb: float
+    devices: int
+    basis: str  # what the tokens were found from
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one split of a task and their tokens; `basis` says where they were found."""
+
+    rows: float
+    tokens: float
+    basis: str
+
+
+def finished(job: Job) -> Manifest | None:
+    """The job's manifest if it is there with the job's key."""
+    try:
+        return load_manifest(job.path, key=job.key)
+    except StudyError:
+        return None
+
+
+def input_of(study: Study, job: Job, name: str) -> Job:
+    """The job that made an input; the first where there are several."""
+    return study.jobs[job.inputs[name][0]]
+
+
+def cost_of(study: Study, job: Job) -> Cost:
+    """The cost of a pre-training or fine-tuning job."""
+    pretrain = job.recipe["stage"] == "pretrain"
+    return _pretraining(study, job) if pretrain else _finetuning(study, job)
+
+
+def _pretraining(study: Study, job: Job) -> Cost:
+    recipe, execution = job.recipe, study.config.execution.pretrain
+    form, share = recipe["format"], recipe["masking"]["rate"]
+    entries = vocabulary_size(input_of(study, job, "vocabulary").recipe)
+    per_update = recipe["batch"]["sequences"] * form["length"]
+    parameters = pretraining_parameters(recipe["model"], entries, form["segments"], form["nsp"])
+    activations = activation_bytes(
+        recipe["model"],
+        entries,
+        tokens=min(execution.micro_batch_tokens, per_update),
+        length=form["length"],
+        target_share=share,
+        precision=execution.precision,
+        device=execution.device,
+    )
+    tokens = recipe["steps"] * per_update
+    state = state_bytes(parameters, execution.precision, execution.mode)
+    return Cost(
+        tokens=tokens,
+        flops=tokens * flops_per_token(recipe["model"], form["length"], entries, share),
+        weights_mb=4 * parameters / MB,
+        checkpoint_mb=CHECKPOINTS * checkpoint_bytes(parameters) / MB,
+        memory_mb=(state + activations) / MB,
+        devices=execution.processes,
+        basis="steps",
+    )
+
+
+def _finetuning(study: Study, job: Job) -> Cost:
+    execution, settings = study.config.execution.finetune, job.recipe["settings"]
+    pretrain, features = input_of(study, job, "pretrain"), input_of(study, job, "features")
+    model = {**pretrain.recipe["model"], "attention_dropout": settings["dropout"]}
+    entries = vocabulary_size(input_of(study, job, "vocabulary").recipe)
+    train = rows_of(study, features, "train")
+    mean = train.tokens / train.rows
+    parameters = encoder_parameters(model, entries, pretrain.recipe["format"]["segments"])
+    length, options = features.recipe["length"], _options(features.recipe["task"])
+    activations = activation_bytes(
+        model,
+        entries,
+        tokens=min(execution.micro_batch_tokens, settings["batch"] * options * length),
+        length=length,
+        target_share=0,
+        precision=execution.precision,
+        device=execution.device,
+    )
+    tokens = settings["epochs"] * train.tokens * len(job.recipe["seeds"])
+    state = state_bytes(parameters, execution.precision, execution.mode)
+    return Cost(
+        tokens=tokens,
+        flops=tokens * flops_per_token(model, mean, entries, target_share=0),
+        # Kept where another task's fine-tuning starts from these models.
+        weights_mb=4
+        * parameters
+        * len(job.recipe["seeds"])
+        / MB
+        * job.recipe.get("keep_weights", 0),
+        checkpoint_mb=CHECKPOINTS * checkpoint_bytes(parameters) / MB,
+        memory_mb=(state + activations) / MB,
+        devices=execution.processes,
+        basis=train.basis,
+    )
+
+
+def _options(task: dict) -> int:
+    return OPTIONS if task["kind"] == "choice" else 1
+
+
+def rows_of(study: Study, features: Job, split: str) -> Rows:
+    """Rows and tokens of a task's split ("train" or "dev"), from its features if they are there.
+
+    Else examples x options x planned.row_tokens; a span row that is longer than the input becomes
+    as many windows as its stride gives. Without planned.row_tokens every row counts as full.
+    """
+    manifest = finished(features)
+    if manifest is not None:
+        figures = manifest.figures[split]
+        return Rows(figures["rows"], figures["tokens"], "features")
+    task, length = features.recipe["task"], features.recipe["length"]
+    spec = study.config.tasks[task["name"]]
+    examples, basis = _examples(study, features, split)
+    rows = examples * _options(task)
+    row_tokens = spec.planned.row_tokens if spec.planned else length
+    if task["kind"] == "span" and row_tokens > length:
+        rows *= 1 - (length - row_tokens) // min(task["stride"], length)
+    return Rows(rows, rows * min(row_tokens, length), basis)
+
+
+def _examples(study: Study, features: Job, split: str) -> tuple[int, str]:
+    """Examples of a split and where the number was found."""
+    task = features.recipe["task"]
+    spec, limit = study.config.tasks[task["name"]], task.get(f"{split}_examples")
+    source = finished(input_of(study, features, "source"))
+    sizes = (spec.source.sizes or {}).get(task[split])
+    if source is not None:
+        found = sum(entry["rows"] for entry in source.figures["files"][task[split]])
+        basis = "source"
+    elif sizes is not None:
+        found, basis = sizes, "sizes"
+    elif limit is not None:
+        return limit, f"{split}_examples"
+    elif spec.planned is not None:
+        found, basis = getattr(spec.planned, split), "planned"
+    else:
+        raise StudyError(
+            f"{study.study_path}: tasks.{task['name']}.planned: missing; the plan needs it until "
+            "the task's source is there"
+        )
+    return (limit, f"{split}_examples") if limit and limit < found else (found, basis)
+
+
+def text_megabytes(study: Study, jobs: list[Job]) -> float | None:
+    """Disk of the text stages among `jobs`: their files' where finished, else estimated.
+
+    Sentences, tokens, stores, samples and features count; sources and vocabularies do not. None
+    if nothing tells how large a corpus is.
+    """
+    sentences = [job for job in jobs if job.recipe["stage"] == "sentences"]
+    if any(_characters(study, job) is None for job in sentences):
+        return None
+    estimates = {
+        "sentences": lambda job: SENTENCE_BYTES * _characters(study, job),
+        "tokens": lambda job: TOKEN_BYTES * _tokens(study, job),
+        "store": lambda job: TOKEN_BYTES * _tokens(study, job),
+        "samples": lambda job: SAMPLE_BYTES * _samples(study, job),
+        "features": lambda job: FEATURE_BYTES * _feature_tokens(study, job),
+    }
+    total = 0.0
+    for job in jobs:
+        if job.recipe["stage"] in estimates:
+            manifest = finished(job)
+            if manifest is None:
+                total += estimates[job.recipe["stage"]](job)
+            else:
+                total += sum(file["bytes"] for file in manifest.files.values())
+    return total / MB
+
+
+def _characters(study: Study, sentences: Job) -> float | None:
+    """Characters of a shard of a corpus; None if nothing tells."""
+    manifest = finished(sentences)
+    if manifest is not None:
+        return sum(manifest.figures[split]["characters"] for split in ("train", "heldout"))
+    recipe = sentences.recipe
+    spec = study.config.corpora[recipe["corpus"]]
+    total = (spec.source.sizes or {}).get(recipe["split"])
+    if total is None and spec.planned:
+        total = spec.planned.characters
+        if recipe["documents"]:
+            total *= min(1, recipe["documents"] / spec.planned.documents)
+    return None if total is None else total / recipe["shards"]
+
+
+def _tokens(study: Study, job: Job) -> float:
+    """Tokens of a shard or of a whole store."""
+    shards = [other for other in study.needed([job]) if other.recipe["stage"] == "tokens"]
+    sentences = [study.jobs[shard.inputs["sentences"][0]] for shard in shards]
+    return sum(_characters(study, job) for job in sentences) / CHARACTERS_PER_TOKEN
+
+
+def _samples(study: Study, job: Job) -> float:
+    """Samples of a format: one per sentence, or about one per full input."""
+    single = job.recipe["format"] == "sentence-pair"
+    each = TOKENS_PER_SENTENCE if single else job.recipe["length"]
+    return _tokens(study, job) / each
+
+
+def _feature_tokens(study: Study, job: Job) -> float:
+    return sum(rows_of(study, job, split).tokens for split in ("train", "dev"))

@@ -1,0 +1,280 @@
+"""What a study will cost, before anything of it has run: `results/plan.csv` and `plan.md`.
+
+The CSV has a line per training job, then totals per cell, per table and of the study (columns
+`level` and `stage`), by stage and for `all`. Tokens and FLOPs are counted from recipes
+(`analysis.costs`); device-hours are FLOPs / (FLOP/s of one device) and a start-up per job. Jobs
+whose manifest is there are counted in `done` and leave `device_hours_left`. A job that several
+tables share counts in each of them, but once in the study.
+"""
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.costs import Cost, cost_of, finished, text_megabytes
+from analysis.render import DASH, markdown_rows
+from analysis.scores import add_study_arguments, asked_study, write_csv
+from study.command import command_parser, run_command
+from study.errors import StudyError
+from study.graph import Job, Study
+from study.manifest import write_atomic
+
+TRAINING = ("pretrain", "finetune")
+COLUMNS = [
+    *("level", "table", "cell", "pretraining_seed", "task", "stage", "jobs", "done", "tokens"),
+    *("flops", "device_hours", "device_hours_left", "device_hours_counted_above"),
+    *("disk_mb", "checkpoint_mb", "memory_mb", "devices", "basis", "key"),
+]
+SUMS = ("jobs", "done", "tokens", "flops", "device_hours", "device_hours_left", "disk_mb")
+LARGEST = ("checkpoint_mb", "memory_mb", "devices")
+HEADER = [
+    *("pre + fine", "done", "tokens", "FLOPs", "device time", "still to run"),
+    *("counted above", "disk", "checkpoints", "memory"),
+]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Useful FLOP/s of one device, what a job takes besides, and where both come from."""
+
+    flops_per_second: float
+    seconds_per_job: float
+    origin: str
+
+
+def speed_of(study: Study, given: float | None) -> Speed:
+    """The speed to plan with: given, the scale's `hardware`, or measured by model.throughput.
+
+    Raises StudyError when there is none of them, or the given one is no speed.
+    """
+    hardware, job = study.config.hardware, study.throughput_job()
+    if given is not None:
+        if not 0 < given < math.inf:
+            raise StudyError(f"--flops-per-second: expected more than 0, found {given:g}")
+        return Speed(given, hardware.seconds_per_job if hardware else 0.0, "as given")
+    if hardware is not None:
+        origin = f"{hardware.name}, `hardware` of scale {study.scale}"
+        return Speed(hardware.flops_per_second, hardware.seconds_per_job, origin)
+    measured = finished(job)
+    if measured is None:
+        raise StudyError(
+            f"{job.path}: no measured speed yet; snakemake makes it for results/plan.csv, or give "
+            "--flops-per-second"
+        )
+    figures = measured.figures
+    origin = f"measured on {figures['hardware']} with cell {study.measured_cell}"
+    return Speed(figures["flops_per_second"], figures["seconds_per_job"], origin)
+
+
+def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
+    """The line of a training job."""
+    _, cell, seed, *rest = job.path.removeprefix(study.root + "/").split("/")
+    seconds = cost.flops / speed.flops_per_second + cost.devices * speed.seconds_per_job
+    done = finished(job) is not None
+    return {
+        "level": "job",
+        "cell": cell,
+        "pretraining_seed": int(seed.removeprefix("seed-")),
+        "task": rest[0] if len(rest) > 1 else None,
+        "stage": job.recipe["stage"],
+        "jobs": 1,
+        "done": int(done),
+        "tokens": round(cost.tokens),
+        "flops": cost.flops,
+        "device_hours": seconds / 3600,
+        "device_hours_left": 0.0 if done else seconds / 3600,
+        "disk_mb": cost.weights_mb,
+        "checkpoint_mb": cost.checkpoint_mb,
+        "memory_mb": cost.memory_mb,
+        "devices": cost.devices,
+        "basis": cost.basis,
+        "key": job.key,
+    }
+
+
+def total(lines: list[dict], **names: str) -> dict:
+    """Sums over lines; checkpoints, memory and devices are the largest of one job."""
+    sums = {name: sum(line[name] for line in lines) for name in SUMS}
+    largest = {name: max((line[name] for line in lines), default=0) for name in LARGEST}
+    return {**names, **sums, **largest}
+
+
+def totals(lines: list[dict], **names: str) -> list[dict]:
+    """Totals per stage of training that occurs, and of `all`."""
+    stages = [stage for stage in TRAINING if any(line["stage"] == stage for line in lines)]
+    parts = {stage: [line for line in lines if line["stage"] == stage] for stage in stages}
+    return [total(part, **names, stage=stage) for stage, part in {**parts, "all": lines}.items()]
+
+
+def with_text(study: Study, found: list[dict], jobs: list[Job], **names: str) -> list[dict]:
+    """Totals with a line for the text stages before `all`, whose disk they are added to."""
+    text = [job for job in jobs if job.recipe["stage"] not in (*TRAINING, "selection")]
+    size = text_megabytes(study, text)
+    done = sum(finished(job) is not None for job in text)
+    line = {**names, "stage": "text", "jobs": len(text), "done": done, "disk_mb": size}
+    *parts, everything = found
+    return [*parts, line, {**everything, "disk_mb": everything["disk_mb"] + (size or 0)}]
+
+
+def build_plan(study: Study, speed: Speed) -> pd.DataFrame:
+    """All lines of the plan as a data frame with COLUMNS."""
+    behind = {table: study.needed(study.result_jobs(table)) for table in study.config.tables}
+    everything = study.plan_jobs()
+    lines = {
+        job.path: job_line(study, job, cost_of(study, job), speed)
+        for job in everything
+        if job.recipe["stage"] in TRAINING
+    }
+    if not lines:
+        raise StudyError(f"{study.study_path}: tables: none shows a cell, there is nothing to plan")
+    rows = list(lines.values())
+    for cell in dict.fromkeys(line["cell"] for line in lines.values()):
+        own = [line for line in lines.values() if line["cell"] == cell]
+        rows += totals(own, level="cell", cell=cell)
+    counted: set[str] = set()
+    for table, jobs in behind.items():
+        names = {"level": "table", "table": table}
+        paths = [job.path for job in jobs if job.path in lines]
+        found = totals([lines[path] for path in paths], **names)
+        for line in found:
+            line["device_hours_counted_above"] = sum(
+                lines[path]["device_hours"]
+                for path in counted.intersection(paths)
+                if line["stage"] in ("all", lines[path]["stage"])
+            )
+        rows += with_text(study, found, jobs, **names)
+        counted.update(paths)
+    rows += with_text(study, totals(list(lines.values()), level="study"), everything, level="study")
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    whole = ["pretraining_seed", "jobs", "done", "tokens", "devices"]
+    frame[whole] = frame[whole].astype("Int64")
+    hours = [name for name in COLUMNS if name.startswith("device_hours")]
+    sizes = [name for name in COLUMNS if name.endswith("_mb")]
+    return frame.round(dict.fromkeys(hours, 6) | dict.fromkeys(sizes, 3))
+
+
+def duration(hours: float) -> str:
+    """Seconds, minutes, hours or days, three digits: `48 s`, `12.3 min`, `46.1 h`, `7.4 days`."""
+    for limit, size, unit in ((100 / 3600, 3600, "s"), (2, 60, "min"), (72, 1, "h")):
+        if hours < limit:
+            return f"{hours * size:.3g} {unit}"
+    days = hours / 24
+    return f"{days:,.0f} days" if days >= 100 else f"{days:.3g} days"
+
+
+def megabytes(value: float) -> str:
+    """`48 MB`, `1.31 GB`; a dash for what is not known."""
+    if pd.isna(value):
+        return DASH
+    return f"{value / 1000:,.3g} GB" if value >= 1000 else f"{value:.3g} MB"
+
+
+def amount(value: float) -> str:
+    """`131 B` (10^9), `2.56 M`, `900`."""
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if value >= size:
+            return f"{value / size:.4g} {letter}"
+    return f"{value:.0f}"
+
+
+def summary_row(frame: pd.DataFrame, name: str) -> list[str]:
+    """One row for reading, of the lines of one cell, table or of the study."""
+    stages = frame.set_index("stage")
+    everything = stages.loc["all"]
+    above = everything["device_hours_counted_above"]
+    return [
+        name,
+        " + ".join(str(stages["jobs"].get(stage, 0)) for stage in TRAINING),
+        f"{everything['done']}/{everything['jobs']}",
+        amount(everything["tokens"]),
+        f"{everything['flops']:.2e}".replace("e+", "e"),
+        duration(everything["device_hours"]),
+        duration(everything["device_hours_left"]),
+        duration(above) if above > 0 else DASH,
+        megabytes(everything["disk_mb"]),
+        megabytes(everything["checkpoint_mb"]),
+        megabytes(everything["memory_mb"]),
+    ]
+
+
+def to_text(study: Study, frame: pd.DataFrame, speed: Speed) -> str:
+    """The plan for reading: cells, then tables with the study last, then what was assumed."""
+    cells, tables = (
+        [
+            summary_row(lines, name)
+            for name, lines in frame[frame["level"] == level].groupby(level, sort=False)
+        ]
+        for level in ("cell", "table")
+    )
+    for row in cells:
+        del row[HEADER.index("counted above") + 1]
+    header = [name for name in HEADER if name != "counted above"]
+    whole = summary_row(frame[frame["level"] == "study"], "the study, each job once")
+    return "\n".join(
+        [
+            f"**What scale {study.scale} costs: {study.config.about}**\n",
+            markdown_rows([["cell", *header], *cells]),
+            "",
+            markdown_rows([["table", *HEADER], *tables, whole]),
+            "",
+            *(f"- {note}" for note in notes_of(study, frame, speed)),
+            "",
+        ]
+    )
+
+
+def notes_of(study: Study, frame: pd.DataFrame, speed: Speed) -> list[str]:
+    """What the figures rest on, and what they leave out."""
+    jobs = frame[frame["level"] == "job"]
+    longest = jobs.loc[(jobs["device_hours"] / jobs["devices"]).idxmax()]
+    wall = duration(longest["device_hours"] / longest["devices"])
+    found = jobs[jobs["stage"] == "finetune"]["basis"].value_counts(sort=False)
+    basis = ", ".join(f"{count} by {name}" for name, count in found.items())
+    unknown = frame["stage"].eq("text") & frame["disk_mb"].isna()
+    started = f"{speed.seconds_per_job:.3g} s of start-up per job"
+    return [
+        f"Speed: {speed.flops_per_second:.2e} useful FLOP/s per device ({speed.origin}), for "
+        "fine-tuning the same (efficiency factor 1).",
+        f"Device time adds up GPUs, or processes on a CPU. The longest job takes {wall} on its "
+        f"{longest['devices']} device(s).",
+        f"It counts {started if speed.seconds_per_job else 'no start-up of jobs'} and leaves out "
+        "padding (most of it in sentence pairs), reading data, evaluations, checkpoints, waiting "
+        "and repeated attempts.",
+        f"Tokens: pre-training as configured; fine-tunings {basis}.",
+        "Disk: pre-trained weights and text stages; without sources, vocabularies, predictions and "
+        "logs. Checkpoints: at most, of each job that is running."
+        + (" Text stages are left out where a corpus's size is not known." * bool(unknown.any())),
+        "Pre + fine: pre-trainings + fine-tunings (each of all its seeds). Memory: of one device, "
+        "weights, gradients, optimiser and one micro-batch's activations (formula in "
+        "`model/network/sizes.py`); the interpreter and its libraries come on top.",
+        "Counted above: the part of a table whose jobs an earlier table has too.",
+    ]
+
+
+def main(arguments: list[str] | None) -> None:
+    """Command line of `python -m analysis.plan`."""
+    parser = command_parser(
+        "analysis.plan",
+        "Write what a study will cost, before anything has run, and print it.",
+        "python -m analysis.plan --scale paper --flops-per-second 3.5e14 --output results/plan.csv",
+    )
+    parser.add_argument(
+        "--flops-per-second",
+        type=float,
+        metavar="X",
+        help="useful FLOP/s of one device (default: the scale's hardware, else measured)",
+    )
+    add_study_arguments(parser)
+    parsed = parser.parse_args(arguments)
+    study = asked_study(parsed)
+    speed = speed_of(study, parsed.flops_per_second)
+    frame = build_plan(study, speed)
+    text = to_text(study, frame, speed)
+    write_atomic(parsed.output.with_suffix(".md"), text)
+    write_csv(frame, parsed.output)
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    run_command(main)

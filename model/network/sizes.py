@@ -1,0 +1,85 @@
+"""How large a network is, without building it: parameters, and bytes while it trains.
+
+In: the `model` section of a recipe, the vocabulary's size, what the input format has. Out: exact
+numbers of parameters, and memory by a stated formula. Needs no torch.
+
+Legend: H hidden, F feed-forward, L layers, N heads, W rows of the word table, V vocabulary,
+P positions, b bytes of an activation (4, or 2 in bf16 and fp16), m of a dropout mask's element.
+"""
+
+from collections.abc import Mapping
+
+from model.network.config import NetworkConfig
+
+FP32 = 4
+MOMENTS = 2  # of AdamW, per parameter
+
+
+def encoder_parameters(
+    config: Mapping | NetworkConfig, vocabulary_size: int, segments: bool
+) -> int:
+    """Parameters of the encoder: (W + P + 2 if segments) H tables, one LayerNorm, L layers."""
+    config = NetworkConfig.of(config)
+    hidden, ffn = config.hidden, config.ffn
+    rows = config.word_rows(vocabulary_size) + config.positions + (2 if segments else 0)
+    matrices = 4 * hidden * (hidden + 1) + ffn * (hidden + 1) + hidden * (ffn + 1)
+    return rows * hidden + 2 * hidden + config.layers * (matrices + 4 * hidden)
+
+
+def pretraining_parameters(
+    config: Mapping | NetworkConfig, vocabulary_size: int, segments: bool, nsp: bool
+) -> int:
+    """Parameters with the masked-language head (tied to the word table) and, with `nsp`, its own.
+
+    They are what a pre-training's model.safetensors holds, 4 bytes each.
+    """
+    config = NetworkConfig.of(config)
+    dense = config.hidden * (config.hidden + 1)
+    mlm = dense + 2 * config.hidden + vocabulary_size
+    pooler = dense + 2 * (config.hidden + 1) if nsp else 0
+    return encoder_parameters(config, vocabulary_size, segments) + mlm + pooler
+
+
+def checkpoint_bytes(parameters: int) -> int:
+    """Bytes of one checkpoint: weights and AdamW's two moments, fp32."""
+    return (1 + MOMENTS) * FP32 * parameters
+
+
+def state_bytes(parameters: int, precision: str, mode: str) -> int:
+    """Bytes that stay between updates or are there at its end, on each device.
+
+    Weights, gradients and moments in fp32 (16 per parameter); under bf16 and fp16 the casted
+    weights (2); in exact mode the int64 sums and their fp32 total (12).
+    """
+    each = (2 + MOMENTS) * FP32
+    each += 0 if precision == "fp32" else 2
+    each += 12 if mode == "exact" else 0
+    return each * parameters
+
+
+def activation_bytes(
+    config: Mapping | NetworkConfig,
+    vocabulary_size: int,
+    *,
+    tokens: int,
+    length: int,
+    target_share: float,
+    precision: str,
+    device: str,
+) -> float:
+    """Bytes that the backward pass of one micro-batch of `tokens` in rows of `length` needs.
+
+    Per token and layer: inputs of the matrix products, queries, keys, values, LayerNorms and two
+    dropout masks, H (8 b + 2 m) + 2 F b, where a mask's element has m bytes: 1, on the CPU b, none
+    without dropout. Where attention with dropout has no fused kernel (CPU), also its
+    probabilities, N length (2 b + m). Per target: logits, their fp32 copy and softmax, W (b + 8).
+    For m = 1, b = 2 and F = 4 H this is the 34 H of Korthikanti et al. (arXiv 2205.05198).
+    """
+    config = NetworkConfig.of(config)
+    size = FP32 if precision == "fp32" else 2
+    mask = (size if device == "cpu" else 1) if config.dropout > 0 else 0
+    per_layer = config.hidden * (8 * size + 2 * mask) + 2 * config.ffn * size
+    if device == "cpu" and config.attention_dropout > 0:
+        per_layer += config.heads * length * (2 * size + mask)
+    head = target_share * config.word_rows(vocabulary_size) * (size + 8)
+    return tokens * (config.layers * per_layer + head)

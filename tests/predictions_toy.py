@@ -1,0 +1,43 @@
+"""Finished fine-tuning jobs with stored predictions, as manifests in the current directory."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from study.identity import key_of
+from study.manifest import publish_manifest
+
+PAIR = {"id": ["a", "b"], "label": [0, 1]}
+# Columns of predictions.parquet by the task's kind; half of the classes are wrong.
+OUTPUTS = {
+    "classification": {**PAIR, "probabilities": [[0.9, 0.1, 0.0]] * 2},
+    "choice": {**PAIR, "probabilities": [[0.7, 0.1, 0.1, 0.1]] * 2},
+    "regression": {**PAIR, "label": [0.0, 5.0], "prediction": [1.0, 2.0]},
+    "wsc": {**PAIR, "margin": [-1.0, 0.5]},
+    "ranking": {**PAIR, "question": [0, 0], "probability": [0.2, 0.8]},
+    "span": {**PAIR, "prediction": ["a red hat", ""]},
+}
+
+
+def publish_seeds(job, value, outputs=None):
+    """A finished fine-tuning job: seed s scored `value` + s; every split has the same outputs."""
+    folder, task = Path(job.path).parent, job.recipe["task"]
+    outputs = outputs or OUTPUTS[task["kind"]]
+    labelled = ["predictions", *(f"predictions-dev-{name}" for name in task.get("more_dev", {}))]
+    hidden = [f"predictions-test-{name}" for name in task.get("test", {})]
+    seeds = {}
+    for seed in job.recipe["seeds"]:
+        recipe = {"stage": "finetune-seed", "seed": seed, "of": job.key}
+        place = folder / key_of(recipe)
+        place.mkdir(parents=True, exist_ok=True)
+        for name in [*labelled, *hidden]:
+            shown = {k: v for k, v in outputs.items() if k != "label" or name in labelled}
+            pq.write_table(pa.table(shown), place / f"{name}.parquet")
+        files = [f"{name}.parquet" for name in [*labelled, *hidden]]
+        publish_manifest(folder / f"seed-{seed}.json", recipe, files=files, figures={})
+        names = [*task["metrics"], *(f"mm_{m}" for m in task["metrics"] if task.get("more_dev"))]
+        metrics = dict.fromkeys(names, value + seed)
+        seeds[str(seed)] = {"metrics": metrics, "diverged": False, "key": place.name}
+    (folder / job.key).mkdir(parents=True, exist_ok=True)
+    publish_manifest(job.path, job.recipe, files=[], figures={"seeds": seeds})

@@ -1,0 +1,92 @@
+"""Submission files against a validator that knows the leaderboards' rules and nothing of ours."""
+
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from glue_validator import validate
+from predictions_toy import publish_seeds
+
+from analysis.submission import GLUE, main
+from study.errors import StudyError
+from study.graph import Study
+from study.identity import key_of
+
+ROOT = Path(__file__).parent.parent
+ARGUMENTS = ["--scale", "smoke", "--output"]
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A smoke study whose Table 5 and 6 are finished; every test split has two examples."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    study = Study("smoke")
+    for job in study.table_jobs("table5") + study.table_jobs("table6"):
+        publish_seeds(job, 50)
+    return study
+
+
+def test_the_zip_passes_the_validator(study):
+    main(["glue", *ARGUMENTS, "glue.zip"])
+    archive = Path("glue.zip").read_bytes()
+    assert validate(archive, dict.fromkeys(GLUE, 2)) == []
+    with zipfile.ZipFile(io.BytesIO(archive)) as found:
+        assert found.read("RTE.tsv").decode() == "index\tprediction\n0\tentailment\n1\tentailment\n"
+        # QNLI is ranked: one sentence of the question answers it, the other does not.
+        assert found.read("QNLI.tsv").decode().split() == [
+            *("index", "prediction", "0", "not_entailment", "1", "entailment"),
+        ]
+        assert found.read("STS-B.tsv").decode().split() == [
+            *("index", "prediction", "0", "1.000", "1", "2.000"),
+        ]
+    main(["glue", *ARGUMENTS, "again.zip"])
+    assert Path("again.zip").read_bytes() == archive
+
+
+def test_the_validator_finds_faults():
+    def zipped(files):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+        return buffer.getvalue()
+
+    good = {name: "index\tprediction\n" for name in GLUE}
+    assert validate(zipped(good), {}) == []
+    faults = validate(zipped({**good, "RTE.tsv": "index\tprediction\n0\t1\n", "x.tsv": ""}), {})
+    assert faults == ["x.tsv: no such file in GLUE", "RTE.tsv: line 0: 1 is no class"]
+    del good["CoLA.tsv"]
+    assert "CoLA.tsv: missing" in validate(zipped(good), {})
+    assert validate(zipped(good), {"RTE.tsv": 3}) == [
+        "CoLA.tsv: missing",
+        "RTE.tsv: 0 rows, expected 3",
+    ]
+    assert validate(zipped({**good, "STS-B.tsv": "index\tprediction\n0\t5.5\n"}), {})[-1].endswith(
+        "0..5"
+    )
+
+
+def test_squad_answers_are_those_of_the_median_seed(study):
+    job = study.finetune_job("large-160gb-500k", 0, "squad20")
+    for seed in job.recipe["seeds"]:
+        recipe = {"stage": "finetune-seed", "seed": seed, "of": job.key}
+        place = Path(job.path).parent / key_of(recipe) / "predictions.json"
+        place.write_text(json.dumps({"q1": f"answer of seed {seed}", "q2": ""}))
+    main(["squad20", *ARGUMENTS, "squad.json"])
+    assert json.loads(Path("squad.json").read_text()) == {"q1": "answer of seed 0", "q2": ""}
+
+
+def test_a_scale_without_a_test_split_says_so(study):
+    path = Path("config/scales/smoke.yaml")
+    scale = yaml.safe_load(path.read_text())
+    scale["tasks"]["cola"]["test"] = None
+    path.write_text(yaml.safe_dump(scale))
+    for job in Study("smoke").table_jobs("table5"):
+        publish_seeds(job, 50)
+    with pytest.raises(StudyError, match=r"tasks\.cola\.test: no split test at scale smoke"):
+        main(["glue", *ARGUMENTS, "glue.zip"])
