@@ -45,6 +45,16 @@ class Study(Jobs):
             cells += self.config.families[row.family].members.values() if row.family else []
         return list(dict.fromkeys(cells))
 
+    def cells_by_first_table(self) -> dict[str, list[str]]:
+        """Every cell that a table shows, under the first table that shows it."""
+        first: dict[str, str] = {}
+        for table in self.config.tables:
+            for cell in self.table_cells(table):
+                first.setdefault(cell, table)
+        return {
+            table: [cell for cell in first if first[cell] == table] for table in self.config.tables
+        }
+
     def table_tasks(self, table: str) -> list[str]:
         """Tasks that are columns of a table, in its order."""
         columns = self.config.tables[table].score_columns
@@ -103,6 +113,10 @@ class Study(Jobs):
         jobs = [self.store_job(cell) for cell in self.shown_cells()]
         return list({job.path: job for job in jobs}.values())
 
+    def all_jobs(self) -> list[Job]:
+        """The last jobs of everything: what no other job reads."""
+        return self.all_table_jobs() + self.pretrain_jobs() + self.selection_jobs()
+
     def selection_jobs(self) -> list[Job]:
         """The selections of all families."""
         return [self.selection_job(family) for family in self.config.families]
@@ -138,9 +152,13 @@ class Study(Jobs):
             "pretraining": self.pretrain_jobs,
             "corpora": self.store_jobs,
             "learning_rates": lambda: self.pretrain_jobs() + self.selection_jobs(),
+            "figures/curves": self.pretrain_jobs,
+            "figures/learning_rate": lambda: self.pretrain_jobs() + self.selection_jobs(),
+            "provenance": self.all_jobs,
         }
-        if result in self.config.tables:
-            return self.table_jobs(result) + self.table_value_jobs(result)
+        table = self._table_of(result)
+        if table:
+            return self.table_jobs(table) + self.table_value_jobs(table)
         if result in self.config.hyperparameter_tables:
             return []
         if result in whole:
@@ -153,10 +171,16 @@ class Study(Jobs):
     def identity(self, result: str) -> str:
         """Key of a result: its layout, the published values, the recipes of all that is shown."""
         shown: dict = {}
-        if result in self.config.tables:
-            shown["table"] = self.config.tables[result].model_dump()
+        table = self._table_of(result)
+        if table:
+            shown["table"] = self.config.tables[table].model_dump()
+            shown["published"] = self.published(table)
+        if table or result.startswith("figures/"):
             shown["about"] = self.config.about
-            shown["published"] = self.published(result)
+        if result == "figures/curves":
+            shown["panels"] = self.cells_by_first_table()
+        if result == "provenance":
+            shown["tables"] = {name: self.identity(name) for name in self.config.tables}
         if result in self.config.hyperparameter_tables:
             shown["table"] = self.config.hyperparameter_tables[result].model_dump()
             shown["cells"] = [cell.model_dump() for cell in self.hyperparameter_cells(result)]
@@ -164,6 +188,11 @@ class Study(Jobs):
         keys = {job.path: job.key for job in self.result_jobs(result)}
         identity = {"version": RESULTS_VERSION, "scale": self.scale, "jobs": keys, **shown}
         return key_of(identity)
+
+    def _table_of(self, result: str) -> str | None:
+        """The table that a result shows: `table2`, `figures/table2`, `provenance/table2`."""
+        name = result.removeprefix("figures/").removeprefix("provenance/")
+        return name if name in self.config.tables else None
 
     def hyperparameter_cells(self, table: str) -> list[Cell]:
         """The cells whose recipes are the columns of a table of hyperparameters."""
