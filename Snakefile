@@ -20,6 +20,7 @@ include: "rules/common.smk"
 include: "rules/text.smk"
 include: "rules/training.smk"
 include: "rules/results.smk"
+include: "rules/figures.smk"
 
 
 rule all:
@@ -27,6 +28,7 @@ rule all:
     input:
         expand("results/{table}.csv", table=STUDY.config.tables),
         expand("results/{table}.csv", table=STUDY.config.hyperparameter_tables),
+        expand("results/figures/{figure}.png", figure=FIGURES),
         "results/scores.csv",
         "results/pretraining.csv",
         "results/corpora.csv",

@@ -12,6 +12,7 @@ from statistics import median
 from study.command import recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.graph import Study
+from study.layout import Row
 from study.manifest import load_manifest
 from study.run import open_run
 
@@ -41,6 +42,11 @@ def read_selection(study: Study, family: str) -> str:
     """The cell that stands for `family`; StudyError when the choice is of another recipe."""
     job = study.selection_job(family)
     return load_manifest(job.path, key=job.key, stage="selection").figures["winner"]
+
+
+def shown_cell(study: Study, row: Row) -> str | None:
+    """The cell that a row shows: of a family, the one that was chosen; None for a reference."""
+    return read_selection(study, row.family) if row.family else row.cell
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -10,7 +10,7 @@ from analysis.ensembles import MOST, ensemble_metrics, member_runs
 from analysis.medians import summarise
 from analysis.render import to_latex, to_markdown
 from analysis.scores import add_study_arguments, asked_study, read_scores, write_csv
-from analysis.selection import read_selection
+from analysis.selection import read_selection, shown_cell
 from analysis.settings import choose_settings, compare_settings
 from analysis.values import REPLICATED, cell_values, value_fields
 from study.command import command_parser, run_command
@@ -38,7 +38,7 @@ def build_table(study: Study, name: str) -> pd.DataFrame:
     summary = summarise(choose_settings(study, scores)).set_index(["cell", "task", "metric"])
     lines = []
     for row in table.rows:
-        cell = read_selection(study, row.family) if row.family else row.cell
+        cell = shown_cell(study, row)
         line: dict = {"row": row.id, "label": row.label, "cell": cell or ""}
         line["scale"] = study.scale if cell else ""
         values = cell_values(study, cell) if cell and table.value_columns else {}

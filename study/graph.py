@@ -46,6 +46,16 @@ class Study(Jobs):
         rows = self.config.tables[table].rows
         return list(dict.fromkeys(cell for row in rows for cell in self.config.row_cells(row)))
 
+    def cells_by_first_table(self) -> dict[str, list[str]]:
+        """Every cell that a table shows, under the first table that shows it."""
+        first: dict[str, str] = {}
+        for table in self.config.tables:
+            for cell in self.table_cells(table):
+                first.setdefault(cell, table)
+        return {
+            table: [cell for cell in first if first[cell] == table] for table in self.config.tables
+        }
+
     def table_tasks(self, table: str) -> list[str]:
         """Tasks that are columns of a table, in its order."""
         columns = self.config.tables[table].score_columns
@@ -105,6 +115,10 @@ class Study(Jobs):
         jobs = [self.store_job(cell) for cell in self.shown_cells()]
         return list({job.path: job for job in jobs}.values())
 
+    def all_jobs(self) -> list[Job]:
+        """The last jobs of everything: what no other job reads."""
+        return self.all_table_jobs() + self.pretrain_jobs() + self.selection_jobs()
+
     def selection_jobs(self) -> list[Job]:
         """The selections of all families."""
         return [self.selection_job(family) for family in self.config.families]
@@ -154,9 +168,13 @@ class Study(Jobs):
             "corpora": self.store_jobs,
             "plan": self.plan_jobs,
             "learning_rates": lambda: self.pretrain_jobs() + self.selection_jobs(),
+            "figures/curves": self.pretrain_jobs,
+            "figures/learning_rate": lambda: self.pretrain_jobs() + self.selection_jobs(),
+            "provenance": self.all_jobs,
         }
-        if result in self.config.tables:
-            return self.table_jobs(result) + self.table_value_jobs(result)
+        table = self._table_of(result)
+        if table:
+            return self.table_jobs(table) + self.table_value_jobs(table)
         if result in self.config.hyperparameter_tables:
             return []
         if result in whole:
@@ -175,10 +193,16 @@ class Study(Jobs):
         if result == "plan":
             shown["config"] = self.config.model_dump(mode="json")
             shown["done"] = [job.path for job in self.plan_jobs() if Path(job.path).exists()]
-        if result in self.config.tables:
-            shown["table"] = self.config.tables[result].model_dump()
+        table = self._table_of(result)
+        if table:
+            shown["table"] = self.config.tables[table].model_dump()
+            shown["published"] = self.published(table)
+        if table or result.startswith("figures/"):
             shown["about"] = self.config.about
-            shown["published"] = self.published(result)
+        if result == "figures/curves":
+            shown["panels"] = self.cells_by_first_table()
+        if result == "provenance":
+            shown["tables"] = {name: self.identity(name) for name in self.config.tables}
         if result in self.config.hyperparameter_tables:
             shown["table"] = self.config.hyperparameter_tables[result].model_dump()
             columns = self.config.hyperparameter_tables[result].columns
@@ -193,6 +217,11 @@ class Study(Jobs):
         if column.cell:
             return self.config.cells[column.cell]
         return self.config.finetuning[column.finetuning][column.task]
+
+    def _table_of(self, result: str) -> str | None:
+        """The table that a result shows: `table2`, `figures/table2`, `provenance/table2`."""
+        name = result.removeprefix("figures/").removeprefix("provenance/")
+        return name if name in self.config.tables else None
 
     def execution_json(self, stage: str) -> str:
         """How a stage is executed, as JSON for its `--execution`."""

@@ -80,9 +80,8 @@ class Watch:
 
 def needed_jobs(study: Study, target: str) -> list[Job]:
     """The jobs behind a target: a table, a cell's scores, or everything."""
-    name = target.removeprefix("results/").removesuffix(".csv")
-    everything = study.all_table_jobs() + study.pretrain_jobs() + study.selection_jobs()
-    ends = everything if name == "all" else study.result_jobs(name)
+    name = re.sub(r"\.(csv|md|tex|png|pdf|json|zip)$", "", target.removeprefix("results/"))
+    ends = study.all_jobs() if name == "all" else study.result_jobs(name)
     return study.needed(ends)
 
 

@@ -1,0 +1,1 @@
+"""Figures of the study, as PNG and PDF: `table` (a table's scores), `curves`, `learning_rate`."""

@@ -1,0 +1,196 @@
+"""Held-out loss along pre-training, a panel per table: `results/figures/curves.png|.pdf`.
+
+A cell stands in the panel of the first table that shows it. Its line is the median over its
+pre-training seeds, each seed a thin line beside it. Losses are in nats per masked token, on one
+fixed set of masks; they can be compared where vocabulary and format agree.
+"""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.figures import style
+from analysis.figures.style import new_figure, styled, write_figure
+from analysis.scores import add_study_arguments, asked_study
+from study.command import command_parser, run_command
+from study.errors import StudyError
+from study.graph import Study
+from study.manifest import load_manifest
+
+PANELS_A_LINE = 2
+UNITS = ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands"), (1, ""))
+PANEL_SHARE = 0.6  # of a panel's height that its axes have at least
+LABEL_POINTS = 9.5  # height of a line of text at the end of a curve
+
+
+def read_curves(study: Study) -> pd.DataFrame:
+    """One line per held-out evaluation of every pre-training that a table shows.
+
+    Columns: cell, pretraining_seed, step, tokens (seen until then), heldout_loss (nats per masked
+    token, missing where it was not finite), diverged (of the run). A run without any evaluation
+    has one line without a loss. Raises StudyError for a manifest of another recipe.
+    """
+    rows = []
+    for job in study.pretrain_jobs():
+        figures = load_manifest(job.path, key=job.key, stage="pretrain").figures
+        _, cell, seed, _ = job.path.removeprefix(study.root + "/").split("/")
+        # Every update sees the same number of tokens, up to a sample's length.
+        tokens_a_step = figures["tokens"] / max(figures["steps"], 1)
+        for step, loss in figures["curve"] or [[figures["steps"], None]]:
+            rows.append(
+                {
+                    "cell": cell,
+                    "pretraining_seed": int(seed.removeprefix("seed-")),
+                    "step": step,
+                    "tokens": step * tokens_a_step,
+                    "heldout_loss": loss,
+                    "diverged": figures["diverged"] is not None,
+                }
+            )
+    return pd.DataFrame(rows).astype({"heldout_loss": float})
+
+
+def unit_of(tokens: float) -> tuple[float, str]:
+    """A divisor for axis labels, and its name."""
+    return next((unit for unit in UNITS if tokens >= unit[0]), UNITS[-1])
+
+
+def spread(heights: list[float], gap: float) -> list[float]:
+    """Heights moved apart to at least `gap`, in their order and as little as a sweep can."""
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    placed: list[float] = []
+    groups: list[list[float]] = []  # of neighbours that touch: [sum of wishes, how many]
+    for rank, i in enumerate(order):
+        groups.append([heights[i] - rank * gap, 1])
+        # Wishes without the gaps must rise; where they fall, neighbours share their mean.
+        while len(groups) > 1 and groups[-2][0] / groups[-2][1] > groups[-1][0] / groups[-1][1]:
+            total, count = groups.pop()
+            groups[-1] = [groups[-1][0] + total, groups[-1][1] + count]
+    for total, count in groups:
+        placed += [total / count] * int(count)
+    result = [0.0] * len(heights)
+    for rank, i in enumerate(order):
+        result[i] = placed[rank] + rank * gap
+    return result
+
+
+def look_of(number: int) -> dict:
+    """Colour, dashes and marker of the cell of this number: no two of a panel agree in all."""
+    return {
+        "color": style.LINE_COLOURS[number % len(style.LINE_COLOURS)],
+        "ls": style.LINE_STYLES[number % len(style.LINE_STYLES)],
+        "marker": style.LINE_MARKERS[number % len(style.LINE_MARKERS)],
+        "ms": 3.5,
+        "mfc": "white",
+        "mew": 0.8,
+    }
+
+
+def draw_cell(axes: Axes, look: dict, frame: pd.DataFrame, unit: float) -> tuple | None:
+    """The curves of one cell; the end (x, y) of its median line, None if it has no loss at all.
+
+    A diverged run has a cross at the upper edge where its last evaluation lies.
+    """
+    seeds = frame.groupby("pretraining_seed", sort=False)
+    if seeds.ngroups > 1:
+        for _, run in seeds:
+            known = run.dropna(subset=["heldout_loss"])
+            thin = {"color": look["color"], "lw": 0.5, "alpha": 0.6}
+            axes.plot(known["tokens"] / unit, known["heldout_loss"], **thin)
+    broken = frame[is_broken(frame)].groupby("pretraining_seed")["tokens"].max() / unit
+    if len(broken):  # an empty line that is not clipped has no bounds, and spoils the layout
+        edge = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+        cross = {**style.DIVERGED, "mec": look["color"]}
+        axes.plot(broken, [1.0] * len(broken), **cross, **edge)
+    medians = frame.groupby("step")[["tokens", "heldout_loss"]].median().dropna()
+    if medians.empty:
+        return None
+    axes.plot(medians["tokens"] / unit, medians["heldout_loss"], **look)
+    last = medians.iloc[-1]
+    return last["tokens"] / unit, last["heldout_loss"]
+
+
+def is_broken(frame: pd.DataFrame) -> pd.Series:
+    """Evaluations of runs that diverged, or whose loss is no number."""
+    return frame["diverged"] | frame["heldout_loss"].isna()
+
+
+def draw_labels(axes: Axes, ends: dict[str, tuple | None], frame: pd.DataFrame) -> None:
+    """Each cell's mark and name at the right of its curve, apart where curves end close."""
+    known = {cell: end for cell, end in ends.items() if end is not None}
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    axes.set(xlim=(left, right), ylim=(low, high))
+    rows = axes.get_gridspec().nrows
+    gap = (high - low) * LABEL_POINTS / (72 * PANEL_SHARE * axes.figure.get_figheight() / rows)
+    places = spread([y for _, y in known.values()], gap)
+    for (cell, (x, y)), place in zip(known.items(), places, strict=True):
+        seeds = frame[frame["cell"] == cell].groupby("pretraining_seed")["diverged"].first()
+        told = f"{cell} ({seeds.sum()} of {len(seeds)} diverged)" if seeds.any() else cell
+        edge = right + 0.04 * (right - left)
+        axes.plot([x, edge], [y, place], color=style.GREY, lw=0.4, clip_on=False, zorder=1)
+        axes.plot([edge], [place], clip_on=False, **look_of(list(ends).index(cell)))
+        axes.text(edge, place, f"  {told}", va="center", fontsize=7)
+    failed = [cell for cell, end in ends.items() if end is None]
+    if failed:
+        told = "no finite loss: " + ", ".join(failed)
+        axes.text(0.02, 0.02, told, transform=axes.transAxes, fontsize=7)
+
+
+@styled
+def curves_figure(frame: pd.DataFrame, groups: dict[str, list[str]], about: str) -> Figure:
+    """The figure of `frame` (columns of `read_curves`); `groups` are the cells of each panel.
+
+    `about` says for the caption what scale this is. Raises StudyError if there is nothing to draw.
+    """
+    groups = {name: cells for name, cells in groups.items() if cells}
+    if not groups:
+        raise StudyError("no table shows a cell of ours, so there are no curves")
+    across = min(len(groups), PANELS_A_LINE)
+    down = -(-len(groups) // across)
+    most = max(len(cells) for cells in groups.values())
+    seeds = frame["pretraining_seed"].nunique()
+    crosses = "; crosses: diverged" if is_broken(frame).any() else ""
+    lines = f"median of {seeds} pre-training seeds, thin: each seed" if seeds > 1 else "one seed"
+    caption = (
+        f"{about}; lines: {lines}{crosses}. Losses on held-out documents; comparable "
+        "between cells of one vocabulary and one input format."
+    )
+    height = down * max(2.4, 0.6 + most * 1.3 * LABEL_POINTS / 72) + 0.7
+    figure = new_figure(4.8 * across, height, "Held-out loss along pre-training", caption)
+    panels = figure.subplots(down, across, squeeze=False).flatten()
+    unit, word = unit_of(frame["tokens"].max())
+    for axes, (name, cells) in zip(panels, groups.items(), strict=False):
+        mine = frame[frame["cell"].isin(cells)]
+        ends = {
+            cell: draw_cell(axes, look_of(number), mine[mine["cell"] == cell], unit)
+            for number, cell in enumerate(cells)
+        }
+        axes.set_xlim(left=0)
+        draw_labels(axes, ends, mine)
+        axes.grid(axis="y")
+        axes.set_title(name, loc="left", pad=10)
+        axes.set_xlabel(f"tokens seen ({word})" if word else "tokens seen")
+        axes.set_ylabel("loss (nats per masked token)")
+    for axes in panels[len(groups) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def main(arguments: list[str] | None) -> None:
+    """Command line of `python -m analysis.figures.curves`."""
+    parser = command_parser(
+        "analysis.figures.curves",
+        "Draw the held-out loss of all pre-trainings of a study, as PNG and PDF.",
+        "python -m analysis.figures.curves --scale laptop --output results/figures/curves.png",
+    )
+    add_study_arguments(parser, "PNG")
+    parsed = parser.parse_args(arguments)
+    style.figure_paths(parsed.output)
+    study = asked_study(parsed)
+    about = f"Scale {study.scale} ({study.config.about})"
+    figure = curves_figure(read_curves(study), study.cells_by_first_table(), about)
+    write_figure(figure, parsed.output)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,135 @@
+"""The look of all figures, and how they become files whose bytes depend on nothing but the data.
+
+Every mark is told apart by its shape and fill, so that a figure reads in black and white; the
+colours are those of Okabe and Ito, which colour-blind readers can tell apart. The fonts are the
+ones that matplotlib brings along, embedded as TrueType.
+"""
+
+import functools
+import io
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from study.errors import StudyError
+from study.manifest import write_atomic
+
+BLACK, BLUE, ORANGE, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
+GREY, LIGHT = "#6b6b6b", "#f2f2f2"
+LINE_COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", BLACK, "#E69F00", "#56B4E9")
+LINE_STYLES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
+LINE_MARKERS = ("o", "s", "^", "D", "v", "P", "*", "h")
+
+# Marks that mean the same in every figure; a plot adds colours only where these have none.
+SEED = {"marker": "o", "ms": 4, "mfc": "none", "mec": BLUE, "mew": 0.9, "ls": ""}
+REPLICATE = {"marker": "o", "ms": 4.2, "mfc": BLUE, "mec": "white", "mew": 0.4, "ls": ""}
+MEDIAN = {"marker": "|", "ms": 17, "mec": BLACK, "mew": 2, "ls": "", "zorder": 1.9}
+PUBLISHED = {"marker": "D", "ms": 5, "mfc": "none", "mec": ORANGE, "mew": 1.2, "ls": ""}
+DIVERGED = {"marker": "x", "ms": 5, "mec": BLACK, "mew": 1.3, "ls": ""}
+
+DPI = 200
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": BLACK,
+    "axes.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "figure.constrained_layout.h_pad": 0.06,
+    "figure.constrained_layout.w_pad": 0.06,
+    "figure.dpi": DPI,
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "grid.color": "#d9d9d9",
+    "grid.linewidth": 0.5,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.3,
+    "pdf.fonttype": 42,
+    # Labels come from the study file and are no formulas: a dollar sign is a dollar sign.
+    "text.parse_math": False,
+    "xtick.color": GREY,
+    "xtick.labelcolor": BLACK,
+    "xtick.labelsize": 7,
+    "ytick.color": GREY,
+    "ytick.labelcolor": BLACK,
+    "ytick.labelsize": 7.5,
+}
+# What PDF and PNG would say of the time and of the program.
+NO_METADATA = {
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+
+
+def styled(draw: Callable) -> Callable:
+    """Decorator: `draw` runs in this style, whatever a user's matplotlibrc says."""
+
+    @functools.wraps(draw)
+    def drawn(*arguments: Any, **named: Any) -> Any:
+        with matplotlib.style.context(["default", STYLE]):
+            return draw(*arguments, **named)
+
+    return drawn
+
+
+def new_figure(
+    width: float, height: float, title: str, caption: str, marks: Sequence[Artist] = ()
+) -> Figure:
+    """An empty figure, sizes in inches: a title above, a legend of `marks` and a caption below."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    # An inch holds about 12 characters of the title, 19 of 7-point text; a mark's label needs two.
+    title = textwrap.fill(title, int(width * 12))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
+    lines = textwrap.wrap(caption, int(width * 19))
+    foot = 0.06 + 0.14 * len(lines)
+    figure.text(0.01, 0.06 / height, "\n".join(lines), va="bottom", fontsize=7, color=GREY)
+    if marks:
+        across = min(len(marks), int(width / 1.9))
+        place = {"loc": "lower left", "bbox_to_anchor": (0, foot / height), "borderaxespad": 0.3}
+        figure.legend(handles=marks, ncols=across, **place)
+        foot += 0.08 + 0.16 * math.ceil(len(marks) / across)
+    figure.get_layout_engine().set(rect=(0, foot / height, 1, 1 - foot / height))
+    return figure
+
+
+def figure_paths(output: Path) -> tuple[Path, Path]:
+    """The PNG and the PDF that are written for `--output`; StudyError for another ending."""
+    if output.suffix not in (".png", ".pdf"):
+        raise StudyError(f"--output {output}: expected a name that ends in .png or .pdf")
+    return output.with_suffix(".png"), output.with_suffix(".pdf")
+
+
+def freeze_layout(figure: Figure) -> None:
+    """Lay the figure out for good, at rounded places.
+
+    The solver behind the layout sums in an order that memory addresses decide: the last bits of a
+    place differ between two equal figures, and a PDF would show them.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(side, 6) for side in axes.get_position(original=True).bounds])
+    for text in figure.texts:
+        text.set_position([round(place, 6) for place in text.get_position()])
+
+
+@styled
+def write_figure(figure: Figure, output: Path) -> None:
+    """Write `output` as PNG and as PDF, each atomically; equal figures give equal bytes."""
+    freeze_layout(figure)
+    for path in figure_paths(output):
+        kind, buffer = path.suffix[1:], io.BytesIO()
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=NO_METADATA[kind])
+        write_atomic(path, buffer.getvalue())

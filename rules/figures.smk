@@ -1,0 +1,59 @@
+# scores and losses -> figures, each as PNG and PDF. Seconds each, where snakemake runs.
+TABLE_FIGURES = [name for name, table in STUDY.config.tables.items() if table.score_columns]
+FIGURES = [*TABLE_FIGURES, "curves", *(["learning_rate"] if STUDY.config.families else [])]
+
+
+localrules:
+    draw_table,
+    draw_curves,
+    draw_learning_rate,
+
+
+rule draw_table:
+    input:
+        shown=lambda wildcards: manifests(STUDY.result_jobs(wildcards.table)),
+        identity=lambda wildcards: identity_file(f"figures/{wildcards.table}"),
+    output:
+        png="results/figures/{table}.png",
+        pdf="results/figures/{table}.pdf",
+    log:
+        f"{LOGS}/results/figures/{{table}}.log",
+    wildcard_constraints:
+        table="|".join(TABLE_FIGURES),
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.figures.table {{wildcards.table}} {STUDY_ARGUMENTS} "
+        f"--output {{output.png:q}} --log {{log:q}}"
+
+
+rule draw_curves:
+    input:
+        pretrain=manifests(STUDY.result_jobs("figures/curves")),
+        identity=lambda wildcards: identity_file("figures/curves"),
+    output:
+        png="results/figures/curves.png",
+        pdf="results/figures/curves.pdf",
+    log:
+        f"{LOGS}/results/figures/curves.log",
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.figures.curves {STUDY_ARGUMENTS} --output {{output.png:q}} "
+        f"--log {{log:q}}"
+
+
+rule draw_learning_rate:
+    input:
+        pretrain=manifests(STUDY.result_jobs("figures/learning_rate")),
+        identity=lambda wildcards: identity_file("figures/learning_rate"),
+    output:
+        png="results/figures/learning_rate.png",
+        pdf="results/figures/learning_rate.pdf",
+    log:
+        f"{LOGS}/results/figures/learning_rate.log",
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.figures.learning_rate {STUDY_ARGUMENTS} --output {{output.png:q}} "
+        f"--log {{log:q}}"

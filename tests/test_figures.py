@@ -1,0 +1,316 @@
+"""Figures: what they show of known scores and losses, odd values, equal bytes, bad input."""
+
+import re
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import results_toy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.figures import curves, learning_rate, style
+from analysis.figures import table as table_command
+from analysis.figures.curves import curves_figure, read_curves, spread
+from analysis.figures.learning_rate import learning_rate_figure, rate_text
+from analysis.figures.table import scale_of, table_figure
+from analysis.learning_rates import read_learning_rates
+from analysis.scores import read_scores
+from study.errors import StudyError
+from study.graph import Study
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A finished smoke study in the current directory."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.fsync", lambda file: None)  # hundreds of files
+    study = Study("smoke", replicates=3)
+    results_toy.write_study(study)
+    return study
+
+
+def arguments(output, *more):
+    return [*more, "--scale", "smoke", "--replicates", "3", "--output", output]
+
+
+def marks(axes, look):
+    """Points that were drawn with this look, as (x, y)."""
+    lines = [
+        line
+        for line in axes.lines
+        if line.get_marker() == look["marker"]
+        and line.get_markerfacecolor() == look.get("mfc", line.get_markerfacecolor())
+    ]
+    return [tuple(map(float, point)) for line in lines for point in line.get_xydata()]
+
+
+def scores_of(study):
+    return read_scores(study, study.table_jobs("table2"), "x")
+
+
+def test_table_figure_has_a_panel_a_column_and_a_mark_a_seed(study):
+    figure = table_figure(study, "table2", scores_of(study))
+    panels = figure.axes
+    labels = [column.label for column in study.config.tables["table2"].columns]
+    assert [axes.get_title() for axes in panels] == labels
+    rows = [text.get_text() for text in panels[0].get_yticklabels()]
+    assert rows == [row.label for row in study.config.tables["table2"].rows]
+    assert panels[0].yaxis_inverted()
+    sst2 = panels[labels.index("SST-2")]
+    assert sst2.get_xlabel() == "accuracy (%)"
+    assert sorted(marks(sst2, style.REPLICATE))[:3] == [
+        (50.125, -0.19),
+        (51.125, -0.19),
+        (52.125, -0.19),
+    ]
+    assert len(marks(sst2, style.SEED)) == 4 * 3 * 2
+    assert marks(sst2, style.MEDIAN)[0] == (51.125, 0)
+    assert "3 replicates x 2 fine-tuning seeds" in figure.texts[-1].get_text()
+    assert "Scale smoke" in figure.texts[-1].get_text()
+
+
+def test_full_replicates_are_one_mark_each(study):
+    scores = scores_of(study)
+    axes = table_figure(study, "table2", scores[scores["finetuning_seed"] == 0]).axes[0]
+    assert marks(axes, style.SEED) == []
+    assert (50.0, 0.0) in marks(axes, style.REPLICATE)
+
+
+def test_far_published_values_stand_in_a_margin_and_do_not_squeeze_ours(study):
+    axes = table_figure(study, "table2", scores_of(study)).axes[3]
+    low, high = axes.get_xlim()
+    assert high < 80
+    assert "92.9 →" in [text.get_text() for text in axes.texts]
+    assert all(low <= x <= high for x, _ in marks(axes, style.PUBLISHED))
+    assert max(axes.get_xticks()) < 67
+
+
+@pytest.mark.parametrize(
+    ("ours", "published", "margin"),
+    [
+        ([84.0, 85.0], [84.5, 85.5], None),
+        ([40.0, 45.0], [84.0], "right"),
+        ([90.0, 92.0], [20.0, 21.0], "left"),
+        ([47.5, 47.5], [78.0], "right"),
+        ([], [78.0, 79.0], None),
+        ([], [], None),
+        ([50.0], [], None),
+    ],
+)
+def test_scale_of_a_panel(ours, published, margin):
+    scale = scale_of(ours, published)
+    assert all(scale.low < value < scale.high for value in ours)
+    if margin is None:
+        assert scale.margin is None
+        assert all(scale.low < value < scale.high for value in published)
+    else:
+        side = "right" if scale.margin[0] == scale.high else "left"
+        assert side == margin
+        assert scale.high - scale.low < 8
+
+
+def test_diverged_seeds_are_crosses_at_the_edge_with_their_number(study):
+    scores = scores_of(study)
+    worst = (scores["cell"] == "doc-sentences") & (scores["task"] == "sst2")
+    some = worst & (scores["pretraining_seed"] == 1)
+    scores.loc[some, ["value", "diverged"]] = [3.0, True]
+    axes = table_figure(study, "table2", scores).axes[3]
+    ((x, y),) = marks(axes, style.DIVERGED)
+    low, high = axes.get_xlim()
+    assert y == 3
+    assert low < x < low + 0.05 * (high - low)
+    assert "2" in [text.get_text() for text in axes.texts]
+    assert low > 40
+    scores.loc[worst, ["value", "diverged"]] = [np.nan, True]
+    axes = table_figure(study, "table2", scores).axes[3]
+    assert "all" in [text.get_text() for text in axes.texts]
+    assert [y for _, y in marks(axes, style.MEDIAN)] == [0, 1, 2]
+
+
+def test_nothing_but_failures_still_gives_a_figure(study, tmp_path):
+    scores = scores_of(study).assign(value=np.nan, diverged=True)
+    style.write_figure(table_figure(study, "table2", scores), tmp_path / "failed.png")
+    assert (tmp_path / "failed.pdf").stat().st_size > 1000
+
+
+def test_two_renderings_are_equal_bytes_and_hold_no_dates(study):
+    def render():
+        table_command.main(arguments("f/table2.png", "table2"))
+        curves.main(arguments("f/curves.pdf"))
+        return {path.name: path.read_bytes() for path in Path("f").iterdir()}
+
+    first = render()
+    assert sorted(first) == ["curves.pdf", "curves.png", "table2.pdf", "table2.png"]
+    assert render() == first
+    for name, data in first.items():
+        assert not re.search(rb"CreationDate|Matplotlib v|tEXt", data), name
+        if name.endswith(".pdf"):
+            assert b"/FontFile2" in data, "TrueType fonts are embedded"
+            assert b"/Type3" not in data
+
+
+def test_a_users_matplotlibrc_changes_nothing(study, tmp_path, monkeypatch):
+    import matplotlib
+
+    def render():
+        style.write_figure(table_figure(study, "table2", scores_of(study)), tmp_path / "x.png")
+        return (tmp_path / "x.png").read_bytes()
+
+    first = render()
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red", "pdf.fonttype": 3}):
+        assert render() == first
+
+
+def test_curves_are_losses_over_tokens_per_first_table(study):
+    frame = read_curves(study)
+    run = frame[(frame["cell"] == "segment-pair") & (frame["pretraining_seed"] == 0)]
+    assert list(run["tokens"]) == [10 * 512, 20 * 512]
+    assert list(run["heldout_loss"]) == [5.0, 4.0]
+    groups = study.cells_by_first_table()
+    assert groups["table1"] == ["static-segment-pair", "segment-pair"]
+    assert groups["table2_extended"] == ["segment-pair-no-nsp"]
+    figure = curves_figure(frame, groups, "Scale smoke")
+    shown = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
+    assert shown == [table for table, cells in groups.items() if cells]
+    axes = figure.axes[0]
+    assert axes.get_xlabel() == "tokens seen (thousands)"
+    assert [text.get_text().strip() for text in axes.texts] == groups["table1"]
+    # Three seeds thin, their median with a marker: here the seed in the middle.
+    thick = next(line for line in axes.lines if line.get_marker() == "s")
+    assert thick.get_ydata().tolist() == pytest.approx([4.9, 3.9])
+    looks = [
+        (line.get_linestyle(), line.get_marker())
+        for line in axes.lines
+        if len(line.get_xdata()) == 2
+    ]
+    assert len({look for look in looks if look[1] != "None"}) == 2
+
+
+def test_diverged_pretrainings_are_crosses_and_named(study):
+    jobs = [study.pretrain_job("doc-sentences", seed) for seed in (0, 1, 2)]
+    results_toy.write_pretrain(jobs[0], [5.0], diverged=7)
+    lost = [study.pretrain_job("sentence-pair", seed) for seed in (0, 1, 2)]
+    for job in lost:
+        results_toy.write_pretrain(job, [], diverged=3)
+    figure = curves_figure(read_curves(study), study.cells_by_first_table(), "Scale smoke")
+    axes = figure.axes[1]
+    told = [text.get_text().strip() for text in axes.texts]
+    assert "doc-sentences (1 of 3 diverged)" in told
+    assert "no finite loss: sentence-pair" in told
+    assert len(marks(axes, style.DIVERGED)) == 1 + 3
+    assert "crosses: diverged" in figure.texts[-1].get_text().replace("\n", " ")
+    results_toy.write_pretrain(jobs[1], [None, None])
+    style.write_figure(
+        curves_figure(read_curves(study), study.cells_by_first_table(), ""), Path("x.png")
+    )
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_labels_keep_their_order_and_a_distance(heights):
+    placed = spread(heights, 0.1)
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    for one, next_one in pairwise(order):
+        assert placed[next_one] - placed[one] > 0.1 - 1e-9
+
+
+def test_labels_that_have_room_stay_where_they_are():
+    assert spread([0.9, 0.1, 0.5], 0.2) == pytest.approx([0.9, 0.1, 0.5])
+    assert spread([0.5, 0.5], 0.2) == pytest.approx([0.4, 0.6])
+
+
+def rates():
+    values = {1e-4: [5.0, 5.2, None], 3e-4: [4.0, 4.4, 9.0], 1e-3: [4.5, None, None]}
+    return pd.DataFrame(
+        {
+            "family": "batch-256",
+            "learning_rate": rate,
+            "cell": f"batch-256-lr-{rate:g}",
+            "pretraining_seed": seed,
+            "selected": rate == 3e-4,
+            "heldout_perplexity": value,
+        }
+        for rate, seeds in values.items()
+        for seed, value in enumerate(seeds)
+    )
+
+
+def test_learning_rates_show_seeds_medians_and_the_winner(tmp_path):
+    figure = learning_rate_figure(rates(), "Scale smoke")
+    (axes,) = figure.axes
+    assert axes.get_title(loc="left") == "batch-256"
+    assert axes.get_xscale() == "log"
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1e-4", "3e-4", "1e-3"]
+    assert marks(axes, learning_rate.WINNER) == [(3e-4, 4.4)]
+    assert marks(axes, style.DIVERGED) == [(1e-4, 1.0), (1e-3, 1.0)]
+    line = next(line for line in axes.lines if line.get_linestyle() == "-")
+    # A diverged seed counts as infinite, as in the selection: two of three leave no median.
+    assert line.get_ydata().tolist() == pytest.approx([5.2, 4.4, np.nan], nan_ok=True)
+    style.write_figure(figure, tmp_path / "one.png")
+    style.write_figure(learning_rate_figure(rates(), "Scale smoke"), tmp_path / "two.png")
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+def test_learning_rates_that_all_diverged_or_differ_widely_are_drawn(tmp_path):
+    nothing = rates().assign(heldout_perplexity=None)
+    style.write_figure(learning_rate_figure(nothing, ""), tmp_path / "nothing.png")
+    wide = rates()
+    wide.loc[0, "heldout_perplexity"] = 900.0
+    assert learning_rate_figure(wide, "").axes[0].get_yscale() == "log"
+
+
+def test_learning_rates_of_the_study_have_a_panel_per_family(study):
+    learning_rate.main(arguments("f/learning_rate.png"))
+    assert sorted(path.name for path in Path("f").iterdir()) == [
+        "learning_rate.pdf",
+        "learning_rate.png",
+    ]
+    figure = learning_rate_figure(read_learning_rates(study), "")
+    shown = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
+    assert shown == list(study.config.families)
+
+
+def test_learning_rates_that_do_not_fit_are_refused():
+    with pytest.raises(StudyError, match="learning rates: no column selected"):
+        learning_rate_figure(rates().drop(columns="selected"), "")
+    with pytest.raises(StudyError, match="learning rates: no runs"):
+        learning_rate_figure(rates()[:0], "")
+
+
+@pytest.mark.parametrize(
+    "name", ["table1", "table2_extended", "table3", "table4", "table_encoding"]
+)
+def test_every_table_has_a_figure_of_its_score_columns(study, name):
+    table = study.config.tables[name]
+    scores = read_scores(study, study.table_jobs(name), "x")
+    figure = table_figure(study, name, scores)
+    assert [axes.get_title() for axes in figure.axes] == [c.label for c in table.score_columns]
+    # Of a family the member that was selected is shown, and no other.
+    ours = sum(row.ours for row in table.rows)
+    assert len(marks(figure.axes[0], style.REPLICATE)) == 3 * ours
+    published = "published" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert published == (table.published is not None)
+
+
+def test_rates_are_written_as_in_papers():
+    assert [rate_text(rate) for rate in (3e-4, 2.5e-5, 0.1)] == ["3e-4", "2.5e-5", "1e-1"]
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(study):
+    with pytest.raises(StudyError, match="none: no such table; known: table1, table2, "):
+        table_command.main(arguments("f/x.png", "none"))
+    with pytest.raises(StudyError, match=r"--output f/x.svg: expected a name that ends in .png"):
+        table_command.main(arguments("f/x.svg", "table2"))
+    Path(study.finetune_job("doc-sentences", 0, "sst2").path).unlink()
+    with pytest.raises(StudyError, match=r"1 of 60 scores .* -- results/figures/table2.png"):
+        table_command.main(arguments("f/x.png", "table2"))
+    Path(study.pretrain_job("doc-sentences", 0).path).unlink()
+    with pytest.raises(StudyError, match="No such file or directory; snakemake makes it"):
+        curves.main(arguments("f/x.png"))
+    assert not Path("f").exists()
