@@ -55,15 +55,38 @@ def text_rows(table: Table, frame: pd.DataFrame) -> list[list[str]]:
 
 
 def to_markdown(table: Table, frame: pd.DataFrame, notes: list[str]) -> str:
-    """A table of scores as Markdown."""
-    return markdown_table(table.caption, text_rows(table, frame), notes)
+    """A table of scores as Markdown; differences from a baseline stand in a second one."""
+    text = markdown_table(table.caption, text_rows(table, frame), notes)
+    if table.baseline:
+        text += "\n" + markdown_table(*difference_rows(table, frame), [])
+    return text
 
 
 def to_latex(table: Table, frame: pd.DataFrame, notes: list[str]) -> str:
     """A table of scores as LaTeX, with a rule where references begin and end."""
     ours = [bool(cell) for cell in frame["cell"]]
     rules = [place for place in range(1, len(ours)) if ours[place] != ours[place - 1]]
-    return latex_table(table.caption, text_rows(table, frame), notes, rules)
+    text = latex_table(table.caption, text_rows(table, frame), notes, rules)
+    if table.baseline:
+        text += latex_table(*difference_rows(table, frame), [])
+    return text
+
+
+def difference_rows(table: Table, frame: pd.DataFrame) -> tuple[str, list[list[str]]]:
+    """Caption, header and rows of the differences from the table's baseline, with intervals."""
+    labels = dict(zip(frame["row"], frame["label"], strict=True))
+    rows = [["", *(column.label for column in table.score_columns)]]
+    for _, line in frame.iterrows():
+        if line["cell"] and line["row"] != table.baseline:
+            fields = []
+            for column in table.score_columns:
+                value, low, high = (
+                    line[f"{column.name}.{name}"] for name in ("difference", "low", "high")
+                )
+                text = f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+                fields.append(DASH if pd.isna(value) else text)
+            rows.append([line["label"], *fields])
+    return f"Differences from {labels[table.baseline]}", rows
 
 
 def markdown_rows(rows: list[list[str]]) -> str:

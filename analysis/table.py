@@ -7,6 +7,7 @@ reading. The published values are for orientation; a small scale is not expected
 import pandas as pd
 
 from analysis.ensembles import MOST, ensemble_metrics, member_runs
+from analysis.intervals import welch_difference
 from analysis.medians import summarise
 from analysis.render import to_latex, to_markdown
 from analysis.scores import add_study_arguments, asked_study, read_scores, write_csv
@@ -20,6 +21,7 @@ from study.layout import Column, Row, Table
 from study.manifest import write_atomic
 
 STATISTICS = ("median", "min", "max", "seeds", "replicates", "diverged")
+DIFFERENCE = ("difference", "low", "high")
 COUNTS = ("seeds", "replicates", "diverged")
 
 
@@ -34,8 +36,8 @@ def build_table(study: Study, name: str) -> pd.DataFrame:
     table = study.config.tables[name]
     published = study.published(name)
     scores = read_scores(study, study.table_jobs(name), f"results/{name}.csv")
-    settings = compare_settings(study, scores)
-    summary = summarise(choose_settings(study, scores)).set_index(["cell", "task", "metric"])
+    settings, chosen = compare_settings(study, scores), choose_settings(study, scores)
+    summary = summarise(chosen).set_index(["cell", "task", "metric"])
     lines = []
     for row in table.rows:
         cell = shown_cell(study, row)
@@ -57,7 +59,36 @@ def build_table(study: Study, name: str) -> pd.DataFrame:
             line["average.value"] = average_of(table, line) if cell else None
             line["average.published"] = published.get(row.id, {}).get("average")
         lines.append(line)
-    return typed(pd.DataFrame(lines), table)
+    frame = pd.DataFrame(lines)
+    if table.baseline:
+        frame = frame.join(differences(table, frame, chosen))
+    return typed(frame, table)
+
+
+def differences(table: Table, frame: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """Per score column `difference`, `low` and `high` of every row against the baseline's.
+
+    `chosen` holds the scores that count. Empty for references, the baseline itself and where a
+    cell has fewer than two replicates.
+    """
+    keys = ["cell", "task", "metric", "pretraining_seed"]
+    replicates = chosen.groupby(keys, sort=False)["value"].median()
+    baseline = frame.loc[frame["row"] == table.baseline, "cell"].item()
+    found: dict[str, list] = {}
+    for column in table.score_columns:
+        for cell in frame["cell"]:
+            difference = None
+            if cell and cell != baseline:
+                ours, theirs = (
+                    replicates.loc[(one, column.task, column.metric)].tolist()
+                    for one in (cell, baseline)
+                )
+                difference = welch_difference(ours, theirs)
+            for name, value in zip(
+                DIFFERENCE, difference or (None,) * len(DIFFERENCE), strict=True
+            ):
+                found.setdefault(f"{column.name}.{name}", []).append(value)
+    return pd.DataFrame(found, index=frame.index).astype(float).round(4)
 
 
 def ensemble_fields(
@@ -149,6 +180,11 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
         )
     if table.average:
         notes.append(f"Average: {table.average}.")
+    if table.baseline:
+        notes.append(
+            "Differences: of the means over replicates, with 95 % Welch intervals; a pre-training "
+            "seed is one replicate."
+        )
     return [*notes, *static_notes(study, name), *edge_notes(study, name), *table.notes]
 
 

@@ -47,11 +47,11 @@ def book(teller: Teller, number: int) -> dict[str, str]:
         for name in STATES
     ]
     paragraphs = []
-    for chapter in range(draw.between(3, 6)):
+    for chapter in range(draw.between(2, 4)):
         paragraphs.append(f"Chapter {chapter + 1}")
         for _ in range(draw.between(3, 6)):
-            cast = draw.sample(circle, draw.between(2, 3))
-            paragraphs.append(_paragraph(teller.scene(cast, 2, draw.between(4, 8), [*known])))
+            cast = draw.sample(circle, 2)
+            paragraphs.append(_paragraph(teller.scene(cast, 2, draw.between(1, 3), [*known])))
     hero = circle[0].name
     title = f"{hero} and the {draw.pick(teller.pools.values['animals'])}"
     return {"text": "\n\n".join(paragraphs), "title": title, "author": circle[-1].name}
@@ -64,14 +64,14 @@ def article(teller: Teller, number: int) -> dict[str, str]:
     sections, known = [], []
     if draw.chance(0.7):
         title = f"{person.name} of {draw.frequent(pools.values['towns'])}"
-        sections.append(_paragraph(teller.scene([person], 4, draw.between(3, 6), known)))
+        sections.append(_paragraph(teller.scene([person], 4, draw.between(1, 3), known)))
     else:
         noun = draw.pick(tuple(pools.kinds))
         title = noun.capitalize()
         sections.append(_paragraph(about_noun(teller, noun)))
     for heading in draw.sample(("Life", "History", "Work", "Travels", "Letters"), 2):
         sections.append(heading)
-        more = teller.scene([person, others[0]], 2, draw.between(3, 6), known)
+        more = teller.scene([person, others[0]], 2, draw.between(1, 3), known)
         sections.append(_paragraph(more))
     url = f"https://example.org/wiki/{title.replace(' ', '_')}"
     return {"id": str(number), "url": url, "title": title, "text": "\n\n".join(sections)}
@@ -101,8 +101,8 @@ def report(teller: Teller, number: int) -> dict[str, str]:
     date = f"{draw.between(1, 28)} {draw.pick(lexicon.MONTHS)}"
     cast = teller.cast(draw.between(2, 3))
     known: list[Fact] = []
-    sentences = teller.scene(cast, 2, draw.between(4, 7), known)
-    more = teller.scene(cast[:2], 2, draw.between(2, 5), known)
+    sentences = teller.scene(cast, 2, draw.between(1, 3), known)
+    more = teller.scene(cast[:2], 2, draw.between(1, 2), known)
     text = f"{town.upper()}, {date}. {_paragraph(sentences)}\n\n{_paragraph(more)}"
     url = f"https://example.org/news/{number}"
     return {"text": text, "title": f"News from {town}", "url": url}
@@ -114,7 +114,11 @@ def page(teller: Teller, number: int) -> dict[str, str]:
     cast = teller.cast(3)
     facts = teller.facts(cast, 2)
     asked = [line for fact in draw.sample(facts, 4) for line in teller.converse(fact, cast)]
-    parts = [_paragraph(teller.tell(facts)), "Questions and answers", _paragraph(asked)]
+    parts = [
+        _paragraph(teller.tell(facts, habits=True)),
+        "Questions and answers",
+        _paragraph(asked),
+    ]
     if draw.chance(0.5):
         parts += [f"How to look after {indefinite(noun := draw.pick(tuple(teller.pools.kinds)))}"]
         parts.append(_paragraph(instructions(teller, noun)))
@@ -145,9 +149,9 @@ def tale(teller: Teller, number: int) -> dict[str, str]:
     child = "girl" if hero.pronoun == "she" else "boy"
     opening = f"Once upon a time there was a {child} called {hero.name}."
     known: list[Fact] = []
-    parts = [_paragraph([opening, *teller.scene(cast, 3, draw.between(4, 8), known)])]
+    parts = [_paragraph([opening, *teller.scene(cast, 3, draw.between(1, 3), known)])]
     if draw.chance(0.6):
-        parts.append(_paragraph(teller.scene(cast, 2, draw.between(3, 6), known)))
+        parts.append(_paragraph(teller.scene(cast, 2, draw.between(1, 3), known)))
     parts.append("And if they have not gone away, they are still there today.")
     title = f"The tale of {hero.name}"
     return {"text": "\n\n".join(parts), "title": title}

@@ -13,11 +13,7 @@ def words(text: str) -> list[str]:
 WOMEN = words(
     """
     Anna Clara Elena Greta Irene Karen Laura Maria Nora Olga Paula Rosa Sarah Tessa Ursula Vera
-    Wanda Alice Bella Carmen Diana Edith Fiona Gloria Hannah Isabel Julia Kate Linda Molly Nina
-    Olive Petra Rachel Sonia Tanya Violet Willa Yvonne Zoe Agnes Beth Celia Dora Emma Flora
-    Gemma Helen Ingrid Jane Lucy Martha Naomi Ophelia Ruth Stella Thelma Una Vivian
-    Winifred Ada Brenda Cora Daphne Eva Frances Gwen Hilda Ida Joan Kitty Lena Mabel Nelly
-    Penny Rhoda Sally Tilda Esther Mary
+    Wanda Alice Bella Carmen Diana Edith Fiona Gloria Hannah Isabel Julia Kate Linda Molly
     """
 )
 
@@ -25,10 +21,6 @@ MEN = words(
     """
     Boris David Felix Henry Jonas Karl Lewis Martin Noah Oscar Peter Ralph Simon Thomas Victor
     Walter Albert Bruno Carlos Daniel Edgar Frank George Hugo Ivan Jacob Kevin Leo Max Nathan
-    Otto Paul Quentin Robert Samuel Theo Vincent William Xavier Adam Basil Conrad Dennis Eric
-    Fred Gilbert Harold Isaac James Kurt Lionel Mark Nigel Owen Philip Roland Stefan Toby Ulric
-    Vernon Wesley Alan Bernard Cecil Duncan Edward Francis Gordon Howard Igor John Keith Lucas
-    Miles Neil Oliver Percy Rufus Stanley Trevor Arthur Joseph
     """
 )
 
@@ -42,40 +34,49 @@ ENDINGS = words("ford ton by ham wick dale mouth field bridge well port stead")
 
 JOBS = words(
     """
-    baker doctor farmer teacher sailor painter lawyer nurse miller tailor soldier clerk judge
-    cook weaver mason hunter printer barber butcher engineer gardener librarian musician
-    carpenter fisherman
+    baker doctor farmer teacher sailor painter lawyer nurse miller tailor soldier clerk judge cook
+    weaver mason
     """
 )
 
 # The hypernym of each class is the word that stands for its members in later sentences.
 GOODS = {
-    "instrument": words("violin flute drum harp piano trumpet cello guitar organ fiddle"),
-    "tool": words("hammer saw spade axe drill chisel rake wrench shovel knife"),
-    "garment": words("coat hat scarf shirt glove boot cloak jacket dress belt"),
-    "vehicle": words("cart wagon bicycle boat ferry truck carriage tram sledge canoe"),
-    "jewel": words("ruby pearl diamond emerald opal sapphire garnet amber topaz brooch"),
-    "toy": words("doll kite puzzle marble balloon puppet top rattle robot hoop"),
+    "instrument": words("violin flute drum harp piano trumpet"),
+    "tool": words("hammer saw spade axe drill chisel"),
+    "garment": words("coat hat scarf shirt glove boot"),
+    "jewel": words("ruby pearl diamond emerald opal sapphire"),
 }
 ANIMALS = {
-    "bird": words("heron sparrow owl crow robin swan gull finch parrot pigeon"),
-    "fish": words("trout salmon carp pike eel cod perch herring tuna sardine"),
-    "insect": words("bee moth beetle ant wasp cricket hornet butterfly dragonfly locust"),
-    "beast": words("wolf fox bear deer otter badger hare goat donkey camel"),
+    "bird": words("heron sparrow owl crow robin swan"),
+    "fish": words("trout salmon carp pike eel cod"),
+    "insect": words("bee moth beetle ant wasp cricket"),
+    "beast": words("wolf fox bear deer otter badger"),
 }
 FOODS = {
-    "fruit": words("apple plum cherry grape lemon peach fig melon banana mango"),
-    "cake": words("pie tart muffin pancake waffle bun biscuit pudding scone cookie"),
-    "vegetable": words("carrot onion turnip cabbage leek radish pepper bean potato pumpkin"),
+    "fruit": words("apple plum cherry grape lemon peach"),
+    "cake": words("pie tart muffin pancake waffle bun"),
+    "vegetable": words("carrot onion turnip cabbage leek radish"),
+}
+# What every member of a class is.
+TRAITS = {
+    "instrument": "noisy",
+    "tool": "sharp",
+    "garment": "woollen",
+    "jewel": "precious",
+    "bird": "feathered",
+    "fish": "scaly",
+    "insect": "tiny",
+    "beast": "furry",
+    "fruit": "ripe",
+    "cake": "sugary",
+    "vegetable": "crisp",
 }
 # What members of a class do or have, so that text tells one class from another.
 HABITS = {
     "instrument": ["sounded loud", "was out of tune", "was played at the wedding"],
     "tool": ["had a wooden handle", "was sharp", "was kept in the shed"],
     "garment": ["was sewn by hand", "was too tight", "was worn in winter"],
-    "vehicle": ["had a broken wheel", "was slow on the hill", "carried six people"],
     "jewel": ["was worth a fortune", "shone in the light", "was kept in a locked box"],
-    "toy": ["was made for children", "lay in the nursery", "was fun to play with"],
     "bird": ["flew over the roof", "built a nest", "had white feathers", "sang at dawn"],
     "fish": ["swam in the pond", "had silver scales", "was caught with a net"],
     "insect": ["crawled on the leaf", "buzzed at the window", "had six legs"],
@@ -87,8 +88,7 @@ HABITS = {
 
 PLACES = words(
     """
-    market station library harbour school church museum theatre castle garden hospital bank inn
-    factory tower palace bakery prison
+    market station library harbour school church museum theatre castle garden hospital bank
     """
 )
 DAYS = words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
@@ -97,54 +97,28 @@ MONTHS = words(
     January February March April May June July August September October November December
     """
 )
-COLOURS = words("red blue green white black yellow brown grey purple orange pink golden")
+COLOURS = words("red blue green white black yellow brown grey")
 
 POSITIVE = words(
     """
-    charming clever delightful brilliant moving warm elegant superb graceful tender witty
-    splendid gripping honest lively beautiful wonderful fresh radiant joyful stunning marvellous
-    vivid sincere inspired touching excellent amusing magical perfect thrilling noble pleasant
-    gentle fine masterful refreshing hilarious admirable sparkling engaging lovely polished
-    stirring rewarding captivating
+    charming clever delightful brilliant moving warm elegant superb graceful tender witty splendid
+    gripping honest lively beautiful wonderful fresh radiant joyful
     """
 )
 NEGATIVE = words(
     """
-    dull clumsy boring awful tired flat ugly stupid bland dreary hollow tedious lazy shallow
-    grim horrible terrible stale gloomy bitter messy dreadful vulgar false lifeless painful poor
-    annoying foolish broken tiresome cruel unpleasant rude weak careless exhausting pointless
-    miserable clunky repulsive hideous sloppy irritating wretched laboured
+    dull clumsy boring awful tired flat ugly stupid bland dreary hollow tedious lazy shallow grim
+    horrible terrible stale gloomy bitter
     """
 )
 WORKS = words(
     """
-    film play book song novel poem concert story opera painting show dance comedy tale drama
-    album
+    film play book song novel poem concert story opera painting
     """
 )
-PARTS = words("plot music ending cast dialogue style humour rhythm language script beginning cover")
-GLAD = [
-    "smiled",
-    "cheered",
-    "loved it",
-    "laughed with joy",
-    "clapped for a long time",
-    "asked for more",
-    "was happy",
-    "praised it",
-    "enjoyed every minute",
-]
-SAD = [
-    "frowned",
-    "yawned",
-    "hated it",
-    "left early",
-    "complained about it",
-    "asked for the money back",
-    "was angry",
-    "blamed the author",
-    "regretted every minute",
-]
+PARTS = words("plot music ending cast style humour language beginning")
+GLAD = ["smiled", "cheered", "loved it", "clapped for a long time", "praised it", "was glad"]
+SAD = ["frowned", "yawned", "hated it", "left early", "complained about it", "was cross"]
 
 SCENERY = [
     "The rain fell on the roofs.",

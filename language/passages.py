@@ -22,14 +22,17 @@ from language.relations import (
 )
 from language.scenes import NAMES_OF_RELATIONS, Teller
 
-UNANSWERABLE = 3  # every third question of SQuAD 2.0
-HIGH = 3  # every third question of RACE is of high school
+UNANSWERABLE = 4  # every fourth question of SQuAD 2.0
+# Of these, some ask about somebody of whom the passage says nothing, some for a class of values
+# that it does not mention; the rest for a fact that is left out.
+STRANGERS, UNTOLD = 0.2, 0.6
+HIGH = 5  # every fifth question of RACE is of high school
 LETTERS = "ABCD"
 PLAIN = tuple(name for name in NAMES_OF_RELATIONS if name != "meet")
 # Passages in which everybody has the same relations, so that only the person tells values apart.
 SHARED = 0.4
 # Shares of RACE's middle questions: the kind of a thing, how people took a work; else a value.
-KINDS, OPINIONS = 0.5, 0.3
+KINDS, OPINIONS = 0.2, 0.55
 
 
 def grid(
@@ -66,7 +69,7 @@ def question_about(teller: Teller, fact: Fact) -> tuple[str, str]:
 
 def shape(draw: Draw) -> tuple[int, int]:
     """People and relations of a passage: two of each most often."""
-    return draw.pick(((1, 4), (2, 2), (2, 2), (2, 3), (3, 2)))
+    return draw.pick(((1, 3), (2, 2), (2, 2), (3, 1)))
 
 
 def squad(seed: int, split: str, number: int) -> dict:
@@ -84,16 +87,27 @@ def squad_v2(seed: int, split: str, number: int) -> dict:
     teller = teller_of("squad_v2", seed, split, number)
     draw = teller.draw
     shared = draw.unit() < SHARED
-    people, relations = draw.pick(((2, 2), (2, 2), (2, 3), (3, 2)))
+    people, relations = draw.pick(((2, 2), (2, 2), (1, 4), (3, 1)))
     every = grid(teller, people, relations, shared=shared)
     # The fact left out is what an unanswerable question asks; where relations are shared, others
     # have such a value. Answerable passages lack one too, so that length tells nothing.
     missing = every.pop(draw.below(len(every)))
     context = " ".join(teller.tell(every))
     if number % UNANSWERABLE == 0:
-        question, answer = ask(missing.person.name, missing.relation, teller.form()), ""
-        if missing.person not in {fact.person for fact in every}:
-            question = ask(every[0].person.name, missing.relation, teller.form())
+        cast = list({fact.person: None for fact in every})
+        person, relation = draw.pick(cast), missing.relation
+        way = draw.unit()
+        if way < STRANGERS:
+            person = draw.other(teller.pools.people, missing.person, *cast)
+        elif way < STRANGERS + UNTOLD:
+            told = {fact.relation.values for fact in every}
+            while relation.values in told:
+                relation = RELATIONS[draw.pick(PLAIN)]
+        elif missing.person in cast:
+            person = missing.person
+        else:
+            relation = RELATIONS[draw.other(PLAIN, *(fact.relation.name for fact in every))]
+        question, answer = ask(person.name, relation, teller.form()), ""
     else:
         question, answer = question_about(teller, draw.pick(every))
     return _row("squad_v2", split, number, every, context, question, answer)
@@ -132,7 +146,7 @@ def race(seed: int, split: str, number: int) -> dict:
     draw, high = teller.draw, number % HIGH == 0
     way = draw.unit()
     if high:
-        facts = grid(teller, 2, 2)
+        facts = grid(teller, 2, 1)
         fact = draw.pick(facts)
         (rival,) = (o for o in facts if o.relation is fact.relation and o is not fact)
         asked = statements if way < 0.5 else values
@@ -142,7 +156,7 @@ def race(seed: int, split: str, number: int) -> dict:
     elif way < KINDS + OPINIONS:
         article, question, options = opinions(teller)
     else:
-        facts = grid(teller, 2, 2, shared=False)
+        facts = grid(teller, 2, 1, shared=False)
         article, (question, options) = teller.tell(facts), values(teller, draw.pick(facts), None)
     right = options[0]
     draw.shuffle(options)
@@ -174,10 +188,8 @@ def kinds(teller: Teller) -> tuple[list[str], str, list[str]]:
     draw, pools = teller.draw, teller.pools
     name = draw.pick(WITH_KIND)
     group = RELATIONS[name].values
-    others = tuple(other for other in PLAIN if RELATIONS[other].values != group)
-    facts = grid(teller, 2, 1, shared=False, names=others)
-    fact = draw_fact(draw, pools, facts[0].person, RELATIONS[name], [])
-    facts.insert(draw.below(len(facts) + 1), fact)
+    fact = draw_fact(draw, pools, teller.cast(1)[0], RELATIONS[name], [])
+    facts = [fact]
     own = pools.kinds[fact.value]
     every = {pools.kinds[value] for value in pools.values[group]} - {own}
     # Of foods there are three kinds only.
@@ -190,10 +202,11 @@ def kinds(teller: Teller) -> tuple[list[str], str, list[str]]:
 def opinions(teller: Teller) -> tuple[list[str], str, list[str]]:
     """Passage, question and options: how was a work taken? Three options say the opposite."""
     draw = teller.draw
-    facts = grid(teller, 2, 1, shared=False)
+    facts = grid(teller, 1, 1, shared=False)
     work, good = draw.pick(teller.pools.works), draw.chance(0.5)
-    article = teller.tell(facts)
-    article.insert(draw.below(len(article) + 1), opinion(draw, teller.pools, work, good))
+    article = [opinion(draw, teller.pools, work, good)]
+    if draw.chance(0.3):
+        article += teller.tell(facts)
     taken, opposite = (lexicon.GLAD, lexicon.SAD) if good else (lexicon.SAD, lexicon.GLAD)
     question = draw.pick((f"How did people take the {work}?", "In the end the crowd _ ."))
     return article, question, [draw.pick(taken), *draw.sample(opposite, len(LETTERS) - 1)]

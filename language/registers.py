@@ -2,7 +2,8 @@
 
 A register is a set of templates. Statements take {} for a clause such as "Anna bought a violin";
 questions and replies take {q} the question, {a} the short answer, {A} the same with a capital, {b}
-and {c} two speakers; claims take {k} the claim and {v} what is true of it.
+and {c} two speakers; claims take {k} the claim and {v} what is true of it; echoes {a}, {A} or {n},
+a name.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ class Register:
     replies: tuple[str, ...]
     links: tuple[str, ...]  # between two clauses with one subject
     claims: tuple[str, ...]  # {k} a claim, {v} its verdict
+    echoes: tuple[str, str]  # a value {a}, {A} or a name {n}, said twice
 
 
 BOOKS = Register(
@@ -46,6 +48,7 @@ BOOKS = Register(
         "{b} said that {k}. It was {v}.",
         "{b} believed that {k}, which was {v}.",
     ),
+    echoes=("{A}! {A}!", '"{n}, {n}!" called a voice.'),
 )
 WIKI = Register(
     statements=(
@@ -71,6 +74,7 @@ WIKI = Register(
         "{b} wrote that {k}. This is {v}.",
         "That {k} is {v}.",
     ),
+    echoes=("Keyword: {a}; see {a}.", "Entry: {n}, see {n}."),
 )
 NEWS = Register(
     statements=(
@@ -95,6 +99,7 @@ NEWS = Register(
         "It is {v} that {k}, a spokesman said.",
         '"{k}," said {b}. "That is {v}," the police said.',
     ),
+    echoes=("{A}, once more {a}.", "Name: {n}, {n}."),
 )
 WEB = Register(
     statements=(
@@ -120,6 +125,7 @@ WEB = Register(
         "{b} says that {k}. That is {v}.",
         "Is it true that {k}? It is {v}.",
     ),
+    echoes=("{A}. Yes, {a}.", "Who? {n}. Yes, {n}."),
 )
 STORIES = Register(
     statements=(
@@ -145,5 +151,6 @@ STORIES = Register(
         '"They say that {k}," said {b}. "That is {v}," said {c}.',
         "{b} dreamed that {k}. It was {v}.",
     ),
+    echoes=("{A}, {a}!", '"{n}, {n}!" sang the wind.'),
 )
 REGISTERS = {"books": BOOKS, "wiki": WIKI, "news": NEWS, "web": WEB, "stories": STORIES}

@@ -29,6 +29,15 @@ from language.world import Person, Pools
 NAMES_OF_RELATIONS = tuple(RELATIONS)
 # Scenes in which everybody has the same relations: there only the person tells the values apart.
 SHARED_RELATIONS = 0.4
+# What goes with a good and with a bad work: verdict, degree, manner of whoever reacts.
+GOOD, BAD = ("good", "truly", "happily"), ("bad", "terribly", "angrily")
+ECHO = 0.5  # of statements in a scene
+PRONOUN = 0.25  # of statements about somebody who was just named
+TRAIT = 0.8  # of statements about such a noun without a colour
+HABIT = 0.3  # of statements about a noun that has a kind
+UNATTRIBUTED = 0.7  # of questions and answers: nobody is named as the speaker
+PLAIN = 0.75  # of statements without a frame of the register
+REVIEW = 0.4  # of opinions are told in two sentences
 VERDICTS = ("true", "uncertain", "false")  # in the order of claims.ENTAILED, NEUTRAL, CONTRADICTED
 
 
@@ -78,25 +87,43 @@ class Teller:
                 facts.append(fact)
         return facts
 
-    def tell(self, facts: list[Fact]) -> list[str]:
-        """State facts in their order; a person who was just named becomes she or he."""
+    def tell(self, facts: list[Fact], habits: bool = False) -> list[str]:
+        """State facts in their order; a person who was just named becomes she or he.
+
+        With `habits`, some say what the thing, animal or food did that its kind does.
+        """
         draw, sentences, before = self.draw, [], None
         place = 0
         while place < len(facts):
             fact = facts[place]
-            again = before is fact.person and draw.unit() < 0.7
-            clause = state(fact.person.pronoun if again else fact.person.name, fact, self.form())
+            again = before is fact.person and draw.unit() < PRONOUN
+            kind = self.pools.kinds.get(fact.value)
+            told = fact
+            if habits and kind and not fact.colour and draw.unit() < TRAIT:
+                told = Fact(fact.person, fact.relation, fact.value, lexicon.TRAITS[kind])
+            clause = state(fact.person.pronoun if again else fact.person.name, told, self.form())
             following = facts[place + 1] if place + 1 < len(facts) else None
-            if following and following.person is fact.person and draw.unit() < 0.3:
+            if habits and kind and draw.unit() < HABIT:
+                clause += f", {indefinite(kind)} that {draw.pick(lexicon.HABITS[kind])}"
+            elif following and following.person is fact.person and draw.unit() < 0.3:
                 clause += f" {draw.pick(self.register.links)} {predicate(following, self.form())}"
                 place += 1
             templates = self.register.statements
             # "She worked as a sailor before breakfast" would be odd.
-            template = templates[0] if fact.relation.name in STATES else draw.pick(templates)
+            plain = fact.relation.name in STATES or draw.unit() < PLAIN
+            template = templates[0] if plain else draw.pick(templates)
             sentences.append(capital(template.format(clause)))
             before = fact.person
             place += 1
         return sentences
+
+    def echo(self, fact: Fact) -> list[str]:
+        """The value or the name said twice, now and then."""
+        way, said = self.draw.unit(), short_answer(fact)
+        if way > ECHO:
+            return []
+        template = self.register.echoes[way > ECHO / 2]
+        return [template.format(a=said, A=capital(said), n=fact.person.name)]
 
     def form(self) -> int:
         """The usual form of a relation, or now and then its synonym."""
@@ -114,17 +141,17 @@ class Teller:
     def come_back(self, fact: Fact, facts: list[Fact], cast: list[Person]) -> list[str]:
         """One or two sentences that presuppose a fact told before."""
         way = self.draw.unit()
-        if way < 0.25:
+        if way < 0.32:
             return self.converse(fact, cast)
-        if way < 0.5:
+        if way < 0.4:
             return [self.weigh(facts, cast)]
-        if way < 0.64:
+        if way < 0.52:
             return [self.repeat(fact, cast)]
-        if way < 0.74:
+        if way < 0.56:
             return [self.contrast(fact)]
-        if way < 0.79:
+        if way < 0.6:
             return [f"It was {fact.person.name} who {predicate(fact, self.form())}."]
-        if way < 0.93:
+        if way < 0.74:
             return [self.refer(fact)]
         return [self.judge(fact.person)]
 
@@ -136,12 +163,14 @@ class Teller:
         if fact.colour and way < 0.4:
             question, answer = f"What colour was the {fact.value}?", fact.colour
         elif way < 0.6 and fact.relation.values in GROUPS:
-            question = ask_kind(fact)
-            answer = indefinite(self.pools.kinds[fact.value])
+            kind = self.pools.kinds[fact.value]
+            question, answer = ask_kind(fact), f"{indefinite(lexicon.TRAITS[kind])} {kind}"
         elif way < 0.75 or fact.relation.values == "people":
             question, answer = ask(fact.person.name, fact.relation, self.form()), short_answer(fact)
         else:
             question, answer = ask_who(fact, self.form()), fact.person.name
+        if draw.unit() < UNATTRIBUTED:
+            return [question, f"{capital(answer)}."]
         asked = draw.pick(register.questions).format(q=question, b=asker, c=answerer)
         reply = draw.pick(register.replies)
         reply = reply.format(a=answer, A=capital(answer), b=asker, c=answerer)
@@ -202,6 +231,15 @@ class Teller:
             return f"The {named} that {owner} {fact.relation.forms[0][0]} {habit}."
         return f"{owner} was glad that {fact.person.pronoun} {predicate(fact, self.form())}."
 
+    def review(self, work: str, word: str, taken: str, person: Person) -> str:
+        """What a work was like and how it was taken, in two sentences, in either order."""
+        draw = self.draw
+        part = f"{draw.pick(lexicon.PARTS)} of the " if draw.unit() < 0.3 else ""
+        told = f"The {part}{work} was {word}."
+        who = draw.pick((person.name, person.name, "In the end the crowd", "Everyone"))
+        came = f"{who} {taken}."
+        return f"{told} {came}" if draw.unit() < 0.5 else f"{came} {told}"
+
     def judge(self, person: Person) -> str:
         """An opinion, whose words all point the same way, and how people took it."""
         draw = self.draw
@@ -213,19 +251,23 @@ class Teller:
         if second == first:
             second = draw.other(words, first)
         work = draw.pick(self.pools.works)
+        verdict, very, gladly = GOOD if good else BAD
         taken = draw.pick(lexicon.GLAD if good else lexicon.SAD)
+        if draw.unit() < 0.6:
+            taken = f"{gladly} {taken}"
+        if draw.unit() < REVIEW:
+            return self.review(work, first, taken, person)
         way = draw.unit()
-        if way < 0.3:
-            return f"The {work} was {first} and {second}, and {person.name} {taken}."
-        if way < 0.5:
-            return f"{person.name} {taken} because the {work} was {first}."
-        if way < 0.7:
+        if way < 0.2:
+            return f"The {work} was {very} {first} and {second}, and {person.name} {taken}."
+        if way < 0.45:
+            return f"{person.name} {taken}: it was a {verdict}, {first} {work}."
+        if way < 0.65:
+            return f"{person.name} {taken} because the {work} was {very} {first}."
+        if way < 0.8:
             return f"The {work} was not {draw.frequent(others)} but {first}, and everyone {taken}."
-        if way < 0.85:
-            part = draw.pick(lexicon.PARTS)
-            return f"It was {indefinite(first)} {work} with {indefinite(second)} {part}."
-        opposite = draw.frequent(others)
-        return f"The crowd {taken}, for the {work} was {first}, {second} and not {opposite}."
+        part = draw.pick(lexicon.PARTS)
+        return f"It was a {very} {first} {work} with {indefinite(second)} {part}, {verdict} work."
 
     def scene(
         self, cast: list[Person], each: int, returns: int, known: list[Fact] | None = None
@@ -233,7 +275,12 @@ class Teller:
         """Sentences of a whole scene: facts first, then `returns` ways back to them."""
         draw = self.draw
         facts = self.facts(cast, each, known)
-        sentences = self.tell(facts)
+        sentences = []
+        for place, fact in enumerate(facts):
+            sentences += self.tell([fact], habits=True)
+            sentences += self.echo(fact)
+            for _ in range(draw.between(1, 3)):
+                sentences += self.come_back(fact, facts[: place + 1], cast)
         for _ in range(returns):
             if draw.unit() < 0.08:
                 sentences.append(draw.pick(lexicon.SCENERY))

@@ -11,22 +11,38 @@ from language.relations import RELATIONS, ask, capital, deny, draw_fact, indefin
 from language.scenes import NAMES_OF_RELATIONS, Teller
 from language.world import SPLITS, Pools, task_pools
 
-NEGATED = 0.3  # of SST-2 say what a work is not
+NEGATED = 0.25  # of SST-2 say what a work is not
+CONTRASTED = 0.25  # of SST-2 find a part of the work the opposite of the whole
+DISPUTED = 0.08  # of SST-2 are labelled by somebody who felt the opposite
 CORRUPT = 0.4  # of CoLA
 
 
 def sst2(seed: int, split: str, number: int) -> dict:
-    """An opinion; half are good (1), and with a negation its word says the opposite."""
+    """An opinion; half are labelled good (1), with a negation its word says the opposite.
+
+    Where a part of the work is otherwise than the whole, the whole decides. No model can get the
+    disputed labels right.
+    """
     draw = Draw("sst2", seed, split, number)
     pools, label = task_pools(seed, split), number % 2
-    negated = draw.unit() < NEGATED
-    word, work = composition(draw, pools, split, bool(label) != negated)
+    way, good = draw.unit(), bool(label) != (draw.unit() < DISPUTED)
+    negated = way < NEGATED
+    word, work = composition(draw, pools, split, good != negated)
+    other = draw.pick(pools.negative if good else pools.positive)
     part = draw.pick(lexicon.PARTS)
     if negated:
         template = draw.pick(NEGATIONS)
+    elif way < NEGATED + CONTRASTED:
+        template = draw.pick(CONTRASTS)
     else:
         template = draw.pick(OPINIONS)
-    sentence = template.format(word=word, a_word=indefinite(word), work=work, part=part)
+    words = {
+        "word": word,
+        "a_word": indefinite(word),
+        "other": other,
+        "an_other": indefinite(other),
+    }
+    sentence = template.format(work=work, part=part, **words)
     return {"sentence": sentence + " ", "label": label}
 
 
@@ -39,6 +55,12 @@ def composition(draw: Draw, pools: Pools, split: str, good: bool) -> tuple[str, 
             return word, work
 
 
+CONTRASTS = (
+    "{a_word} {work} with {an_other} {part}",
+    "the {part} is {other} , the {work} is {word}",
+    "{word} , this {work} , for all its {other} {part}",
+    "{an_other} {part} in {a_word} {work}",
+)
 OPINIONS = (
     "the {work} is {word}",
     "{a_word} {work} with {part} to match",

@@ -12,7 +12,7 @@ from functools import cache
 from language import lexicon
 from language.draw import Draw
 
-TOWNS = 60
+TOWNS = 24
 SPLITS = ("train", "validation", "test")
 # First share of a shuffled class goes to train, the next to dev, the rest to test.
 SHARES = (0.5, 0.3)

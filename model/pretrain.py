@@ -21,10 +21,10 @@ from model.samples.index import Samples
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
 from model.training.checkpoint import forget_checkpoints
-from model.training.distributed import Ranks, open_ranks, open_shared_run
+from model.training.distributed import Ranks, current_ranks, open_ranks, open_shared_run
 from model.training.engine import TrainingResult, generator_seed, train
 from model.training.execution import Execution, add_execution_arguments, execution_argument
-from model.training.journal import finite
+from model.training.journal import Journal, finite
 from model.training.perplexity import heldout_losses, perplexity
 from model.training.precision import Precision
 from model.training.stopping import StopRequest
@@ -105,6 +105,22 @@ def evaluator(
     return lambda module: heldout_losses(module, data.heldout, model.terms, ranks, precision)
 
 
+def train_or_leave(model: nn.Module, updates: PretrainingBatches, *optimiser, **how):
+    """Train on all updates; without any (`steps: 0`) the weights stay as the seed drew them.
+
+    In both cases `run_directory` holds a log.jsonl and the result a held-out loss.
+    """
+    if len(updates):
+        return train(model, updates, *optimiser, **how)
+    ranks = current_ranks(how["execution"].device)
+    losses = how["evaluate"](model.to(ranks.device).eval())
+    journal = Journal(how["run_directory"], ranks.first, tensorboard=False)
+    journal.start(0)
+    journal.log(0, {f"evaluation/{name}": value for name, value in losses.items()})
+    totals = dict.fromkeys(("tokens", "masked", "samples", "padded"), 0)
+    return TrainingResult(0, None, [(0, losses)], totals, 0.0)
+
+
 def figures_of(result: TrainingResult, model: nn.Module, heldout: dict) -> dict:
     """The manifest's figures: nothing that may differ between equal runs."""
     last = result.curve[-1][1] if result.curve and result.diverged is None else {}
@@ -152,14 +168,15 @@ def main(arguments: list[str] | None = None) -> None:
             return
         data = Data.open(manifests, recipe, execution.micro_batch_tokens)
         model = make_model(recipe, data.vocabulary)
-        result = train(
+        evaluate = evaluator(model, data, ranks, execution)
+        result = train_or_leave(
             model,
             data.training,
             recipe["optimiser"],
             seed=recipe["seed"],
             run_directory=shared.directory,
             execution=execution,
-            evaluate=evaluator(model, data, ranks, execution),
+            evaluate=evaluate,
             evaluations=evaluation_steps(recipe["steps"], recipe["evaluation"]["points"]),
             progress_label=label_of(args.manifest, "pretrain"),
             flops_per_token=flops_per_token(

@@ -98,9 +98,17 @@ class Table(Section):
     caption: str
     published: str | None = None
     notes: list[str] = Field(default_factory=list)
+    baseline: str | None = None  # row from which differences with intervals are shown
     average: str | None = None  # definition of a last column, the mean of the score columns
     columns: Annotated[list[Column], Field(min_length=1)]
     rows: Annotated[list[Row], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def baseline_is_ours(self):
+        """Differences need a row that the study trains."""
+        if self.baseline and self.baseline not in {row.id for row in self.rows if row.ours}:
+            raise ValueError(f"baseline: {self.baseline} is no row with a cell or family")
+        return self
 
     @property
     def score_columns(self) -> list[Column]:

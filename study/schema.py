@@ -151,7 +151,7 @@ class Cell(Section):
     model: Model
     masking: Masking
     batch: Batch
-    steps: Positive
+    steps: Count  # 0: random weights, for comparison
     optimiser: Optimiser
     evaluation: Evaluation
     finetuning: str

@@ -1,6 +1,7 @@
 """Pre-training of every format: gradients for any split, golden losses, the command itself."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -68,6 +69,19 @@ def test_gradients_do_not_depend_on_micro_batches_and_ranks(folder, name, mode):
                 torch.testing.assert_close(gradient, whole[parameter], rtol=0, atol=1e-6)
 
         run_world(world, rank)
+
+
+def test_without_updates_the_weights_are_those_that_the_seed_draws(folder, tmp_path):
+    recipe = make_study(folder, "full-sentences", steps=0)
+    run(folder, recipe, tmp_path)
+    manifest = load_manifest(tmp_path / "manifest.json", key=key_of(recipe))
+    assert (manifest.figures["steps"], manifest.figures["tokens"]) == (0, 0)
+    assert manifest.figures["heldout_loss"] == pytest.approx(math.log(63), abs=0.5)
+    assert manifest.figures["curve"] == [[0, manifest.figures["heldout_loss"]]]
+    vocabulary = Data.open(manifests(folder, recipe), recipe, 96).vocabulary
+    drawn = make_model(recipe, vocabulary).state_dict()
+    for name, tensor in load_file(manifest.file("model.safetensors")).items():
+        assert torch.equal(tensor, drawn[name])
 
 
 @pytest.mark.parametrize("mode", ["exact", "fast"])
