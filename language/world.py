@@ -1,7 +1,7 @@
 """A world: its people, towns and words, how common each is, and which of them a split may use.
 
 In: a seed. Out: `Pools` for the corpora (everything) and for the splits of the tasks. People and
-towns of train, dev and test are disjoint, and so are the nouns that a person can buy, keep or eat;
+towns of dev and test are not those of train, nor are the nouns that a person can buy, keep or eat;
 the corpora speak of all of them, so what a dev item is about is known from pre-training only.
 Jobs, places, days, colours and half of dev's sentiment words are shared by the splits.
 """
@@ -98,12 +98,17 @@ def task_pools(seed: int, split: str) -> Pools:
 
 
 def _share(items, index: int):
-    """The part of a class that belongs to split number `index`, common words in every part."""
+    """The part of a class that belongs to split number `index`, common words in every part.
+
+    Test, which nobody sees the labels of, may use dev's words too: small classes have too few for
+    three parts.
+    """
     # Taken in turn rather than in blocks, so that every split has its common and its rare words.
     size = len(items)
     bounds = [0, round(size * SHARES[0]), round(size * sum(SHARES)), size]
     order = sorted(range(size), key=lambda place: (place * 7) % size if size % 7 else place)
-    return tuple(items[place] for place in sorted(order[bounds[index] : bounds[index + 1]]))
+    start = bounds[min(index, 1)]
+    return tuple(items[place] for place in sorted(order[start : bounds[index + 1]]))
 
 
 def _pools(people, classes, nouns, positive, negative, works) -> Pools:
