@@ -2,14 +2,15 @@
 
 import json
 
+import finetune_toy
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import test_finetune
 import torch
 from safetensors.torch import save_file
 
 from language.write import task_table
+from model import finetune
 from model.network.pretraining import PretrainingModel
 from model.tasks.decisions import decide_pronouns, decide_ranking
 from study.errors import StudyError
@@ -42,7 +43,7 @@ def question_rows(draw, count):
         labels = [1, 1] if number % 8 == 7 else [0, 1, 1][: 2 + number % 2]
         for label in draw.sample(labels, len(labels)):
             about = draw.choice(["dog", "mat"]) if label else "cat"
-            sentence = " ".join([*test_finetune.words(draw, 3), about])
+            sentence = " ".join([*finetune_toy.words(draw, 3), about])
             rows.append((f"who {number} ?", sentence, label))
     questions, sentences, labels = (list(column) for column in zip(*rows, strict=True))
     return {"question": questions, "sentence": sentences, "label": labels}
@@ -67,14 +68,14 @@ TASKS = {
 }
 
 
-class Study(test_finetune.Study):
+class Study(finetune_toy.Study):
     """A study whose pre-trained model has its masked-language head."""
 
     def publish(self, recipe, files):
         if recipe["stage"] == "pretrain":
             torch.manual_seed(7)
-            size = test_finetune.wordpiece().size
-            model = PretrainingModel(test_finetune.NETWORK, size, recipe["format"]["segments"])
+            size = finetune_toy.wordpiece().size
+            model = PretrainingModel(finetune_toy.NETWORK, size, recipe["format"]["segments"])
             path = self.folder / "pretrain" / key_of(recipe) / "model.safetensors"
             save_file(model.state_dict(), path)
         super().publish(recipe, files)
@@ -84,7 +85,7 @@ class Study(test_finetune.Study):
 def study(tmp_path, monkeypatch):
     """Function that makes the study of a task, with changed settings."""
     for name, task in TASKS.items():
-        monkeypatch.setitem(test_finetune.TASKS, name, task)
+        monkeypatch.setitem(finetune_toy.TASKS, name, task)
     return lambda name, **changes: Study(tmp_path, name, **changes)
 
 
@@ -145,7 +146,7 @@ def test_seeds_share_a_process_and_micro_batches_change_nothing(study):
     stages = {name: name for name in ("pretrain", "features", "vocabulary")}
     for path in (made.folder / "finetune").iterdir():
         path.rename(made.folder / f"old-{path.name}")
-    made.run(test_finetune.finetune, recipe, "--execution", execution, **stages)
+    made.run(finetune, recipe, "--execution", execution, **stages)
     assert predictions(made)["margin"] == pytest.approx(kept, abs=2e-4)
 
 
@@ -155,11 +156,20 @@ def test_generated_schemas_have_their_two_people_as_candidates(study, monkeypatc
     def generated(draw, count):
         return task_table("wsc", 0, "train", count).to_pydict()
 
-    monkeypatch.setitem(test_finetune.TASKS, "wsc", (generated, WSC))
+    monkeypatch.setitem(finetune_toy.TASKS, "wsc", (generated, WSC))
     made = study("wsc")
     figures = load_manifest(made.path("features"), key=key_of(made.features)).figures
     assert figures["dev"]["without_candidates"] == figures["dev"]["pronouns_moved"] == 0
     assert figures["train"]["rows"] > 2 * 128
+
+
+@pytest.mark.parametrize("name", ["wsc", "ranking"])
+def test_a_split_without_labels_is_predicted(study, name):
+    made = study(name, splits=[("test", "hidden", "test")], epochs=1)
+    result = made.finetune()["0"]
+    assert list(result["metrics"]) == ["accuracy"]
+    rows = pq.read_table(made.seed_files(0)["predictions-test-hidden.parquet"]).to_pydict()
+    assert "label" not in rows and set(rows["prediction"]) <= {0, 1}
 
 
 @pytest.mark.parametrize("column", ["span2_index", "span1_text"])
@@ -167,13 +177,13 @@ def test_missing_columns_are_one_line(study, monkeypatch, column):
     def without(draw, count):
         return {name: row for name, row in schema_rows(draw, count).items() if name != column}
 
-    monkeypatch.setitem(test_finetune.TASKS, "wsc", (without, WSC))
+    monkeypatch.setitem(finetune_toy.TASKS, "wsc", (without, WSC))
     with pytest.raises(StudyError, match=f"no column {column}; it has"):
         study("wsc")
 
 
 def test_a_ranking_needs_two_texts(study, monkeypatch):
     one = TASKS["ranking"][1] | {"texts": ["question"]}
-    monkeypatch.setitem(test_finetune.TASKS, "ranking", (question_rows, one))
+    monkeypatch.setitem(finetune_toy.TASKS, "ranking", (question_rows, one))
     with pytest.raises(StudyError, match="texts: expected 2 columns, question and candidate"):
         study("ranking")
