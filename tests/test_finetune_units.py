@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from language.write import task_table
+from model import finetune
 from model.network.pretraining import PretrainingModel
 from model.tasks.decisions import decide_pronouns, decide_ranking
 from study.errors import StudyError
@@ -145,7 +146,7 @@ def test_seeds_share_a_process_and_micro_batches_change_nothing(study):
     stages = {name: name for name in ("pretrain", "features", "vocabulary")}
     for path in (made.folder / "finetune").iterdir():
         path.rename(made.folder / f"old-{path.name}")
-    made.run(finetune_toy.finetune, recipe, "--execution", execution, **stages)
+    made.run(finetune, recipe, "--execution", execution, **stages)
     assert predictions(made)["margin"] == pytest.approx(kept, abs=2e-4)
 
 
@@ -160,6 +161,15 @@ def test_generated_schemas_have_their_two_people_as_candidates(study, monkeypatc
     figures = load_manifest(made.path("features"), key=key_of(made.features)).figures
     assert figures["dev"]["without_candidates"] == figures["dev"]["pronouns_moved"] == 0
     assert figures["train"]["rows"] > 2 * 128
+
+
+@pytest.mark.parametrize("name", ["wsc", "ranking"])
+def test_a_split_without_labels_is_predicted(study, name):
+    made = study(name, splits=[("test", "hidden", "test")], epochs=1)
+    result = made.finetune()["0"]
+    assert list(result["metrics"]) == ["accuracy"]
+    rows = pq.read_table(made.seed_files(0)["predictions-test-hidden.parquet"]).to_pydict()
+    assert "label" not in rows and set(rows["prediction"]) <= {0, 1}
 
 
 @pytest.mark.parametrize("column", ["span2_index", "span1_text"])
