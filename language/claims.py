@@ -78,9 +78,9 @@ def another_value(draw: Draw, pools: Pools, fact: Fact, general: bool = False) -
     return draw.other(pools.siblings(fact.value), fact.value)
 
 
-def opinion(draw: Draw, pools: Pools, work: str, good: bool) -> str:
+def opinion(draw: Draw, pools: Pools, work: str, good: bool, denials: float = DENIED) -> str:
     """A sentence whose one sentiment word, or its denial, says whether a work is good."""
-    denied = draw.unit() < DENIED
+    denied = draw.unit() < denials
     word = draw.pick(pools.positive if good != denied else pools.negative)
     if denied:
         return draw.pick(("The {} was not {}.", "The {} was never {}.")).format(work, word)

@@ -26,7 +26,7 @@ UNANSWERABLE = 4  # every fourth question of SQuAD 2.0
 # Of these, some ask about somebody of whom the passage says nothing, some for a class of values
 # that it does not mention; the rest for a fact that is left out.
 STRANGERS, UNTOLD = 0.2, 0.6
-HIGH = 5  # every fifth question of RACE is of high school
+HIGH = 6  # every sixth question of RACE is of high school
 LETTERS = "ABCD"
 PLAIN = tuple(name for name in NAMES_OF_RELATIONS if name != "meet")
 # Passages in which everybody has the same relations, so that only the person tells values apart.
@@ -202,13 +202,12 @@ def kinds(teller: Teller) -> tuple[list[str], str, list[str]]:
 def opinions(teller: Teller) -> tuple[list[str], str, list[str]]:
     """Passage, question and options: how was a work taken? Three options say the opposite."""
     draw = teller.draw
-    facts = grid(teller, 1, 1, shared=False)
     work, good = draw.pick(teller.pools.works), draw.chance(0.5)
-    article = [opinion(draw, teller.pools, work, good)]
-    if draw.chance(0.3):
-        article += teller.tell(facts)
+    article = [opinion(draw, teller.pools, work, good, denials=0)]
     taken, opposite = (lexicon.GLAD, lexicon.SAD) if good else (lexicon.SAD, lexicon.GLAD)
-    question = draw.pick((f"How did people take the {work}?", "In the end the crowd _ ."))
+    question = "In the end the crowd _ ."
+    if draw.chance(0.2):
+        question = f"How did people take the {work}?"
     return article, question, [draw.pick(taken), *draw.sample(opposite, len(LETTERS) - 1)]
 
 

@@ -1,19 +1,19 @@
 """Tasks on pronouns: WNLI (does the sentence with the pronoun replaced follow?) and WSC (spans).
 
-In: world seed, split, number of the item. Out: one row of the task. A woman and a man do something
-together; the pronoun of the last clause fits one of them, and only who knows the names knows whom.
+In: world seed, split, number of the item. Out: one row of the task. Two women or two men did
+different things, and one of them is spoken of again: the pronoun fits both names, and only what was
+told of them says whom it means.
 """
 
 from language.pairs import teller_of
-from language.relations import RELATIONS, draw_fact, predicate
+from language.relations import RELATIONS, capital, draw_fact, predicate, state
 from language.scenes import NAMES_OF_RELATIONS, Teller
 from language.world import Person
 
-MEETINGS = (
-    "{} saw {} at the {} when",
-    "{} waved to {} near the {} before",
-    "{} wrote to {} from the {} after",
-    "{} thanked {} behind the {} because",
+AGAIN = (
+    "{}, {}, and everyone knew that",
+    "{}, {}, and it was true that",
+    "{} and {}, and people said that",
 )
 
 
@@ -21,13 +21,18 @@ def scene(teller: Teller) -> tuple[str, str, str, Person, Person]:
     """Main clause, pronoun, predicate, whom the pronoun means, the other."""
     draw, people = teller.draw, teller.pools.people
     first = draw.frequent(people)
-    second = draw.pick([person for person in people if person.pronoun != first.pronoun])
-    place = draw.pick(teller.pools.values["places"])
-    main = draw.pick(MEETINGS).format(first.name, second.name, place)
-    meant, other = draw.shuffled([first, second])
-    relation = RELATIONS[draw.other(NAMES_OF_RELATIONS, "meet")]
-    fact = draw_fact(draw, teller.pools, meant, relation, [first, second])
-    return main, meant.pronoun, predicate(fact, teller.form()), meant, other
+    alike = [one for one in people if one.pronoun == first.pronoun and one is not first]
+    cast = [first, draw.pick(alike)]
+    names = draw.sample([name for name in NAMES_OF_RELATIONS if name != "meet"], 2)
+    facts = [
+        draw_fact(draw, teller.pools, person, RELATIONS[name], cast)
+        for person, name in zip(cast, names, strict=True)
+    ]
+    told = [state(fact.person.name, fact, teller.form()) for fact in facts]
+    meant, other = draw.shuffled(facts)
+    main = capital(draw.pick(AGAIN).format(*told))
+    said = predicate(meant, teller.form())
+    return main, meant.person.pronoun, said, meant.person, other.person
 
 
 def wnli(seed: int, split: str, number: int) -> dict:

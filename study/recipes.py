@@ -20,7 +20,7 @@ from study.section import Source
 from study.tasks import Finetuning
 
 VERSIONS = {
-    "generator": 2,  # of language/: the texts that a seed and sizes stand for
+    "generator": 3,  # of language/: the texts that a seed and sizes stand for
     "source": 1,
     "sentences": 1,
     "vocabulary": 1,
