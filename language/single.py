@@ -28,7 +28,8 @@ def sst2(seed: int, split: str, number: int) -> dict:
     way, good = draw.unit(), bool(label) != (draw.unit() < DISPUTED)
     negated = way < NEGATED
     word, work = composition(draw, pools, split, good != negated)
-    other = draw.pick(pools.negative if good else pools.positive)
+    opposite = pools.negative if good else pools.positive
+    other = draw.pick([one for one in opposite if stands_in(one, work, split)] or opposite)
     part = draw.pick(lexicon.PARTS)
     if negated:
         template = draw.pick(NEGATIONS)
@@ -51,8 +52,13 @@ def composition(draw: Draw, pools: Pools, split: str, good: bool) -> tuple[str, 
     words = pools.positive if good else pools.negative
     while True:
         word, work = draw.pick(words), draw.pick(pools.works)
-        if number_of("composition", word, work) % len(SPLITS) == SPLITS.index(split):
+        if stands_in(word, work, split):
             return word, work
+
+
+def stands_in(word: str, work: str, split: str) -> bool:
+    """Whether this pair of a sentiment word and a work belongs to the split."""
+    return number_of("composition", word, work) % len(SPLITS) == SPLITS.index(split)
 
 
 CONTRASTS = (

@@ -140,7 +140,7 @@ def test_hidden_labels_are_minus_one():
 
 
 def test_answers_stand_where_they_say():
-    for name, unanswerable in (("squad", 0), ("squad_v2", 100)):
+    for name, unanswerable in (("squad", 0), ("squad_v2", 75)):
         found = rows(name, "train", 300)
         assert sum(not row["answers"]["text"] for row in found) == unanswerable
         for row in found:
@@ -149,17 +149,18 @@ def test_answers_stand_where_they_say():
 
 
 def test_unanswerable_questions_look_answerable():
-    for row in rows("squad_v2", "validation", 90):
+    """Most ask about somebody of whom the passage speaks; one in five about a stranger."""
+    people, present = {p.name for p in corpus_pools(0).people}, []
+    for row in rows("squad_v2", "validation", 400):
         if not row["answers"]["text"]:
-            (name,) = {p.name for p in corpus_pools(0).people} & set(
-                re.findall(r"\w+", row["question"])
-            )
-            assert name in row["context"]
+            (name,) = people & set(re.findall(r"\w+", row["question"]))
+            present.append(name in row["context"])
+    assert 0.7 < sum(present) / len(present) < 0.9
 
 
 def test_race_options():
     found = rows("race", "train", 300)
-    assert sum(row["example_id"].startswith("high") for row in found) == 100
+    assert sum(row["example_id"].startswith("high") for row in found) == 50
     for row in found:
         assert len(set(row["options"])) == 4
     counts = [[row["answer"] for row in found].count(letter) for letter in LETTERS]
@@ -176,14 +177,14 @@ def test_wsc_spans():
 def test_literal_rows():
     found = rows("mnli", "train", 3)
     assert [(row["hypothesis"], row["label"]) for row in found] == [
-        ("Neil asked for the money back.", 0),
-        ("Oliver went to the market.", 1),
-        ("John cheered.", 2),
+        ("Boris loved it.", 0),
+        ("Irene did not work as a doctor.", 1),
+        ("Hannah yawned.", 2),
     ]
-    assert found[2]["premise"] == "John saw a drama with Xavier. The drama was hollow."
+    assert found[2]["premise"] == "The humour of the film was charming."
     assert rows("sst2", "validation", 2) == [
-        {"sentence": "foolish , that is the word for this dance ", "label": 0, "idx": 0},
-        {"sentence": "nobody would call this film stupid ", "label": 1, "idx": 1},
+        {"sentence": "the painting is tedious ", "label": 0, "idx": 0},
+        {"sentence": "the poem is not shallow ", "label": 1, "idx": 1},
     ]
 
 
@@ -195,7 +196,7 @@ def test_texts_are_those_of_this_version():
     for name, task in TASKS.items():
         for split in task.splits:
             digest.update(json.dumps(rows(name, split, 50)).encode())
-    assert (VERSIONS["generator"], digest.hexdigest()) == (1, "f209e9b12b8d9146")
+    assert (VERSIONS["generator"], digest.hexdigest()) == (3, "ed3ecd4d17a3d51c")
 
 
 def read_back(folder, name: str) -> None:
@@ -253,10 +254,12 @@ def test_words_alone_do_not_solve_mnli():
 def test_words_alone_do_not_tell_unanswerable_questions():
     def data(split: str, size: int):
         found = rows("squad_v2", split, size)
+        without = [row for row in found if not row["answers"]["text"]]
+        found = without + [row for row in found if row["answers"]["text"]][: len(without)]
         sides = [marked("c", r["context"]) + " " + marked("q", r["question"]) for r in found]
         return sides, [bool(r["answers"]["text"]) for r in found]
 
-    # two thirds have an answer
+    # as many with an answer as without, so that guessing gives 50 %
     assert bag_of_words(data("train", 3000), data("validation", 1000)) < BAG["squad_v2"]
 
 
