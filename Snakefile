@@ -20,6 +20,7 @@ include: "rules/text.smk"
 include: "rules/training.smk"
 include: "rules/results.smk"
 include: "rules/figures.smk"
+include: "rules/provenance.smk"
 
 
 rule all:
@@ -32,3 +33,4 @@ rule all:
         "results/pretraining.csv",
         "results/corpora.csv",
         "results/learning_rates.csv",
+        "results/provenance.json",

@@ -1,1 +1,1 @@
-"""What comes out: scores -> medians -> tables. Reads manifests only; trains nothing."""
+"""What comes out: scores -> medians -> tables, figures, provenance. Trains nothing."""
