@@ -21,6 +21,7 @@ include: "rules/text.smk"
 include: "rules/training.smk"
 include: "rules/results.smk"
 include: "rules/figures.smk"
+include: "rules/provenance.smk"
 
 
 rule all:
@@ -34,3 +35,4 @@ rule all:
         "results/corpora.csv",
         "results/learning_rates.csv",
         "results/settings.csv",
+        "results/provenance.json",

@@ -1,1 +1,1 @@
-"""What comes out: scores -> medians -> tables, and the plan. Reads manifests; trains nothing."""
+"""What comes out: scores -> medians -> tables, figures, provenance, the plan. Trains nothing."""

@@ -75,7 +75,9 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
     return frame.sort_values(COLUMNS[:7], kind="stable", ignore_index=True)
 
 
-def add_study_arguments(parser: argparse.ArgumentParser, writes: str = "CSV") -> None:
+def add_study_arguments(
+    parser: argparse.ArgumentParser, writes: str = "CSV", required: bool = True
+) -> None:
     """Declare what every analysis command takes: the study, the scale, the file it writes."""
     parser.add_argument("--study", default=STUDY_FILE, metavar="FILE", help="study file")
     parser.add_argument("--scale", required=True, metavar="NAME", help="file of config/scales/")
@@ -85,7 +87,9 @@ def add_study_arguments(parser: argparse.ArgumentParser, writes: str = "CSV") ->
         metavar="N",
         help="pre-training seeds 0..N-1 (default: the scale's)",
     )
-    parser.add_argument("--output", required=True, type=Path, metavar=writes, help="file to write")
+    parser.add_argument(
+        "--output", required=required, type=Path, metavar=writes, help="file to write"
+    )
 
 
 def asked_study(parsed: argparse.Namespace) -> Study:

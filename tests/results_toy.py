@@ -1,12 +1,17 @@
 """Hand-written manifests of a finished study, as its stages would publish them: no training."""
 
+import contextlib
 import json
 import math
+import os
+import shutil
 from pathlib import Path
+from unittest import mock
 
 from study.graph import Job, Study
 from study.manifest import publish_manifest
 
+ROOT = Path(__file__).parent.parent
 RECORD = {
     "code": "abc123",
     "versions": {"python": "3.11.7", "torch": "2.13.0"},
@@ -19,6 +24,12 @@ RECORD = {
 }
 EXECUTION = {"device": "cpu", "precision": "fp32", "mode": "exact"}
 DATA = {"train": [{"name": "train.parquet", "bytes": 3, "rows": 1, "sha256": "d" * 64}]}
+CORPUS = dict.fromkeys(("tokens", "words", "bytes", "unknown_tokens"), 1000)
+FIGURES = {
+    "source": {"files": DATA},
+    "vocabulary": {"size": 400},
+    "store": {"train": {"books": CORPUS}, "heldout": {"books": CORPUS}},
+}
 
 
 def write_run(path: str, recipe: dict, key: str, figures: dict, record: dict, files=None) -> None:
@@ -84,5 +95,13 @@ def write_study(study: Study) -> None:
             winner = study.config.families[family].cell
             write_run(job.path, job.recipe, job.key, {"winner": winner}, {})
         else:
-            figures = {"files": DATA} if stage == "source" else {}
+            figures = FIGURES.get(stage, {})
             write_run(job.path, job.recipe, job.key, figures, {})
+
+
+def finish_study(folder: Path, replicates: int) -> None:
+    """A finished smoke study, with its configuration, in `folder`."""
+    shutil.copytree(ROOT / "config", folder / "config")
+    # Hundreds of files that need not survive a crash.
+    with contextlib.chdir(folder), mock.patch.object(os, "fsync"):
+        write_study(Study("smoke", replicates=replicates))

@@ -1,7 +1,6 @@
 """Figures: what they show of known scores and losses, odd values, equal bytes, bad input."""
 
 import re
-import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,18 +21,28 @@ from analysis.scores import read_scores
 from study.errors import StudyError
 from study.graph import Study
 
-ROOT = Path(__file__).parent.parent
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a finished smoke study, for tests that only read its runs."""
+    folder = tmp_path_factory.mktemp("finished")
+    results_toy.finish_study(folder, replicates=3)
+    return folder
 
 
 @pytest.fixture
-def study(tmp_path, monkeypatch):
-    """A finished smoke study in the current directory."""
-    shutil.copytree(ROOT / "config", tmp_path / "config")
+def study(finished, monkeypatch):
+    """The finished study, in the current directory."""
+    monkeypatch.chdir(finished)
+    return Study("smoke", replicates=3)
+
+
+@pytest.fixture
+def own_study(tmp_path, monkeypatch):
+    """A finished study that the test may change, in the current directory."""
+    results_toy.finish_study(tmp_path, replicates=3)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("os.fsync", lambda file: None)  # hundreds of files
-    study = Study("smoke", replicates=3)
-    results_toy.write_study(study)
-    return study
+    return Study("smoke", replicates=3)
 
 
 def arguments(output, *more):
@@ -193,13 +202,13 @@ def test_curves_are_losses_over_tokens_per_first_table(study):
     assert len({look for look in looks if look[1] != "None"}) == 2
 
 
-def test_diverged_pretrainings_are_crosses_and_named(study):
-    jobs = [study.pretrain_job("doc-sentences", seed) for seed in (0, 1, 2)]
+def test_diverged_pretrainings_are_crosses_and_named(own_study):
+    jobs = [own_study.pretrain_job("doc-sentences", seed) for seed in (0, 1, 2)]
     results_toy.write_pretrain(jobs[0], [5.0], diverged=7)
-    lost = [study.pretrain_job("sentence-pair", seed) for seed in (0, 1, 2)]
+    lost = [own_study.pretrain_job("sentence-pair", seed) for seed in (0, 1, 2)]
     for job in lost:
         results_toy.write_pretrain(job, [], diverged=3)
-    figure = curves_figure(read_curves(study), study.cells_by_first_table(), "Scale smoke")
+    figure = curves_figure(read_curves(own_study), own_study.cells_by_first_table(), "Scale smoke")
     axes = figure.axes[1]
     told = [text.get_text().strip() for text in axes.texts]
     assert "doc-sentences (1 of 3 diverged)" in told
@@ -208,7 +217,7 @@ def test_diverged_pretrainings_are_crosses_and_named(study):
     assert "crosses: diverged" in figure.texts[-1].get_text().replace("\n", " ")
     results_toy.write_pretrain(jobs[1], [None, None])
     style.write_figure(
-        curves_figure(read_curves(study), study.cells_by_first_table(), ""), Path("x.png")
+        curves_figure(read_curves(own_study), own_study.cells_by_first_table(), ""), Path("x.png")
     )
 
 
@@ -302,15 +311,15 @@ def test_rates_are_written_as_in_papers():
     assert [rate_text(rate) for rate in (3e-4, 2.5e-5, 0.1)] == ["3e-4", "2.5e-5", "1e-1"]
 
 
-def test_bad_input_is_one_line_and_leaves_nothing(study):
+def test_bad_input_is_one_line_and_leaves_nothing(own_study):
     with pytest.raises(StudyError, match="none: no such table; known: table1, table2, "):
         table_command.main(arguments("f/x.png", "none"))
     with pytest.raises(StudyError, match=r"--output f/x.svg: expected a name that ends in .png"):
         table_command.main(arguments("f/x.svg", "table2"))
-    Path(study.finetune_job("doc-sentences", 0, "sst2").path).unlink()
+    Path(own_study.finetune_job("doc-sentences", 0, "sst2").path).unlink()
     with pytest.raises(StudyError, match=r"1 of 60 scores .* -- results/figures/table2.png"):
         table_command.main(arguments("f/x.png", "table2"))
-    Path(study.pretrain_job("doc-sentences", 0).path).unlink()
+    Path(own_study.pretrain_job("doc-sentences", 0).path).unlink()
     with pytest.raises(StudyError, match="No such file or directory; snakemake makes it"):
         curves.main(arguments("f/x.png"))
     assert not Path("f").exists()

@@ -1,0 +1,315 @@
+"""Where every number of every table comes from: `results/provenance.json`, or one per table.
+
+The file has three sections, one line per entry:
+
+    tables        table -> row -> column: what is shown, and the keys of the runs behind it
+    runs          recipe key -> stage, folder, inputs (keys), seed, code version, environment,
+                  device, wall-clock seconds, digests; sources with the digests of their files
+    environments  what runs were computed with: package versions, processor, cores
+
+A run's `provenance.json` is not declared to Snakemake; where it was deleted, the fields that it
+would tell are null and `note` says so. `--trace` prints the chain of one number for a person.
+"""
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.scores import add_study_arguments, asked_study, read_scores
+from analysis.selection import shown_cell
+from analysis.settings import choose_settings
+from analysis.table import build_table
+from analysis.trace import trace_text
+from study.command import command_parser, run_command
+from study.errors import StudyError
+from study.graph import Job, Study
+from study.identity import key_of
+from study.manifest import MANIFEST_NAME, Manifest, load_manifest, sha256_file, write_atomic
+
+# What a run wrote about itself that is copied as it is.
+TOLD = ("code", "started", "wall_seconds")
+# The file whose digest stands for a run, by stage.
+RESULT = {
+    "pretrain": "model.safetensors",
+    "finetune-seed": "predictions.parquet",
+    "vocabulary": "tokenizer.json",
+}
+
+
+@dataclass
+class Runs:
+    """The runs met so far and what they were computed with, by key.
+
+    `seeds` holds the keys of fine-tuning seeds by the key of their fine-tuning and their number.
+    """
+
+    study: Study
+    runs: dict[str, dict] = field(default_factory=dict)
+    environments: dict[str, dict] = field(default_factory=dict)
+    seeds: dict[tuple[str, int], str] = field(default_factory=dict)
+
+    def add(self, job: Job) -> None:
+        """A registered job with everything upstream of it; each is read once."""
+        todo = [job]
+        while todo:
+            job = todo.pop()
+            if self.known(job.key, Path(job.path).with_suffix("")):
+                continue
+            inputs = {
+                name: [self.study.jobs[path] for path in paths]
+                for name, paths in job.inputs.items()
+            }
+            keys = {name: [one.key for one in jobs] for name, jobs in inputs.items()}
+            self.runs[job.key] = self.record(Path(job.path), job.key, job.recipe, keys)
+            todo += [one for jobs in inputs.values() for one in jobs]
+            if job.recipe["stage"] == "finetune":
+                self.add_seeds(job, keys)
+
+    def add_seeds(self, job: Job, inputs: dict[str, list[str]]) -> None:
+        """The runs of a fine-tuning's seeds: they lie beside it and have folders of their own."""
+        seeds = load_manifest(job.path, key=job.key, stage="finetune").figures["seeds"]
+        for seed, result in seeds.items():
+            if key := result.get("key"):
+                # Beside the folders lies the manifest of the seed's latest recipe, perhaps another.
+                path = Path(job.path).parent / key / MANIFEST_NAME
+                recipe = {"stage": "finetune-seed", "seed": int(seed)}
+                self.runs[key] = self.record(path, key, recipe, inputs)
+                self.seeds[job.key, int(seed)] = key
+
+    def known(self, key: str, folder: Path) -> bool:
+        """Whether the run is there; the same recipe under another name is noted with it."""
+        run = self.runs.get(key)
+        if run and run["folder"] != str(folder) and str(folder) not in run.get("copies", []):
+            run.setdefault("copies", []).append(str(folder))
+        return run is not None
+
+    def record(self, path: Path, key: str, recipe: dict, inputs: dict[str, list[str]]) -> dict:
+        """The entry of one run, whose manifest is at `path`, beside its folder or inside it."""
+        folder = path.parent if path.name == MANIFEST_NAME else path.parent / key
+        run: dict[str, Any] = {"stage": recipe["stage"], "folder": str(folder), "inputs": inputs}
+        run |= {name: recipe[name] for name in ("seed", "seeds") if name in recipe}
+        notes = []
+        try:
+            manifest = load_manifest(path, key=key, stage=recipe["stage"])
+            run |= digests(manifest)
+        except StudyError as error:
+            # Text and weights may be cleared away once scores are there; a wrong key may not.
+            if path.exists():
+                raise
+            notes.append(str(error).split("; ")[0])
+        told, note = read_record(folder / "provenance.json")
+        notes += [note] if note else []
+        run |= {name: told.get(name) for name in TOLD}
+        run |= computed_on(told)
+        run["environment"] = self.environment(told)
+        if notes:
+            run["note"] = "; ".join(notes)
+        return run
+
+    def environment(self, told: dict) -> str | None:
+        """Key of the environment that a run tells of; None if it tells nothing."""
+        found = {name: told.get(name) for name in ("versions", "processor", "cores")}
+        if all(value is None for value in found.values()):
+            return None
+        key = key_of(found)
+        self.environments[key] = found
+        return key
+
+
+def digests(manifest: Manifest) -> dict:
+    """SHA-256 of the manifest (which lists those of all files), of the result, of data files."""
+    found: dict[str, Any] = {"manifest_sha256": sha256_file(manifest.path)}
+    result = RESULT.get(manifest.stage)
+    if result in manifest.files:
+        found["sha256"] = {result: manifest.files[result]["sha256"]}
+    if manifest.stage == "source":
+        found["source"] = {
+            name: value
+            for name, value in manifest.recipe.items()
+            if name not in ("stage", "version", "splits")
+        }
+        found["data"] = {
+            split: {file["name"]: file["sha256"] for file in files}
+            for split, files in manifest.figures.get("files", {}).items()
+        }
+    return found
+
+
+def read_record(path: Path) -> tuple[dict, str | None]:
+    """What a run wrote about itself, and a note where that is gone or broken."""
+    try:
+        told = json.loads(path.read_text())
+        if isinstance(told, dict):
+            return told, None
+        return {}, f"{path}: not a JSON object"
+    except OSError as error:
+        return {}, f"{path}: {error.strerror}"
+    except ValueError as error:
+        return {}, f"{path}: not JSON ({error})"
+
+
+def computed_on(told: dict) -> dict:
+    """Device and precision; where a run went on from a checkpoint, from which update.
+
+    The seconds of a run that went on are those of its last process.
+    """
+    speed = told.get("training", told)
+    execution = speed.get("execution", {})
+    found = {"device": speed.get("gpu") or execution.get("device") or ("cpu" if told else None)}
+    if "precision" in execution:
+        found["precision"] = execution["precision"]
+    if speed.get("resumed_from"):
+        found["resumed_from"] = speed["resumed_from"]
+    return found
+
+
+def plain(value: Any) -> Any:
+    """A number of a data frame as JSON has it: missing or infinite is null."""
+    if pd.isna(value) or math.isinf(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
+    """Row -> column -> what is shown and the keys behind it; adds the runs on the way."""
+    table = study.config.tables[name]
+    frame = build_table(study, name).set_index("row")
+    every = read_scores(study, study.table_jobs(name), f"results/provenance/{name}.json")
+    scores = choose_settings(study, every)
+    rows: dict[str, dict] = {}
+    for row in table.rows:
+        cell, line = shown_cell(study, row), frame.loc[row.id]
+        selection = [study.selection_job(row.family)] if row.family else []
+        for job in selection:
+            runs.add(job)
+        rows[row.id] = {}
+        for column in table.columns:
+            prefix = f"{column.name}."
+            shown = {
+                field.removeprefix(prefix): plain(line[field])
+                for field in frame.columns
+                if field.startswith(prefix)
+            }
+            if not cell:
+                shown = {"published": shown["published"]}
+            if not cell and shown["published"] is None:
+                continue
+            entry = {"cell": cell, "shown": shown}
+            if cell:
+                entry |= {"selection": [job.key for job in selection]} if selection else {}
+                entry |= behind(study, cell, row.task_of(column), column.metric, scores, runs)
+            rows[row.id][column.name] = entry
+    return rows
+
+
+def behind(
+    study: Study, cell: str, task: str | None, metric: str | None, scores: pd.DataFrame, runs: Runs
+) -> dict:
+    """Keys of the runs behind one number of one cell, and the single scores of a score.
+
+    `scores` are those of the settings that count.
+    """
+    seeds = study.config.seeds.pretraining
+    pretraining = [study.pretrain_job(cell, seed) for seed in seeds]
+    keys: dict[str, Any] = {"pretraining": [job.key for job in pretraining]}
+    for job in pretraining:
+        runs.add(job)
+    if not task:
+        return keys
+    mine = scores[
+        (scores["cell"] == cell) & (scores["task"] == task) & (scores["metric"] == metric)
+    ]
+    setting = mine["setting"].iloc[0]
+    finetuning = [study.finetune_job(cell, seed, task, setting) for seed in seeds]
+    for job in finetuning:
+        runs.add(job)
+    keys |= {"setting": setting} if setting else {}
+    lines = []
+    for score in mine.to_dict("records"):
+        lines.append(
+            {
+                "pretraining_seed": score["pretraining_seed"],
+                "finetuning_seed": score["finetuning_seed"],
+                "value": plain(score["value"]),
+                "run": runs.seeds.get((score["key"], score["finetuning_seed"])),
+            }
+        )
+    return {**keys, "finetuning": [job.key for job in finetuning], "scores": lines}
+
+
+def build_provenance(study: Study, tables: list[str]) -> dict:
+    """The whole record of these tables.
+
+    Raises StudyError for scores of another recipe, as the tables themselves do.
+    """
+    runs = Runs(study)
+    sections = {name: table_section(study, name, runs) for name in tables}
+    return {
+        "scale": study.scale,
+        "about": study.config.about,
+        "study": study.study_path,
+        "tables": sections,
+        "runs": dict(sorted(runs.runs.items(), key=lambda item: item[1]["folder"])),
+        "environments": runs.environments,
+    }
+
+
+def to_json(value: Any, depth: int = 0, indent: int = 0) -> str:
+    """JSON with objects spread over lines down to `depth`, and one line for what lies deeper."""
+    if depth == 0 or not isinstance(value, dict) or not value:
+        return json.dumps(value, ensure_ascii=False)
+    blanks = " " * (indent + 1)
+    parts = [
+        f"{blanks}{json.dumps(key)}: {to_json(part, depth - 1, indent + 1)}"
+        for key, part in value.items()
+    ]
+    return "{\n" + ",\n".join(parts) + "\n" + " " * indent + "}"
+
+
+def written(record: dict) -> str:
+    """The record as JSON: a line per number and per run."""
+    depths = {"tables": 3, "runs": 1, "environments": 1}
+    parts = [
+        f" {json.dumps(name)}: {to_json(part, depths.get(name, 0), 1)}"
+        for name, part in record.items()
+    ]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def main(arguments: list[str] | None) -> None:
+    """Command line of `python -m analysis.provenance`."""
+    parser = command_parser(
+        "analysis.provenance",
+        "Write where the numbers of tables come from, or print it for one number.",
+        "python -m analysis.provenance table2 --scale demo --output results/provenance/table2.json"
+        "\n  python -m analysis.provenance --scale demo --trace table2 doc_sentences mnli.accuracy",
+    )
+    parser.add_argument("tables", nargs="*", help="tables of config/study.yaml (default: all)")
+    parser.add_argument(
+        "--trace",
+        nargs=3,
+        metavar=("TABLE", "ROW", "COLUMN"),
+        help="print the chain of this number instead, its row and column named as in the CSV",
+    )
+    add_study_arguments(parser, "JSON", required=False)
+    parsed = parser.parse_args(arguments)
+    study = asked_study(parsed)
+    known = study.config.tables
+    names = [parsed.trace[0]] if parsed.trace else parsed.tables or list(known)
+    for name in names:
+        if name not in known:
+            raise StudyError(f"{name}: no such table; known: {', '.join(known)}")
+    if parsed.trace:
+        print(trace_text(build_provenance(study, names), *parsed.trace))
+    elif parsed.output is None:
+        raise StudyError("expected --output FILE, or --trace TABLE ROW COLUMN")
+    else:
+        write_atomic(parsed.output, written(build_provenance(study, names)))
+
+
+if __name__ == "__main__":
+    run_command(main)

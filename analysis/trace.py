@@ -1,0 +1,138 @@
+"""The chain behind one number as text for a person: from the table back to the data files."""
+
+from study.errors import StudyError
+
+STAGES = ("vocabulary", "store", "samples", "features", "selection", "tokens", "sentences")
+INDENT = "  "
+
+
+def entry_of(record: dict, table: str, row: str, column: str) -> dict:
+    """The entry of a number; StudyError names what there is where the name is not known."""
+    rows = record["tables"][table]
+    if row not in rows:
+        raise StudyError(f"{table}: no row {row}; known: {', '.join(rows)}")
+    if column not in rows[row]:
+        known = ", ".join(rows[row]) or "nothing"
+        raise StudyError(f"{table}.{row}: shows no {column}; it shows: {known}")
+    entry = rows[row][column]
+    if entry["cell"] is None:
+        value = entry["shown"]["published"]
+        raise StudyError(f"{table}.{row}.{column}: {value}, quoted from the paper; nothing was run")
+    return entry
+
+
+def shown_text(shown: dict) -> str:
+    """`42.2 [38.9, 43.5]` or one value, with the published one."""
+    if "median" in shown:
+        parts = [number(shown[name]) for name in ("median", "min", "max")]
+        text = f"{parts[0]} [{parts[1]}, {parts[2]}]"
+    else:
+        text = number(shown["value"])
+    return f"{text}, published {number(shown['published'])}"
+
+
+def number(value: float | None) -> str:
+    """A value with up to six digits, or a dash."""
+    return "–" if value is None else f"{value:.6g}"
+
+
+def duration(seconds: float | None) -> str:
+    """`27 s`, `13.3 min`, `2.1 h`."""
+    if seconds is None:
+        return "time unknown"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def run_lines(key: str, record: dict, indent: str) -> list[str]:
+    """One run: its folder, then how it was computed, digests and notes."""
+    run = record["runs"].get(key)
+    if run is None:
+        return [f"{indent}{key}: its manifest does not tell of it"]
+    environment = record["environments"].get(run["environment"]) or {}
+    device = run["device"] or "device unknown"
+    if device == "cpu":
+        device = f"{environment.get('processor') or 'cpu'}, {environment.get('cores')} cores"
+    precision = f", {run['precision']}" if "precision" in run else ""
+    code, started = run["code"] or "unknown", run["started"] or "unknown"
+    lines = [
+        f"{indent}{run['stage']} {run['folder']}",
+        f"{indent}{INDENT}{duration(run['wall_seconds'])} on {device}{precision}; "
+        f"started {started}; code {code}",
+    ]
+    if "resumed_from" in run:
+        lines.append(f"{indent}{INDENT}resumed from update {run['resumed_from']}: the time since")
+    for name, digest in run.get("sha256", {}).items():
+        lines.append(f"{indent}{INDENT}{name} sha256 {digest}")
+    if "note" in run:
+        lines.append(f"{indent}{INDENT}note: {run['note']}")
+    return lines
+
+
+def upstream(keys: list[str], record: dict) -> list[str]:
+    """Keys of all runs that these read, directly or not, each once."""
+    found: list[str] = []
+    todo = list(keys)
+    while todo:
+        for inputs in record["runs"].get(todo.pop(0), {}).get("inputs", {}).values():
+            new = [key for key in inputs if key not in found]
+            found += new
+            todo += new
+    return found
+
+
+def replicate_lines(entry: dict, record: dict) -> list[str]:
+    """Per pre-training seed: the pre-training, then its fine-tunings with their scores."""
+    lines = []
+    for key in entry["pretraining"]:
+        seed = record["runs"][key]["seed"]
+        lines += ["", f"pre-training seed {seed}", *run_lines(key, record, INDENT)]
+        for score in entry.get("scores", []):
+            if score["pretraining_seed"] == seed:
+                told = f"fine-tuning seed {score['finetuning_seed']}: {number(score['value'])}"
+                lines += [f"{INDENT}{told}", *run_lines(score["run"], record, INDENT * 2)]
+    return lines
+
+
+def source_lines(key: str, record: dict) -> list[str]:
+    """A source: where it comes from and its files with their digests."""
+    run = record["runs"][key]
+    place = " ".join(f"{name}={value}" for name, value in run.get("source", {}).items())
+    lines = [f"{INDENT}{run['folder']}", f"{INDENT * 2}{place}"]
+    for split, files in run.get("data", {}).items():
+        lines += [f"{INDENT * 2}{split}: {name} sha256 {sha}" for name, sha in files.items()]
+    if "note" in run:
+        lines.append(f"{INDENT * 2}note: {run['note']}")
+    return lines
+
+
+def trace_text(record: dict, table: str, row: str, column: str) -> str:
+    """The chain of one number of `record` (of `analysis.provenance`).
+
+    Raises StudyError for a row or column that is not there, or that is quoted from the paper.
+    """
+    entry = entry_of(record, table, row, column)
+    ends = [*entry.get("finetuning", []), *entry["pretraining"], *entry.get("selection", [])]
+    others = [key for key in upstream(ends, record) if key not in ends]
+    lines = [
+        f"{table}, {row}, {column}: {shown_text(entry['shown'])}",
+        f"cell {entry['cell']} at scale {record['scale']} ({record['about']})",
+        *replicate_lines(entry, record),
+    ]
+    for key in entry.get("selection", []):
+        lines += ["", "chosen from its family by", *run_lines(key, record, INDENT)]
+    stages = {key: record["runs"][key]["stage"] for key in others}
+    lines += ["", "made from"]
+    for stage in STAGES:
+        for key in (key for key in others if stages[key] == stage):
+            lines += run_lines(key, record, INDENT)
+    lines += ["", "data"]
+    for key in (key for key in others if stages[key] == "source"):
+        lines += source_lines(key, record)
+    used = {record["runs"][key]["environment"] for key in (*ends, *others)} - {None}
+    lines += ["", "versions"]
+    for key in sorted(used):
+        versions = record["environments"][key]["versions"] or {}
+        lines.append(INDENT + ", ".join(f"{name} {text}" for name, text in versions.items()))
+    return "\n".join(lines)

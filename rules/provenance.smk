@@ -1,0 +1,36 @@
+# scores -> where each number comes from. Seconds, where snakemake runs.
+localrules:
+    write_table_provenance,
+    write_provenance,
+
+
+rule write_table_provenance:
+    input:
+        shown=lambda wildcards: manifests(STUDY.result_jobs(wildcards.table)),
+        identity=lambda wildcards: identity_file(f"provenance/{wildcards.table}"),
+    output:
+        json="results/provenance/{table}.json",
+    log:
+        f"{LOGS}/results/provenance/{{table}}.log",
+    wildcard_constraints:
+        table=TABLES,
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.provenance {{wildcards.table}} {STUDY_ARGUMENTS} "
+        f"--output {{output.json:q}} --log {{log:q}}"
+
+
+rule write_provenance:
+    input:
+        shown=manifests(STUDY.result_jobs("provenance")),
+        identity=lambda wildcards: identity_file("provenance"),
+    output:
+        json="results/provenance.json",
+    log:
+        f"{LOGS}/results/provenance.log",
+    conda:
+        "../environment.yml"
+    shell:
+        f"python -m analysis.provenance {STUDY_ARGUMENTS} --output {{output.json:q}} "
+        f"--log {{log:q}}"
