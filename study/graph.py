@@ -28,7 +28,8 @@ class Study(Jobs):
         super().__init__(scale, load_study_file(scale, study_path, replicates))
         for table in (*self.config.tables, *self.config.hyperparameter_tables):
             self.published(table)
-        self.measured_cell = [*self.shown_cells(), *self.config.cells][0]
+        cells = [*self.shown_cells(), *self.config.cells]
+        self.measured_cell = next(cell for cell in cells if self.config.cells[cell].steps)
         self._add(f"throughput/{self.measured_cell}", "throughput", self.measured_cell)
 
     def score_jobs(self, cells: list[str], tasks: list[str]) -> list[Job]:

@@ -28,7 +28,7 @@ def edit(tmp_path, monkeypatch):
         for name in parents:
             place = place.setdefault(name, {})
         place[last] = value
-        path.write_text(yaml.safe_dump(data))
+        path.write_text(yaml.safe_dump(data, sort_keys=False))
 
     return edit
 
@@ -154,11 +154,8 @@ def test_one_grid_point_changes_its_cell_its_selection_and_what_shows_it(edit, m
     before = Study("paper")
     edit("study.yaml", "families.batch-2k.learning_rates", [5e-4, 7e-4, 1e-3])
     after = Study("paper")
-    new = {
-        job.path.split("/")[2:4][0] + " " + job.path.split("/")[3]
-        for path, job in after.jobs.items()
-        if path not in before.jobs
-    }
+    names = [path.split("/")[2:4] for path in after.jobs if path not in before.jobs]
+    new = {f"{stage} {name}" for stage, name in names}
     assert new == {
         "pretrain batch-2k-lr-0.0005",
         "finetune batch-2k-lr-0.0005",

@@ -58,8 +58,9 @@ ERRORS = [
         "config/scales/smoke.yaml: base.steps: input should be a valid integer, found '20'",
     ),
     (
-        ("scales/smoke.yaml", "base.steps", 0),
-        "config/scales/smoke.yaml: base.steps: input should be greater than 0, found 0",
+        ("scales/smoke.yaml", "base.steps", -1),
+        "config/scales/smoke.yaml: base.steps: input should be greater than or equal to 0, "
+        "found -1",
     ),
     (
         ("scales/smoke.yaml", "base.masking.rate", 1.5),

@@ -275,8 +275,8 @@ def test_learning_rates_that_all_diverged_or_differ_widely_are_drawn(tmp_path):
 
 
 def test_learning_rates_of_the_study_have_a_panel_per_family(study):
-    learning_rate.main(arguments("f/learning_rate.png"))
-    assert sorted(path.name for path in Path("f").iterdir()) == [
+    learning_rate.main(arguments("rates/learning_rate.png"))
+    assert sorted(path.name for path in Path("rates").iterdir()) == [
         "learning_rate.pdf",
         "learning_rate.png",
     ]

@@ -73,8 +73,11 @@ def test_a_number_leads_to_its_runs_and_its_data(study):
 
 
 def test_every_input_is_a_run_and_the_chains_end_in_sources(study):
-    record = record_of()
-    assert list(record["tables"]) == list(study.config.tables)
+    # Ensembles read predictions, which hand-written runs do not have.
+    tables = study.config.tables.items()
+    names = [name for name, table in tables if not any(row.ensemble for row in table.rows)]
+    record = record_of(*names)
+    assert list(record["tables"]) == names
     runs = record["runs"]
     for run_record in runs.values():
         for keys in run_record["inputs"].values():
