@@ -151,9 +151,9 @@ def test_nothing_but_failures_still_gives_a_figure(study, tmp_path):
 
 def test_two_renderings_are_equal_bytes_and_hold_no_dates(study):
     def render():
-        table_command.main(arguments("f/table2.png", "table2"))
-        curves.main(arguments("f/curves.pdf"))
-        return {path.name: path.read_bytes() for path in Path("f").iterdir()}
+        table_command.main(arguments("two/table2.png", "table2"))
+        curves.main(arguments("two/curves.pdf"))
+        return {path.name: path.read_bytes() for path in Path("two").iterdir()}
 
     first = render()
     assert sorted(first) == ["curves.pdf", "curves.png", "table2.pdf", "table2.png"]

@@ -223,6 +223,26 @@ def test_a_single_cell_is_one_command(project):
     assert set(frame["task"]) == {"squad11", "squad20", "mnli", "sst2", "race"}
 
 
+def test_figures_and_provenance_are_targets_of_their_own(project):
+    """A figure or record that stands is drawn again for another recipe, and for nothing else."""
+    targets = {
+        "results/figures/table2.png": "draw_table",
+        "results/provenance/table2.json": "write_table_provenance",
+    }
+    for target in targets:
+        result = snakemake(project, target)
+        assert result.returncode == 0, result.stderr
+        assert planned(project, target) == {}
+    assert (project / "results/figures/table2.pdf").read_bytes().startswith(b"%PDF")
+    record = json.loads((project / "results/provenance/table2.json").read_text())
+    assert len(record["tables"]["table2"]) == 7
+    assert not any("note" in run for run in record["runs"].values())
+    assert all(run["wall_seconds"] is not None for run in record["runs"].values())
+    edit(project, "study.yaml", lambda data: data["finetuning"]["bert"].update(sst2={"batch": 4}))
+    for target, rule in targets.items():
+        assert planned(project, target)[rule] == [target]
+
+
 def test_another_recipe_and_back_never_shows_the_wrong_result(project):
     """Without Snakemake's metadata as well: a result knows what it stands for."""
     target = "results/cells/doc-sentences.csv"
