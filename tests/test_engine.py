@@ -71,6 +71,20 @@ def test_exact_mode_gives_the_same_bytes_on_1_2_and_4_processes(tmp_path):
         assert outcome(tmp_path / str(world)) == outcome(tmp_path / "1")
 
 
+def test_an_update_of_one_micro_batch_has_the_same_bytes_on_1_and_2_processes(tmp_path):
+    """One process sums nothing then, and takes a shorter way; even zeros have the same sign."""
+    updates = ToyUpdates(1, rows=4, micro=4)
+    bits = {name: g.clone() for name, g in gradients(updates, tmp_path).items()}
+    assert len(bits) == 9  # eight parameters and the losses
+
+    def rank():
+        with open_ranks("cpu"):
+            for name, gradient in gradients(updates, tmp_path).items():
+                assert gradient.numpy().tobytes() == bits[name].numpy().tobytes()
+
+    run_world(2, rank)
+
+
 def test_fast_mode_with_dropout_agrees_with_exact_mode_on_one_process(tmp_path):
     train_toy(tmp_path / "exact")
     train_toy(tmp_path / "fast", mode="fast")

@@ -2,6 +2,7 @@
 
 import random
 import string
+import unicodedata
 
 import numpy as np
 import pytest
@@ -94,6 +95,58 @@ def test_200_pairs_against_the_independent_implementation(empty_matches):
         assert token_f1(prediction, gold, empty_matches=empty_matches) == pytest.approx(
             slow_f1(prediction, gold, empty_matches)
         ), (prediction, gold)
+
+
+GOLDS = [
+    "Denver Broncos", "the Beyoncé", "1,500 m²", "A", "24–10", "U.S. Air Force", "İstanbul",
+    "Straße 5", "New York New York", "",
+]  # fmt: skip
+WAYS = [
+    lambda text: text,
+    str.upper,
+    str.title,
+    lambda text: f"The {text}",
+    lambda text: f"a {text}",
+    lambda text: f"{text} the",
+    lambda text: f" {text}.\n",
+    lambda text: f"“{text}”",
+    lambda text: f"({text})",
+    lambda text: f"{text}'s",
+    lambda text: text.replace(" ", "  "),
+    lambda text: text.replace(" ", "-"),
+    lambda text: text.replace(" ", "\u00a0"),
+    lambda text: f"{text} {text}",
+    lambda text: " ".join(text.split()[1:]),
+    lambda text: " ".join(reversed(text.split())),
+    lambda text: unicodedata.normalize("NFD", text),
+    lambda text: f"{text} in 1990",
+    lambda text: "an",
+    lambda text: "",
+]
+
+
+def slow_scores(prediction: str, golds: list[str], no_answer: bool) -> tuple[float, float]:
+    """EM and F1 of a question as the official programs define them, gold by gold."""
+    if no_answer:
+        golds = [gold for gold in golds if slow_normalise(gold)] or [""]
+    em = [slow_normalise(prediction) == slow_normalise(gold) for gold in golds]
+    return float(any(em)), max(slow_f1(prediction, gold, no_answer) for gold in golds)
+
+
+@pytest.mark.parametrize("no_answer", [False, True])
+def test_200_ways_to_write_an_answer_against_the_independent_implementation(no_answer):
+    """Alone, beside another gold answer and, in 2.0, where there is none."""
+    pairs = [(way(gold), gold) for gold in GOLDS for way in WAYS]
+    assert len(pairs) == 200
+    predictions, golds = [], []
+    for prediction, gold in pairs:
+        more = [[gold], [gold, "York"], ["an", gold]] + ([[]] if no_answer else [])
+        predictions += [prediction] * len(more)
+        golds += more
+    scores = score_answers(predictions, golds, no_answer=no_answer)
+    for prediction, answers, em, f1 in zip(predictions, golds, scores.em, scores.f1, strict=True):
+        expected = slow_scores(prediction, answers, no_answer)
+        assert (em, f1) == pytest.approx(expected), (prediction, answers)
 
 
 def test_the_best_gold_answer_counts():

@@ -218,7 +218,7 @@ class Training:
         """Leave the update's gradient in `.grad` on every rank; its losses (terms,) float64."""
         shares = self.gradients.begin(len(update.micro_batches))
         for place, (index, weight) in enumerate(shares, start=1):
-            torch.manual_seed(generator_seed("dropout", self.seed, step, index))
+            self._seed(generator_seed("dropout", self.seed, step, index))
             micro = self._on_device(update.micro_batches[index])
             with self.gradients.micro_batch(last=place == len(shares)):
                 with self.precision.autocast():
@@ -237,6 +237,13 @@ class Training:
                 self.precision.scaled(losses.sum() * self.gradients.factor).backward()
             self.gradients.add(losses.detach())
         return self.gradients.finish(step)
+
+    def _seed(self, seed: int) -> None:
+        if self.ranks.device.type == "cpu":
+            # torch.manual_seed also notes for devices it has not met where it was called: slow.
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
 
     def _on_device(self, micro: Mapping) -> dict[str, Tensor]:
         tensors = {name: torch.as_tensor(value) for name, value in micro.items()}

@@ -44,7 +44,8 @@ class ExactGradients:
     def begin(self, count: int) -> list[tuple[int, float]]:
         """Start an update of `count` micro-batches; this rank's (micro-batch, weight) pairs."""
         self.bound = LIMIT / count
-        self.fixed.zero_()
+        self.alone = count == 1 and self.ranks.world == 1
+        self.fixed[self.size if self.alone else 0 :].zero_()
         self._forget()
         return [(index, 1.0) for index in self.ranks.share(count)]
 
@@ -61,9 +62,16 @@ class ExactGradients:
                 flat = parameter.grad.reshape(-1)
                 squares += torch.dot(flat, flat)
                 for start in range(0, flat.numel(), PIECE):
-                    self._add_piece(flat[start : start + PIECE], at + start, scale)
+                    piece = flat[start : start + PIECE]
+                    if self.alone:
+                        _round_alone(piece, scale)
+                    else:
+                        self._add_piece(piece, at + start, scale)
+                if self.alone:
+                    parameter.grad = flat.view_as(parameter)
             at += parameter.numel()
-        self._forget()
+        if not self.alone:
+            self._forget()
         self.fixed[at : at + self.terms] += (losses.double() * 2.0**FRACTION_BITS).round().long()
         # A norm bounds every element, and is not finite as soon as one element is not.
         norm, loss = squares.sqrt() / scale, losses.abs().max()
@@ -85,14 +93,18 @@ class ExactGradients:
                 "sums; lower optimiser.learning_rate, or choose --execution field mode: fast"
             )
         scale = self.precision.scale
-        self.total.copy_(self.fixed[: self.size]).mul_(scale / 2.0**FRACTION_BITS)
+        if not self.alone:
+            self.total.copy_(self.fixed[: self.size]).mul_(scale / 2.0**FRACTION_BITS)
         losses = self.fixed[self.size : self.size + self.terms].double() / 2.0**FRACTION_BITS
         if bad_loss or (bad_norm and not self.precision.skips_overflow):
             losses.fill_(torch.nan)
         if bad_norm:
             self.total.fill_(torch.inf)
         for parameter, view in zip(self.parameters, self.views, strict=True):
-            parameter.grad = view
+            if not self.alone or bad_norm:
+                parameter.grad = view
+            elif parameter.grad is None:
+                parameter.grad = view.zero_()
         return losses
 
     def _add_piece(self, piece: Tensor, at: int, scale: float) -> None:
@@ -104,6 +116,15 @@ class ExactGradients:
     def _forget(self) -> None:
         for parameter in self.parameters:
             parameter.grad = None
+
+
+def _round_alone(piece: Tensor, scale: float) -> None:
+    """What `_add_piece` and `finish` make of the only micro-batch of an update, in place.
+
+    A rounded fp32 number passes through int64 unchanged, so the detour can be left out; adding 0
+    makes -0 the 0 that an integer would be.
+    """
+    piece.mul_(2.0**FRACTION_BITS / scale).round_().mul_(scale / 2.0**FRACTION_BITS).add_(0.0)
 
 
 class FastGradients:
