@@ -11,9 +11,10 @@ import yaml
 ROOT = Path(__file__).parent.parent
 # Distributions whose module has another name.
 MODULES = {"PyYAML": "yaml", "scikit-learn": "sklearn"}
-# Needed without an import of ours: torch.utils.tensorboard, --profile slurm, formatters.
 OPTIONAL = {"spacy"}  # the task wsc says what to install where a study asks for it
-UNIMPORTED = {"tensorboard", "snakemake-executor-plugin-slurm", "ruff", "snakefmt"}
+# Needed without an import of ours: torch.utils.tensorboard, --profile slurm, transformers' Trainer,
+# formatters.
+UNIMPORTED = {"tensorboard", "snakemake-executor-plugin-slurm", "accelerate", "ruff", "snakefmt"}
 
 
 def pins(name: str) -> dict[str, str]:
