@@ -11,7 +11,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 # Distributions whose module has another name.
 MODULES = {"PyYAML": "yaml", "scikit-learn": "sklearn"}
-# Needed without an import of ours: torch.utils.tensorboard, --profile slurm, formatters.
+# Needed without an import of ours: torch.utils.tensorboard, --profile slurm, a Trainer, formatters.
 UNIMPORTED = {"tensorboard", "snakemake-executor-plugin-slurm", "ruff", "snakefmt"}
 
 
