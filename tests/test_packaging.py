@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 # Distributions whose module has another name.
 MODULES = {"PyYAML": "yaml", "scikit-learn": "sklearn"}
 # Needed without an import of ours: torch.utils.tensorboard, --profile slurm, a Trainer, formatters.
-UNIMPORTED = {"tensorboard", "snakemake-executor-plugin-slurm", "ruff", "snakefmt"}
+UNIMPORTED = {"tensorboard", "snakemake-executor-plugin-slurm", "accelerate", "ruff", "snakefmt"}
 
 
 def pins(name: str) -> dict[str, str]:
