@@ -23,13 +23,13 @@ from transformers import (
     TrainingArguments,
 )
 
-from model.finetune import Inputs, build_model, score_model
 from model.network.config import NetworkConfig
 from model.network.huggingface import to_transformers, transformers_config
 from model.network.pretraining import PretrainingModel
 from model.tasks.batches import FineTuningBatches
 from model.tasks.data import Examples
 from model.tasks.features import Features, build_texts
+from model.tasks.tuning import Inputs, build_model, outcome_of
 from model.text.tokenizer import Vocabulary
 from model.training.engine import train
 from model.training.execution import Execution
@@ -130,9 +130,8 @@ class Ours:
             recipe={"task": work.task},
             network=NetworkConfig.of(work.network),
             segments=False,
-            weights=work.folder / "model.safetensors",
             vocabulary=work.vocabulary,
-            **self.splits,
+            splits=self.splits,
             execution=Execution.from_json(execution),
         )
 
@@ -146,7 +145,7 @@ class Ours:
         work, device = self.work, self.work.device
         clock = Clock(device, work.args.warmup, work.args.updates)
         started = now(device)
-        module, _ = build_model(self.inputs, number)
+        module, _ = build_model(self.inputs, work.folder / "model.safetensors", number)
         updates = FineTuningBatches(
             self.splits["train"],
             work.task,
@@ -174,7 +173,7 @@ class Ours:
                 evaluate=evaluate,
                 evaluations=(clock.begin, clock.end),
             )
-        score_model(self.inputs, module)
+        outcome_of(self.inputs, module, "dev")
         whole = now(device) - started
         padded = result.totals["padded"] / len(work.train)
         return Turn(work.counted, *clock.seconds, padded, self.prepared, whole)
