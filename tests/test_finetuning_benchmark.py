@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.finetuning import arguments_of, main, make_work
 from benchmarks.finetuning_arms import Ours, Theirs, their_model
-from model.finetune import build_model
+from model.tasks.tuning import build_model
 
 SMALL = ["--updates", "3", "--warmup", "1", "--batch", "4", "--dev-rows", "6", "--threads", "1"]
 SMALL += ["--vocabulary", "600", "--characters", "100000", "--length", "32"]
@@ -46,7 +46,7 @@ def test_both_sides_train_on_the_same_rows(work):
 
 
 def test_both_sides_start_from_the_same_encoder(work):
-    module, _ = build_model(Ours(work).inputs, 0)
+    module, _ = build_model(Ours(work).inputs, work.folder / "model.safetensors", 0)
     ids = torch.tensor([[0, 10, 11, 12, 2]])
     with torch.inference_mode():
         own = module.eval().hidden({"ids": ids, "lengths": torch.tensor([5])})
