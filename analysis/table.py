@@ -72,7 +72,7 @@ def differences(table: Table, frame: pd.DataFrame, chosen: pd.DataFrame) -> pd.D
     cell has fewer than two replicates.
     """
     keys = ["cell", "task", "metric", "pretraining_seed"]
-    replicates = chosen.groupby(keys, sort=False)["value"].median()
+    replicates = chosen.groupby(keys)["value"].median()
     baseline = frame.loc[frame["row"] == table.baseline, "cell"].item()
     found: dict[str, list] = {}
     for column in table.score_columns:
