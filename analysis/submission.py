@@ -1,7 +1,7 @@
 """Files for leaderboards: `results/submission/glue.zip` and `squad20.json` (section 5.1 and 5.2).
 
 In: the stored predictions of a cell's fine-tuned models on test splits. Out: the GLUE zip, a file
-per task with the columns `index` and `prediction`, classes in the leaderboard's words; and SQuAD
+per task (and AX, the diagnostics that MNLI's models answer) with the columns `index` and `prediction`, classes in the leaderboard's words; and SQuAD
 2.0's JSON of answers by question id. GLUE's predictions are those of the ensemble (`analysis.
 ensembles`) of the tasks in the row of Table 5; SQuAD's hidden test set has no file at all, so its
 JSON holds the development answers of the seed whose F1 is the median, in the same format.
@@ -37,9 +37,11 @@ class GlueFile:
     task: str
     split: str = "test"
     words: tuple[str, ...] | None = None
+    optional: bool = False  # left out where the task has no such split
 
 
 GLUE = {
+    "AX.tsv": GlueFile("mnli", "ax", THREE_WAY, optional=True),
     "CoLA.tsv": GlueFile("cola"),
     "MNLI-m.tsv": GlueFile("mnli", "matched", THREE_WAY),
     "MNLI-mm.tsv": GlueFile("mnli", "mismatched", THREE_WAY),
@@ -89,6 +91,8 @@ def glue_zip(study: Study) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, file in GLUE.items():
+            if file.optional and file.split not in (study.config.tasks[file.task].test or {}):
+                continue
             predictions = glue_predictions(study, settings, file)
             lines = [f"{index}\t{value}" for index, value in enumerate(predictions)]
             text = "\n".join(["index\tprediction", *lines]) + "\n"

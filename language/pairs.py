@@ -20,8 +20,6 @@ from language.relations import (
     RELATIONS,
     Fact,
     ask,
-    ask_who,
-    capital,
     draw_fact,
     state,
 )
@@ -68,12 +66,23 @@ def mnli(seed: int, split: str, number: int) -> dict:
     if way < OPINIONS:
         premise, hypothesis = opinion_pair(teller, label)
     else:
-        names = WITH_KIND if way < OPINIONS + KINDS else NAMES_OF_RELATIONS
-        hypernym = 1.0 if way < OPINIONS + KINDS else 0.0
-        sentences, facts = premise_of(teller, teller.draw.between(1, 2), 1, names)
-        parts = (teller.draw, teller.pools, facts, label, teller.form(), hypernym)
-        premise, hypothesis = " ".join(sentences), f"{claim(*parts)}."
+        premise, hypothesis = claim_pair(teller, label, kinds=way < OPINIONS + KINDS)
     return {"premise": premise, "hypothesis": hypothesis, "label": label}
+
+
+def ax(seed: int, split: str, number: int) -> dict:
+    """GLUE's diagnostics: MNLI's classes without its opinions, half of them about kinds."""
+    teller, label = teller_of("ax", seed, split, number), number % 3
+    premise, hypothesis = claim_pair(teller, label, kinds=teller.draw.chance(0.5))
+    return {"premise": premise, "hypothesis": hypothesis, "label": label}
+
+
+def claim_pair(teller: Teller, label: int, kinds: bool) -> tuple[str, str]:
+    """One or two statements, and a claim about a value or, with `kinds`, about its hypernym."""
+    names = WITH_KIND if kinds else NAMES_OF_RELATIONS
+    sentences, facts = premise_of(teller, teller.draw.between(1, 2), 1, names)
+    parts = (teller.draw, teller.pools, facts, label, teller.form(), 1.0 if kinds else 0.0)
+    return " ".join(sentences), f"{claim(*parts)}."
 
 
 def opinion_pair(teller: Teller, label: int) -> tuple[str, str]:
@@ -168,21 +177,26 @@ def stsb(seed: int, split: str, number: int) -> dict:
 
 
 def qnli(seed: int, split: str, number: int) -> dict:
-    """A question and a sentence that answers it (0) or tells something near it (1)."""
-    teller, label = teller_of("qnli", seed, split, number), number % 2
+    """A question and a sentence that answers it (0) or tells something near it (1).
+
+    Two rows in turn ask the same question, and one of them answers it; who asks whom keeps it apart
+    from the questions of other rows, so that sentences can be ranked by question.
+    """
+    teller, label = teller_of("qnli", seed, split, number // 2), number % 2
     draw = teller.draw
-    sentences, facts = premise_of(teller, 1, 2)
-    person, relation = facts[0].person, facts[0].relation
-    fact = draw.pick(facts)
-    question = ask(fact.person.name, fact.relation, teller.form())
+    person, rival, asker, asked = teller.cast(4)
+    names = draw.sample(NAMES_OF_RELATIONS, 4)
+    cast = [person, rival]
+    told = [draw_fact(draw, teller.pools, person, RELATIONS[name], cast) for name in names[:2]]
+    fact = draw.pick(told)
+    question = ask(person.name, fact.relation, teller.form())
     if label:
-        if draw.chance(0.5):
-            other = draw.other(teller.pools.people, person)
-            question = ask(other.name, fact.relation, teller.form())
+        if draw.chance(0.5):  # somebody else in the same relations, or other relations
+            told = [draw_fact(draw, teller.pools, rival, one.relation, cast) for one in told]
         else:
-            told = {fact.relation.name for fact in facts}
-            relation = RELATIONS[draw.other(NAMES_OF_RELATIONS, *told)]
-            question = ask(person.name, relation, teller.form())
-    elif draw.chance(0.2):
-        question = ask_who(fact, teller.form())
-    return {"question": question, "sentence": capital(" ".join(sentences)), "label": label}
+            told = [draw_fact(draw, teller.pools, person, RELATIONS[n], cast) for n in names[2:]]
+    return {
+        "question": f"{asker.name} asks {asked.name}: {question}",
+        "sentence": " ".join(teller.tell(told)),
+        "label": label,
+    }

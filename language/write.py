@@ -35,6 +35,7 @@ class TaskFiles:
     classes: tuple[str, ...] = ()
     splits: tuple[str, ...] = ("train", "validation", "test")
     hidden: bool = True  # the test split's labels are -1
+    related: tuple[str, ...] = ()  # splits of other tasks that can be asked for with it
 
 
 ENTAILMENT = ("entailment", "not_entailment")
@@ -51,6 +52,10 @@ TASKS = {
         "nyu-mll/glue/mnli",
         ("entailment", "neutral", "contradiction"),
         tuple(pairs.REGISTERS_OF),
+        related=("ax/test",),
+    ),
+    "ax": TaskFiles(
+        pairs.ax, "nyu-mll/glue/ax", ("entailment", "neutral", "contradiction"), splits=("test",)
     ),
     "mrpc": TaskFiles(
         pairs.mrpc, "nyu-mll/glue/mrpc", ("not_equivalent", "equivalent"), hidden=False
@@ -87,19 +92,19 @@ def write_source(
     so a little more is written); a task's sizes are numbers of rows. A split's first rows are the
     same whatever its size. Raises StudyError for an unknown name or split.
     """
-    splits = ("train",) if name in CORPORA else _task(name).splits
+    splits = ("train",) if name in CORPORA else (*_task(name).splits, *_task(name).related)
     for split in sizes:
         if split not in splits:
             raise StudyError(f"{name}: no split {split}; it has {', '.join(splits)}")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     rows = {}
     for split, size in sizes.items():
         if name in CORPORA:
             table = pa.table(corpus_columns(name, seed, size))
         else:
-            table = task_table(name, seed, split, size)
-        path = folder / f"{split}-00000-of-00001.parquet"
+            task, _, own = split.rpartition("/")
+            table = task_table(task or name, seed, own, size)
+        path = Path(folder) / f"{split}-00000-of-00001.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, path, row_group_size=ROWS_PER_GROUP, compression="zstd")
         rows[split] = table.num_rows
     return rows

@@ -2,6 +2,7 @@
 
 hub and mirror  `<repo>/<config>/<split>-0000i-of-0000n.parquet`
 generated       `<split>-00000-of-00001.parquet`
+                a split of another config of the repository is `<config>/<split>` in both
 folder          files of `<folder>/<split>/`, or else files `<folder>/<split>.*` and
                 `<folder>/<split>-*`, or else (split train only) all files of the folder
 
@@ -41,7 +42,13 @@ def split_files(recipe: dict, root: Path, split: str) -> list[Path]:
     """The files of a split under `root`, in order; StudyError when a part is missing."""
     if "folder" in recipe:
         return _folder_files(root, split)
-    return _numbered_parts(root, recipe.get("config", "."), split)
+    return _numbered_parts(root, split_pattern(recipe, split))
+
+
+def split_pattern(recipe: dict, split: str) -> str:
+    """Glob pattern of a split's files under the root of a repository or of generated files."""
+    place = split if "/" in split else f"{recipe.get('config', '.')}/{split}"
+    return f"{place}-*.parquet"
 
 
 def check_places(sources: dict[str, dict], runs: str, mirror: str | Path | None) -> None:
@@ -69,8 +76,7 @@ def _check_place(manifest: Manifest, root: Path, runs: str) -> None:
             )
 
 
-def _numbered_parts(root: Path, config: str, split: str) -> list[Path]:
-    pattern = f"{config}/{split}-*.parquet"
+def _numbered_parts(root: Path, pattern: str) -> list[Path]:
     parts = sorted(root.glob(pattern))
     if not parts:
         raise StudyError(f"{root}: no files {pattern}")

@@ -182,6 +182,7 @@ def write_hub(folder: str | Path, seed: int = 0) -> Path:
     for split in ("test_matched", "test_mismatched"):
         write(folder, "nyu-mll/glue/mnli", split, unlabelled(mnli_columns(draw, 6)))
     write(folder, "nyu-mll/glue/sst2", "test", unlabelled(sst2_columns(draw, 6)))
+    write(folder, "nyu-mll/glue/ax", "test", unlabelled(mnli_columns(draw, 6)))
     return folder
 
 

@@ -150,8 +150,8 @@ def test_seeds_share_a_process_and_micro_batches_change_nothing(study):
     assert predictions(made)["margin"] == pytest.approx(kept, abs=2e-4)
 
 
-def test_generated_schemas_have_their_two_people_as_candidates(study, monkeypatch):
-    """Every generated example names a woman and a man: one is asked for, the other competes."""
+def test_generated_schemas_have_their_two_things_as_candidates(study, monkeypatch):
+    """Every generated example names two things: one is asked for, the other competes."""
 
     def generated(draw, count):
         return task_table("wsc", 0, "train", count).to_pydict()

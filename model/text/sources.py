@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from study.errors import StudyError
 from study.manifest import Manifest, sha256_file, write_atomic
-from study.places import local_root, split_files
+from study.places import local_root, split_files, split_pattern
 
 LOCATION = "location.json"
 ROWS_PER_READ = 64
@@ -26,7 +26,7 @@ ROWS_PER_READ = 64
 
 def hub_patterns(recipe: dict) -> list[str]:
     """Glob patterns of the recipe's files inside the repository: those of its splits only."""
-    return [f"{recipe['config']}/{split}-*.parquet" for split in recipe["splits"]]
+    return [split_pattern(recipe, split) for split in recipe["splits"]]
 
 
 def download(recipe: dict, target: Path) -> Path:
