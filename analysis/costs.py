@@ -15,6 +15,7 @@ from model.network.sizes import (
     encoder_parameters,
     pretraining_parameters,
     state_bytes,
+    vocabulary_parameters,
 )
 from study.errors import StudyError
 from study.graph import Job, Study
@@ -47,6 +48,8 @@ class Cost:
     memory_mb: float
     devices: int
     basis: str  # what the tokens were found from
+    parameters: int  # of the network that is trained, and how many of them its vocabulary adds
+    vocabulary_parameters: int
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ def _pretraining(study: Study, job: Job) -> Cost:
         memory_mb=(state + activations) / MB,
         devices=execution.processes,
         basis="steps",
+        parameters=parameters,
+        vocabulary_parameters=vocabulary_parameters(recipe["model"], entries),
     )
 
 
@@ -138,6 +143,8 @@ def _finetuning(study: Study, job: Job) -> Cost:
         memory_mb=(state + activations) / MB,
         devices=execution.processes,
         basis=train.basis,
+        parameters=parameters,
+        vocabulary_parameters=vocabulary_parameters(model, entries, decoder=False),
     )
 
 

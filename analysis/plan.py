@@ -24,14 +24,16 @@ TRAINING = ("pretrain", "finetune")
 COLUMNS = [
     *("level", "table", "cell", "pretraining_seed", "task", "stage", "jobs", "done", "tokens"),
     *("flops", "device_hours", "device_hours_left", "device_hours_counted_above"),
+    *("parameters", "vocabulary_parameters"),
     *("disk_mb", "checkpoint_mb", "memory_mb", "devices", "basis", "key"),
 ]
 SUMS = ("jobs", "done", "tokens", "flops", "device_hours", "device_hours_left", "disk_mb")
-LARGEST = ("checkpoint_mb", "memory_mb", "devices")
+LARGEST = ("parameters", "vocabulary_parameters", "checkpoint_mb", "memory_mb", "devices")
 HEADER = [
     *("pre + fine", "done", "tokens", "FLOPs", "device time", "still to run"),
-    *("counted above", "disk", "checkpoints", "memory"),
+    *("counted above", "parameters", "of the vocabulary", "disk", "checkpoints", "memory"),
 ]
+OF_TABLES, OF_CELLS = ("counted above",), ("parameters", "of the vocabulary")
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
         "flops": cost.flops,
         "device_hours": seconds / 3600,
         "device_hours_left": 0.0 if done else seconds / 3600,
+        "parameters": cost.parameters,
+        "vocabulary_parameters": cost.vocabulary_parameters,
         "disk_mb": cost.weights_mb,
         "checkpoint_mb": cost.checkpoint_mb,
         "memory_mb": cost.memory_mb,
@@ -94,7 +98,7 @@ def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
 
 
 def total(lines: list[dict], **names: str) -> dict:
-    """Sums over lines; checkpoints, memory and devices are the largest of one job."""
+    """Sums over lines; parameters, checkpoints, memory, devices are the largest of one job."""
     sums = {name: sum(line[name] for line in lines) for name in SUMS}
     largest = {name: max((line[name] for line in lines), default=0) for name in LARGEST}
     return {**names, **sums, **largest}
@@ -148,6 +152,7 @@ def build_plan(study: Study, speed: Speed) -> pd.DataFrame:
     rows += with_text(study, totals(list(lines.values()), level="study"), everything, level="study")
     frame = pd.DataFrame(rows, columns=COLUMNS)
     whole = ["pretraining_seed", "jobs", "done", "tokens", "devices"]
+    whole += ["parameters", "vocabulary_parameters"]
     frame[whole] = frame[whole].astype("Int64")
     hours = [name for name in COLUMNS if name.startswith("device_hours")]
     sizes = [name for name in COLUMNS if name.endswith("_mb")]
@@ -192,6 +197,8 @@ def summary_row(frame: pd.DataFrame, name: str) -> list[str]:
         duration(everything["device_hours"]),
         duration(everything["device_hours_left"]),
         duration(above) if above > 0 else DASH,
+        amount(everything["parameters"]),
+        amount(everything["vocabulary_parameters"]),
         megabytes(everything["disk_mb"]),
         megabytes(everything["checkpoint_mb"]),
         megabytes(everything["memory_mb"]),
@@ -207,21 +214,24 @@ def to_text(study: Study, frame: pd.DataFrame, speed: Speed) -> str:
         ]
         for level in ("cell", "table")
     )
-    for row in cells:
-        del row[HEADER.index("counted above") + 1]
-    header = [name for name in HEADER if name != "counted above"]
     whole = summary_row(frame[frame["level"] == "study"], "the study, each job once")
     return "\n".join(
         [
             f"**What scale {study.scale} costs: {study.config.about}**\n",
-            markdown_rows([["cell", *header], *cells]),
+            markdown_rows(without([["cell", *HEADER], *cells], OF_TABLES)),
             "",
-            markdown_rows([["table", *HEADER], *tables, whole]),
+            markdown_rows(without([["table", *HEADER], *tables, whole], OF_CELLS)),
             "",
             *(f"- {note}" for note in notes_of(study, frame, speed)),
             "",
         ]
     )
+
+
+def without(rows: list[list[str]], columns: tuple[str, ...]) -> list[list[str]]:
+    """Rows, the header first, without the fields of some columns."""
+    kept = [place for place, name in enumerate(rows[0]) if name not in columns]
+    return [[row[place] for place in kept] for row in rows]
 
 
 def notes_of(study: Study, frame: pd.DataFrame, speed: Speed) -> list[str]:
@@ -248,6 +258,7 @@ def notes_of(study: Study, frame: pd.DataFrame, speed: Speed) -> list[str]:
         "Pre + fine: pre-trainings + fine-tunings (each of all its seeds). Memory: of one device, "
         "weights, gradients, optimiser and one micro-batch's activations (formula in "
         "`model/network/sizes.py`); the interpreter and its libraries come on top.",
+        "Of the vocabulary: the word table, filler rows included, and the decoder's biases.",
         "Counted above: the part of a table whose jobs an earlier table has too.",
     ]
 

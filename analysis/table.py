@@ -217,8 +217,9 @@ def static_notes(study: Study, name: str) -> list[str]:
         masking = study.config.cells[cell].masking
         if masking.policy == "static":
             epochs = pd.Series(cell_values(study, cell)["epochs"], dtype=float).median()
+            masks = "1 fixed mask" if masking.copies == 1 else f"{masking.copies} fixed masks"
             notes.append(
-                f"Static masking ({cell}): {masking.copies} fixed masks of every sample over "
+                f"Static masking ({cell}): {masks} of every sample over "
                 f"{epochs:.1f} epochs; the paper has 10 over 40."
             )
     return notes

@@ -6,7 +6,7 @@ Each value has one meaning in all tables:
     steps, learning_rate   as in the recipe
     gigabytes              UTF-8 text of the training documents, 10^9 bytes
     vocabulary_size        entries, special ones included
-    vocabulary_parameters  rows of the embedding (filler included) x (hidden size + output bias)
+    vocabulary_parameters  of the word table (filler rows included) and the decoder's biases
     parameters             of the pre-trained network with its heads
     fertility              tokens per white-space-separated word of the training documents
     unknown_rate           unknown tokens per token of the training documents, percent
@@ -22,6 +22,7 @@ import math
 
 import pandas as pd
 
+from model.network.sizes import vocabulary_parameters
 from study.graph import Study
 from study.manifest import Manifest, load_manifest
 
@@ -69,8 +70,6 @@ def cell_values(study: Study, cell: str) -> dict[str, float | list[float]]:
     ]
     vocabulary_job = study.jobs[study.pretrain_jobs([cell])[0].inputs["vocabulary"][0]]
     size = load_manifest(vocabulary_job.path, key=vocabulary_job.key).figures["size"]
-    multiple = spec.model.vocabulary_multiple
-    rows = -(-size // multiple) * multiple
     words = total(store, "train", "words")
     tokens = total(store, "train", "tokens")
     return {
@@ -79,7 +78,7 @@ def cell_values(study: Study, cell: str) -> dict[str, float | list[float]]:
         "learning_rate": spec.optimiser.learning_rate,
         "gigabytes": total(store, "train", "bytes") / 1e9,
         "vocabulary_size": size,
-        "vocabulary_parameters": rows * (spec.model.hidden + 1),
+        "vocabulary_parameters": vocabulary_parameters(spec.model.model_dump(), size),
         "parameters": runs[0]["parameters"],
         "fertility": tokens / words if words else math.nan,
         "unknown_rate": 100 * total(store, "train", "unknown_tokens") / tokens,

@@ -11,7 +11,7 @@ from study.schema import Cell
 from study.tasks import Finetuning
 
 # A change of what the analysis writes bumps this number, and results are made again.
-RESULTS_VERSION = 2
+RESULTS_VERSION = 3
 
 
 class Study(Jobs):

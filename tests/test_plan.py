@@ -33,6 +33,8 @@ from study.manifest import load_manifest, publish_manifest
 from study.recipes import vocabulary_size
 
 ROOT = Path(__file__).parent.parent
+LARGE = {"like": "large-16gb-100k", "vocabulary": "character-30k"}
+LARGE_ROW = {"id": "large", "label": "large, character-level", "cell": "large"}
 TASKS = ("squad11", "squad20", "mnli", "sst2", "race")
 
 
@@ -84,6 +86,29 @@ def test_a_base_pretraining_costs_what_it_does_by_hand(place):
     job = line(frame, cell="byte-level", level="job", stage="pretrain")
     assert job["flops"] == pytest.approx(tokens * 601.5e6, rel=1e-4)
     assert job["device_hours"] == pytest.approx(46, rel=0.03)
+
+
+def test_a_byte_level_vocabulary_adds_15_million_parameters_to_base_and_20_to_large(place):
+    """Section 4.4; of the tables of a network of paper size, 50,265 entries for 30,000."""
+    edit("study.yaml", lambda data: data["cells"]["byte-level"].update(steps=1))
+    edit("study.yaml", lambda data: data["cells"].update(large={**LARGE, "steps": 1}))
+    edit("study.yaml", lambda data: data["tables"]["table_encoding"]["rows"].append(LARGE_ROW))
+    frame = plan_of(Study("paper"))
+
+    def added(characters: str, bytes_: str) -> list[int]:
+        lines = [
+            line(frame, cell=cell, level="job", stage="pretrain") for cell in (characters, bytes_)
+        ]
+        return [
+            lines[1][name] - lines[0][name] for name in ("vocabulary_parameters", "parameters")
+        ]
+
+    words = 50_304 - 30_016  # rows of the word table, in multiples of 64
+    assert added("full-sentences", "byte-level") == 2 * [words * 768 + 20_265]  # 15.6 million
+    assert added("large", "large-16gb-100k") == 2 * [words * 1024 + 20_265]  # 20.8 million
+    assert line(frame, cell="large-16gb-100k", level="cell", stage="all")["parameters"] == (
+        line(frame, cell="large-16gb-100k", level="job", stage="pretrain")["parameters"]
+    )
 
 
 def only(*tables: str) -> None:

@@ -129,11 +129,11 @@ def test_encoding_table_measures_vocabularies(study):
     frame, markdown = make(table, "table_encoding")
     row = frame.iloc[0]
     assert row["vocabulary_size.value"] == 400
-    assert row["vocabulary_parameters.value"] == 448 * 33  # rows in multiples of 64, width 32
+    assert row["vocabulary_parameters.value"] == 448 * 32 + 400  # rows in multiples of 64
     assert row["fertility.value"] == pytest.approx(1.3)
     assert row["unknown_rate.value"] == pytest.approx(1.0)
     assert row["bits_per_byte.median"] == pytest.approx(2.1 * 1300 / 6144 / math.log(2))
-    assert "| character-level 30K | 400        | 14,784         | 123,456        | 1.30" in markdown
+    assert "| character-level 30K | 400        | 14,736         | 123,456        | 1.30" in markdown
     assert "not comparable" in markdown
 
 

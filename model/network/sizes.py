@@ -40,6 +40,14 @@ def pretraining_parameters(
     return encoder_parameters(config, vocabulary_size, segments) + mlm + pooler
 
 
+def vocabulary_parameters(
+    config: Mapping | NetworkConfig, vocabulary_size: int, *, decoder: bool = True
+) -> int:
+    """Parameters that a vocabulary adds (section 4.4): W H of the word table, V of the decoder."""
+    config = NetworkConfig.of(config)
+    return config.word_rows(vocabulary_size) * config.hidden + decoder * vocabulary_size
+
+
 def checkpoint_bytes(parameters: int) -> int:
     """Bytes of one checkpoint: weights and AdamW's two moments, fp32."""
     return (1 + MOMENTS) * FP32 * parameters
