@@ -1,10 +1,11 @@
 """Files for leaderboards: `results/submission/glue.zip` and `squad20.json` (section 5.1 and 5.2).
 
 In: the stored predictions of a cell's fine-tuned models on test splits. Out: the GLUE zip, a file
-per task (and AX, the diagnostics that MNLI's models answer) with the columns `index` and `prediction`, classes in the leaderboard's words; and SQuAD
-2.0's JSON of answers by question id. GLUE's predictions are those of the ensemble (`analysis.
-ensembles`) of the tasks in the row of Table 5; SQuAD's hidden test set has no file at all, so its
-JSON holds the development answers of the seed whose F1 is the median, in the same format.
+per task (and AX, the diagnostics that MNLI's models answer) with the columns `index` and
+`prediction`, classes in the leaderboard's words; and SQuAD 2.0's JSON of answers by question id.
+GLUE's predictions are those of the ensemble (`analysis.ensembles`) of the tasks in the row of Table
+5; SQuAD's hidden test set has no file at all, so its JSON holds the development answers of the seed
+whose F1 is the median, in the same format.
 """
 
 import io

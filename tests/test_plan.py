@@ -99,15 +99,14 @@ def test_a_byte_level_vocabulary_adds_15_million_parameters_to_base_and_20_to_la
         lines = [
             line(frame, cell=cell, level="job", stage="pretrain") for cell in (characters, bytes_)
         ]
-        return [
-            lines[1][name] - lines[0][name] for name in ("vocabulary_parameters", "parameters")
-        ]
+        return [lines[1][name] - lines[0][name] for name in ("vocabulary_parameters", "parameters")]
 
     words = 50_304 - 30_016  # rows of the word table, in multiples of 64
     assert added("full-sentences", "byte-level") == 2 * [words * 768 + 20_265]  # 15.6 million
     assert added("large", "large-16gb-100k") == 2 * [words * 1024 + 20_265]  # 20.8 million
-    assert line(frame, cell="large-16gb-100k", level="cell", stage="all")["parameters"] == (
-        line(frame, cell="large-16gb-100k", level="job", stage="pretrain")["parameters"]
+    assert (
+        line(frame, cell="large-16gb-100k", level="cell", stage="all")["parameters"]
+        == (line(frame, cell="large-16gb-100k", level="job", stage="pretrain")["parameters"])
     )
 
 
