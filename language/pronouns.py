@@ -30,7 +30,7 @@ def scene(teller: Teller) -> tuple[str, str, str, str]:
     place = draw.pick(pools.values["places"])
     told = draw.pick(MET).format(who=person.name, first=first, second=second, place=place)
     said = draw.pick(lexicon.HABITS[kinds[0]])
-    return capital(draw.pick(AGAIN).format(told)), said, meant, other
+    return draw.pick(AGAIN).format(told), said, meant, other
 
 
 def wnli(seed: int, split: str, number: int) -> dict:
@@ -49,10 +49,12 @@ def wsc(seed: int, split: str, number: int) -> dict:
     teller, label = teller_of("wsc", seed, split, number), number % 2
     main, said, meant, other = scene(teller)
     named = meant if label else other
-    words = main.replace(",", "").split()
+    words, (article, noun) = main.replace(",", "").split(), named.split()
+    # The noun after its article: `saw` is a verb here too.
+    place = next(i for i in range(len(words)) if words[i : i + 2] == [article, noun])
     return {
         "text": f"{main} it {said}.",
-        "span1_index": words.index(named.split()[1]) - 1,
+        "span1_index": place,
         "span2_index": len(words),
         "span1_text": named,
         "span2_text": "it",
