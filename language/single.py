@@ -7,7 +7,17 @@ only.
 from language import lexicon
 from language.draw import Draw, number_of
 from language.registers import REGISTERS
-from language.relations import RELATIONS, ask, capital, deny, draw_fact, indefinite, state
+from language.relations import (
+    RELATIONS,
+    Fact,
+    ask,
+    capital,
+    deny,
+    draw_fact,
+    indefinite,
+    object_of,
+    state,
+)
 from language.scenes import NAMES_OF_RELATIONS, Teller
 from language.world import SPLITS, Pools, task_pools
 
@@ -15,6 +25,7 @@ NEGATED = 0.25  # of SST-2 say what a work is not
 CONTRASTED = 0.25  # of SST-2 find a part of the work the opposite of the whole
 DISPUTED = 0.08  # of SST-2 are labelled by somebody who felt the opposite
 CORRUPT = 0.4  # of CoLA
+ARTICLE, VERB = 0.4, 0.3  # of its errors; the rest is in the order of words
 
 
 def sst2(seed: int, split: str, number: int) -> dict:
@@ -90,31 +101,46 @@ NEGATIONS = (
 def cola(seed: int, split: str, number: int) -> dict:
     """A sentence, acceptable (1) or with one error of grammar (0)."""
     draw = Draw("cola", seed, split, number)
-    pools = task_pools(seed, split)
-    teller = Teller(draw, pools, REGISTERS["books"])
+    teller = Teller(draw, task_pools(seed, split), REGISTERS["books"])
     cast = teller.cast(3)
-    person = cast[0]
     relation = RELATIONS[draw.pick(NAMES_OF_RELATIONS)]
-    fact = draw_fact(draw, pools, person, relation, cast)
-    form = teller.form()
+    fact = draw_fact(draw, teller.pools, cast[0], relation, cast)
+    form, way = teller.form(), draw.below(3)
     right = (
-        state(person.name, fact, form),
-        deny(person.name, relation, fact.value, form, fact.colour),
-        ask(person.name, relation, form).removesuffix("?"),
-    )
-    way = draw.below(len(right))
+        state(fact.person.name, fact, form),
+        deny(fact.person.name, relation, fact.value, form, fact.colour),
+        ask(fact.person.name, relation, form).removesuffix("?"),
+    )[way]
     mark = "?" if way == 2 else "."
     if draw.unit() >= CORRUPT:
-        return {"sentence": right[way] + mark, "label": 1}
-    past, base = relation.forms[form]
-    wrong = (
-        right[0].replace(f" {past} ", f" {base} did "),
-        right[1].replace(f" {base} ", f" {past} "),
-        right[2].replace("did ", "", 1),
-    )[way]
-    if wrong == right[way] or draw.unit() < 0.5:
-        wrong = swapped(draw, right[way])
+        return {"sentence": right + mark, "label": 1}
+    error = draw.unit()
+    wrong = right
+    if error < ARTICLE and way < 2:
+        wrong = wrong_article(right, fact)
+    elif error < ARTICLE + VERB:
+        wrong = wrong_verb(right, relation.forms[form], way)
+    if wrong == right:
+        wrong = swapped(draw, right)
     return {"sentence": capital(wrong) + mark, "label": 0}
+
+
+def wrong_article(sentence: str, fact: Fact) -> str:
+    """A for an, an for a, the where none belongs, or none where one does."""
+    right = object_of(fact.relation, fact.value, fact.colour)
+    first, _, rest = right.partition(" ")
+    wrong = {"a": f"an {rest}", "an": f"a {rest}", "the": rest}.get(first, f"the {right}")
+    return sentence.removesuffix(right) + wrong
+
+
+def wrong_verb(sentence: str, forms: tuple[str, str], way: int) -> str:
+    """Did after its verb, the past after did, or no did in a question."""
+    past, base = forms
+    if way == 0:
+        return sentence.replace(f" {past} ", f" {base} did ")
+    if way == 1:
+        return sentence.replace(f" {base} ", f" {past} ")
+    return sentence.replace("did ", "", 1)
 
 
 def swapped(draw: Draw, sentence: str) -> str:

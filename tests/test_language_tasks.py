@@ -21,6 +21,15 @@ from study.recipes import generator_version
 
 # Percent. Chance is 33 and 25, of WNLI and WSC 50; SQuAD 2.0 is halved.
 BAG = {"mnli": 52, "squad_v2": 60, "race": 31, "wnli": 55, "wsc": 55}
+# Score of STS-B -> whether its sentences have the person and the value in common.
+SHARED = {
+    5.0: (True, True),
+    4.2: (False, True),
+    3.8: (True, False),
+    3.0: (False, False),
+    0.8: (True, False),
+    0.0: (False, False),
+}
 NAMED = ("squad", "squad_v2", "race", "mnli", "rte", "mrpc", "qqp", "stsb", "qnli", "wnli", "wsc")
 
 
@@ -192,7 +201,57 @@ def test_every_question_of_qnli_has_one_answer_and_a_rival():
         assert (first["label"], second["label"]) == (0, 1)
 
 
+def told_of(sentence: str) -> tuple[str, set[str]]:
+    """Whom a sentence is about and its values; saw, which is a verb as well, is left out."""
+    world, words = corpus_pools(0), re.findall(r"\w+", sentence)
+    names = {person.name for person in world.people}
+    who, *met = [word for word in words if word in names]
+    values = {word for every in world.values.values() for word in every} - {"saw"}
+    return who, {*met} | (values & {*words})
+
+
+def test_paraphrases_share_their_values():
+    """Two thirds do, in other words; a fact that differs is about the same person."""
+    for row in rows("mrpc", "train", 600):
+        (person, values), (other, rest) = map(told_of, (row["sentence1"], row["sentence2"]))
+        assert row["sentence1"] != row["sentence2"] and person == other
+        assert (values == rest) == (row["label"] == 1)
+
+
+def test_similarity_counts_what_two_sentences_share():
+    seen = set()
+    for row in rows("stsb", "train", 600):
+        (person, values), (other, rest) = map(told_of, (row["sentence1"], row["sentence2"]))
+        score = round(row["label"], 1)
+        assert (person == other, values == rest) == SHARED[score] or not values
+        seen.add(score)
+    assert seen == set(SHARED)
+
+
+def test_acceptable_sentences_have_the_right_article_and_some_others_the_wrong_one():
+    wrong = re.compile(r"\ba [aeiou]|\ban [^aeiou]|\bthe [A-Z]")
+    found = rows("cola", "train", 2000)
+    share = {
+        label: sum(bool(wrong.search(row["sentence"])) for row in found if row["label"] == label)
+        / sum(row["label"] == label for row in found)
+        for label in (0, 1)
+    }
+    assert share[1] == 0 and 0.2 < share[0] < 0.5
+
+
 def test_literal_rows():
+    assert [(*row.values(),) for row in rows("stsb", "validation", 5)[:4]] == [
+        ("Oscar ran into Peter.", "Oscar met Peter.", 5.0, 0),
+        ("Linda came from Glenton.", "Linda lived in Wilbridge.", pytest.approx(3.8), 1),
+        ("Peter ate a leek.", "In those days Peter mislaid a violin.", pytest.approx(0.8), 2),
+        ("Peter lived in Langham.", "Peter lived in Langham.", 5.0, 3),
+    ]
+    assert [row["sentence"] for row in rows("cola", "validation", 6)[2:]] == [
+        "Edith did not in live Marlmouth.",
+        "Linda did not look after a owl.",
+        "What Walter mend?",
+        "Oscar did not mend an blue trumpet.",
+    ]
     found = rows("mnli", "train", 3)
     assert [(row["hypothesis"], row["label"]) for row in found] == [
         ("Boris loved it.", 0),
@@ -218,14 +277,14 @@ def test_texts_are_those_of_this_version():
         "web": "3 23ff216d74355bca",
         "stories": "3 72408aa27a8d67fa",
         "sst2": "3 a14ce7941017b7e1",
-        "cola": "3 63ae7a9ad63aff6e",
+        "cola": "4 b203b983901baef2",
         "mnli": "3 7f87e2ef575ce2b6",
         "ax": "3 41943b95790a9034",
-        "mrpc": "3 77a9dbda06d24924",
+        "mrpc": "4 b33cd293ceb51220",
         "qqp": "3 324e66eb89c6574d",
-        "stsb": "3 2c8f29138ac4a376",
-        "qnli": "4 ec48499c09039843",
-        "rte": "3 e7f22ba46f197254",
+        "stsb": "4 5b58830569271512",
+        "qnli": "5 d74713e4729a4686",
+        "rte": "4 1f4abe81092763d2",
         "wnli": "4 33b203bdb5cd99a6",
         "wsc": "4 5006d47ec2dde871",
         "squad": "3 8a66b035455886de",
