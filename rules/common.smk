@@ -117,8 +117,10 @@ def identity_file(name, arguments=""):
 
     Results are the same files at every scale, and Snakemake does not build a missing input of a
     file that is there already; so what a result stands for lies in an input that is always there.
+    Each has a folder of its own: Snakemake lists a folder once, when it meets the first file of
+    it, and takes what is written there later for missing.
     """
-    path = Path("runs/identity") / f"{name}.txt"
+    path = Path("runs/identity") / name.replace("/", ".") / "identity.txt"
     content = f"{STUDY.scale} {STUDY.identity(name)}{arguments}\n"
     if not path.is_file() or path.read_text() != content:
         write_atomic(path, content)
