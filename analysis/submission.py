@@ -4,8 +4,8 @@ In: the stored predictions of a cell's fine-tuned models on test splits. Out: th
 per task (and AX, the diagnostics that MNLI's models answer) with the columns `index` and
 `prediction`, classes in the leaderboard's words; and SQuAD 2.0's JSON of answers by question id.
 GLUE's predictions are those of the ensemble (`analysis.ensembles`) of the tasks in the row of Table
-5; SQuAD's hidden test set has no file at all, so its JSON holds the development answers of the seed
-whose F1 is the median, in the same format.
+5, WNLI's those of WSC (`analysis.winograd`); SQuAD's hidden test set has no file at all, so its
+JSON holds the development answers of the seed whose F1 is the median, in the same format.
 """
 
 import io
@@ -20,6 +20,7 @@ import pandas as pd
 from analysis.ensembles import ensemble_of, member_runs
 from analysis.scores import add_study_arguments, asked_study, read_scores
 from analysis.settings import compare_settings
+from analysis.winograd import schema_order
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
@@ -39,6 +40,7 @@ class GlueFile:
     split: str = "test"
     words: tuple[str, ...] | None = None
     optional: bool = False  # left out where the task has no such split
+    schemas: bool = False  # lists WNLI's rows, answered as the schemas of WSC
 
 
 GLUE = {
@@ -52,7 +54,7 @@ GLUE = {
     "RTE.tsv": GlueFile("rte", words=ENTAILMENT),
     "SST-2.tsv": GlueFile("sst2"),
     "STS-B.tsv": GlueFile("stsb"),
-    "WNLI.tsv": GlueFile("wnli"),
+    "WNLI.tsv": GlueFile("wsc", schemas=True),
 }
 
 
@@ -72,14 +74,17 @@ def glue_predictions(study: Study, settings: pd.DataFrame, file: GlueFile) -> li
     row, table = ensemble_row(study), study.config.tables["table5"]
     column = next(column for column in table.score_columns if column.task == file.task)
     task = row.task_of(column)
-    if file.split not in (study.config.tasks[task].test or {}):
-        raise StudyError(f"tasks.{task}.test: no split {file.split} at scale {study.scale}")
+    for needed in (task, "wnli") if file.schemas else (task,):
+        if file.split not in (study.config.tasks[needed].test or {}):
+            raise StudyError(f"tasks.{needed}.test: no split {file.split} at scale {study.scale}")
     chosen = settings[
         (settings["cell"] == row.cell) & (settings["task"] == task) & settings["selected"]
     ]
     runs = member_runs(study, row.cell, task, chosen["setting"].item())
     kind = study.config.tasks[task].kind
     predictions = ensemble_of(runs, kind, f"test-{file.split}").predictions
+    if file.schemas:
+        predictions = predictions[schema_order(study)]
     if kind == "regression":
         return [f"{value:.3f}" for value in np.clip(predictions, 0, 5)]
     return [file.words[place] if file.words else str(place) for place in predictions]

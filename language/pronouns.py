@@ -34,8 +34,8 @@ def scene(teller: Teller) -> tuple[str, str, str, str]:
 
 
 def wnli(seed: int, split: str, number: int) -> dict:
-    """Not entailed 0, entailed 1."""
-    teller, label = teller_of("wnli", seed, split, number), number % 2
+    """Not entailed 0, entailed 1; the same question as item `number` of WSC."""
+    teller, label = teller_of("wsc", seed, split, number), number % 2
     main, said, meant, other = scene(teller)
     return {
         "sentence1": f"{main} it {said}.",

@@ -112,6 +112,18 @@ def manifests(jobs):
     return [job.path for job in jobs]
 
 
+def shown_by(result):
+    """Input function: the manifests that a result reads, which not every study file has."""
+
+    def paths(wildcards):
+        try:
+            return manifests(STUDY.result_jobs(result))
+        except StudyError as error:
+            raise WorkflowError(f"results/{result}: {error}") from None
+
+    return paths
+
+
 def identity_file(name, arguments=""):
     """A file that changes when the identity of a result does: another recipe, scale or argument.
 

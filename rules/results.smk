@@ -149,7 +149,7 @@ rule make_settings_table:
 
 rule make_glue_submission:
     input:
-        scores=manifests(STUDY.result_jobs("submission/glue")),
+        scores=shown_by("submission/glue"),
         identity=lambda wildcards: identity_file("submission/glue"),
     output:
         zip="results/submission/glue.zip",
@@ -163,7 +163,7 @@ rule make_glue_submission:
 
 rule make_squad_submission:
     input:
-        scores=manifests(STUDY.result_jobs("submission/squad20")),
+        scores=shown_by("submission/squad20"),
         identity=lambda wildcards: identity_file("submission/squad20"),
     output:
         json="results/submission/squad20.json",

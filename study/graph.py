@@ -63,7 +63,12 @@ class Study(Jobs):
         return list(dict.fromkeys(column.task for column in columns))
 
     def table_jobs(self, table: str) -> list[Job]:
-        """The fine-tuning jobs whose scores a table shows or chooses from."""
+        """The fine-tuning jobs whose scores a table shows or chooses from.
+
+        Raises StudyError for a table that this study does not have.
+        """
+        if table not in self.config.tables:
+            raise StudyError(f"{self.study_path}: tables: no {table}")
         spec = self.config.tables[table]
         jobs = [
             job
@@ -73,6 +78,10 @@ class Study(Jobs):
             )
         ]
         return list({job.path: job for job in jobs}.values())
+
+    def submission_jobs(self) -> list[Job]:
+        """What GLUE's zip is made of: Table 5's fine-tunings, and the rows of WNLI and of WSC."""
+        return [*self.table_jobs("table5"), *map(self.source_job, ("wnli", "wsc"))]
 
     def table_value_jobs(self, table: str) -> list[Job]:
         """The pre-trainings, stores and selections that a table reads besides scores."""
@@ -163,7 +172,7 @@ class Study(Jobs):
         whole = {
             "scores": self.all_table_jobs,
             "settings": self.all_table_jobs,
-            "submission/glue": lambda: self.table_jobs("table5"),
+            "submission/glue": self.submission_jobs,
             "submission/squad20": lambda: self.table_jobs("table6"),
             "pretraining": self.pretrain_jobs,
             "corpora": self.store_jobs,

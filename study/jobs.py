@@ -9,6 +9,7 @@ rules read this registry and add nothing but resources and the shell line.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from study.errors import StudyError
 from study.identity import canonical_json, key_of
 from study.recipes import Recipes
 from study.schema import PAIR_FORMATS, Cell, StudyFile
@@ -194,6 +195,13 @@ class Jobs:
                 found[job.path] = job
                 todo += [self.jobs[path] for paths in job.inputs.values() for path in paths]
         return list(found.values())
+
+    def source_job(self, name: str) -> Job:
+        """The files of a corpus or task; StudyError when no cell of the study reads them."""
+        folder = f"sources/{name}"
+        if folder not in self._paths:
+            raise StudyError(f"{name}: no cell of this study reads it")
+        return self.jobs[self._paths[folder]]
 
     def store_job(self, cell: str) -> Job:
         """The token store that a cell is trained on."""

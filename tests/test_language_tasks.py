@@ -180,6 +180,12 @@ def test_wsc_spans():
         assert words[row["span2_index"]] == row["span2_text"] == "it"
 
 
+def test_wnli_and_wsc_ask_the_same():
+    for pair, schema in zip(rows("wnli", "test", 60), rows("wsc", "test", 60), strict=True):
+        assert pair["sentence1"] == schema["text"]
+        assert pair["sentence2"].lower().startswith(schema["span1_text"].lower())
+
+
 def test_a_pronoun_means_the_noun_of_whose_kind_it_is_told():
     kinds = corpus_pools(0).kinds
     for row in rows("wsc", "validation", 100):
@@ -281,7 +287,7 @@ def test_texts_are_those_of_this_version():
         "stsb": "4 5b58830569271512",
         "qnli": "5 d74713e4729a4686",
         "rte": "4 1f4abe81092763d2",
-        "wnli": "4 33b203bdb5cd99a6",
+        "wnli": "5 8500a517cfdba293",
         "wsc": "4 5006d47ec2dde871",
         "squad": "3 8a66b035455886de",
         "squad_v2": "3 1770a072cc29d7c2",

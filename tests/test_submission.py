@@ -9,32 +9,45 @@ from pathlib import Path
 import pytest
 import yaml
 from glue_validator import validate
+from hypothesis import given
+from hypothesis import strategies as st
 from predictions_toy import publish_seeds
 
 from analysis.submission import GLUE, main
+from analysis.winograd import match_rows
+from model.fetch import main as fetch
 from study.errors import StudyError
 from study.graph import Study
 from study.identity import key_of
 
 ROOT = Path(__file__).parent.parent
 ARGUMENTS = ["--scale", "smoke", "--output"]
+# Of eight schemas the first and the last hold.
+SCHEMAS = {
+    "id": list("abcdefgh"),
+    "label": [0, 1] * 4,
+    "margin": [0.5, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0, 0.5],
+}
 
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    """A smoke study whose Table 5 and 6 are finished; every test split has two examples."""
+    """A smoke study whose Table 5 and 6 are finished; tests have two examples, WSC's eight."""
     shutil.copytree(ROOT / "config", tmp_path / "config")
     monkeypatch.chdir(tmp_path)
     study = Study("smoke")
     for job in study.table_jobs("table5") + study.table_jobs("table6"):
-        publish_seeds(job, 50)
+        publish_seeds(job, 50, SCHEMAS if job.recipe["task"]["kind"] == "wsc" else None)
+    for task in ("wnli", "wsc"):
+        job = study.source_job(task)
+        fetch(["--recipe", job.recipe_json, "--manifest", job.path])
     return study
 
 
 def test_the_zip_passes_the_validator(study):
     main(["glue", *ARGUMENTS, "glue.zip"])
     archive = Path("glue.zip").read_bytes()
-    assert validate(archive, dict.fromkeys(GLUE, 2)) == []
+    assert validate(archive, dict.fromkeys(GLUE, 2) | {"WNLI.tsv": 8}) == []
     with zipfile.ZipFile(io.BytesIO(archive)) as found:
         assert found.read("RTE.tsv").decode() == "index\tprediction\n0\tentailment\n1\tentailment\n"
         # QNLI is ranked: one sentence of the question answers it, the other does not.
@@ -44,6 +57,8 @@ def test_the_zip_passes_the_validator(study):
         assert found.read("STS-B.tsv").decode().split() == [
             *("index", "prediction", "0", "1.000", "1", "2.000"),
         ]
+        predicted = [line.split()[1] for line in found.read("WNLI.tsv").decode().splitlines()]
+        assert predicted == ["prediction", *"10000001"]
     main(["glue", *ARGUMENTS, "again.zip"])
     assert Path("again.zip").read_bytes() == archive
 
@@ -69,6 +84,29 @@ def test_the_validator_finds_faults():
     assert validate(zipped({**good, "STS-B.tsv": "index\tprediction\n0\t5.5\n"}), {})[-1].endswith(
         "0..5"
     )
+
+
+def test_wnli_rows_are_answered_by_the_schemas_with_their_text():
+    schemas = ["It rained.", 'He said: "No."', "It rained.", "She  left ."]
+    pairs = ["He said: No.", "it rained.", "It rained.", "She left."]
+    assert match_rows(pairs, schemas) == [1, 0, 2, 3]
+    with pytest.raises(StudyError, match=r"test\.parquet: row 1: WSC's test split has no schema"):
+        match_rows(["It rained.", "It snowed."], schemas, "test.parquet")
+    with pytest.raises(StudyError, match="row 2: WSC's test split has no schema left"):
+        match_rows(["It rained."] * 3, schemas)
+    with pytest.raises(StudyError, match="1 rows, WSC's test split has 4"):
+        match_rows(["It rained."], schemas)
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=12), st.randoms())
+def test_every_schema_answers_one_row(texts, random):
+    shuffled = random.sample(texts, len(texts))
+    order = match_rows(shuffled, texts)
+    assert sorted(order) == list(range(len(texts)))
+    assert [texts[place] for place in order] == shuffled
+    for text in set(texts):
+        places = [place for place in order if texts[place] == text]
+        assert places == sorted(places)
 
 
 def test_squad_answers_are_those_of_the_median_seed(study):

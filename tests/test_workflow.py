@@ -319,6 +319,22 @@ def test_several_results_are_planned_in_a_new_clone(tmp_path, seed):
     assert result.returncode == 0, result.stderr
 
 
+def test_a_study_needs_none_of_the_papers_tables(tmp_path):
+    """Own tables alone are a study; what is made of others says which it lacks."""
+    project = smoke.copy_project(tmp_path / "project")
+    smoke.write_hub(project / "hub")
+
+    def keep_table1(data):
+        data["tables"] = {"table1": data["tables"]["table1"]}
+
+    edit(project, "study.yaml", keep_table1)
+    assert "make_table" in planned(project, "results/table1.csv")
+    result = snakemake(project, "-n", "results/submission/glue.zip")
+    assert result.returncode != 0
+    said = result.stdout + result.stderr
+    assert "results/submission/glue: config/study.yaml: tables: no table5" in said
+
+
 def test_a_failed_study_ends_with_what_snakemake_said(project):
     edit(project, "study.yaml", lambda data: data["corpora"]["wiki"].update(column="texts"))
     command = [sys.executable, "-m", "study.watch", TABLE, "--scale", "smoke", "--mirror", "hub"]
