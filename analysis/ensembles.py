@@ -1,20 +1,24 @@
 """Ensembles: the averaged predictions of a cell's models on one task (section 5.1).
 
 In: the predictions that every fine-tuning seed stored. Out: metrics of the average, in percent.
-Classes are averaged as probabilities, regressions as values, WSC as margins. Members are all seeds
-of the setting that counts (`analysis.settings`), at most seven, as in the paper.
+Classes are averaged as probabilities, regressions as values, WSC as margins. Members are the
+fine-tuning seeds of one pre-trained model at the setting that counts (`analysis.settings`), at most
+seven, as in the paper; several pre-trained models make as many ensembles. Where each has a single
+fine-tuning seed of its own, one ensemble takes a model of each. What diverged is left out.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 
 from model.tasks.decisions import decide_pronouns, decide_ranking
 from model.tasks.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
 from study.errors import StudyError
 from study.graph import Study
+from study.layout import Column, Row
 from study.manifest import load_manifest
 
 MOST = 7
@@ -25,15 +29,36 @@ AVERAGED = {
 }
 
 
-def member_runs(study: Study, cell: str, task: str, setting: str) -> list[Path]:
-    """Run directories of the members: the fine-tuning seeds of all replicates, in order."""
-    runs = []
+@dataclass(frozen=True)
+class Member:
+    """One fine-tuned model, and the directory of its run."""
+
+    pretraining_seed: int
+    finetuning_seed: int
+    run: Path
+
+
+def ensembles(study: Study, cell: str, task: str, setting: str) -> list[list[Member]]:
+    """The ensembles of a cell on a task, by pre-training seed, each with one member or more."""
+    groups: dict[int, list[Member]] = {}
     for seed in study.config.seeds.pretraining:
         job = study.finetune_job(cell, seed, task, setting)
         manifest = load_manifest(job.path, key=job.key, stage="finetune")
-        folder = Path(job.path).parent
-        runs += [folder / result["key"] for result in manifest.figures["seeds"].values()]
-    return runs[:MOST]
+        group = 0 if study.config.seeds.finetuning == "own" else seed
+        for finetuning_seed, result in manifest.figures["seeds"].items():
+            if not result["diverged"]:
+                run = Path(job.path).parent / result["key"]
+                groups.setdefault(group, []).append(Member(seed, int(finetuning_seed), run))
+    return [members[:MOST] for members in groups.values()]
+
+
+def row_ensembles(
+    study: Study, row: Row, column: Column, settings: pd.DataFrame
+) -> list[list[Member]]:
+    """The ensembles behind a score of a table; `settings` is that of `analysis.settings`."""
+    task = row.task_of(column)
+    mine = (settings["cell"] == row.cell) & (settings["task"] == task) & settings["selected"]
+    return ensembles(study, row.cell, task, settings.loc[mine, "setting"].item())
 
 
 @dataclass(frozen=True)
@@ -45,8 +70,8 @@ class Ensemble:
     labels: np.ndarray | None
 
 
-def ensemble_of(runs: list[Path], kind: str, split: str = "dev") -> Ensemble:
-    """Average the stored predictions of `runs` on a split of a task of this kind.
+def ensemble_of(members: list[Member], kind: str, split: str = "dev") -> Ensemble:
+    """Average the stored predictions of `members` on a split of a task of this kind.
 
     Raises StudyError naming the file when one is missing or lists other examples than the first,
     and for kinds whose answers are words.
@@ -55,13 +80,13 @@ def ensemble_of(runs: list[Path], kind: str, split: str = "dev") -> Ensemble:
         raise StudyError(f"a task of kind {kind} answers in words, which cannot be averaged")
     name = "predictions.parquet" if split == "dev" else f"predictions-{split}.parquet"
     outputs, first = [], {}
-    for run in runs:
-        if not (run / name).is_file():
-            raise StudyError(f"{run / name}: missing; the task has no such split at this scale")
-        columns = pq.read_table(run / name).to_pydict()
+    for path in (member.run / name for member in members):
+        if not path.is_file():
+            raise StudyError(f"{path}: missing; the task has no such split at this scale")
+        columns = pq.read_table(path).to_pydict()
         first = first or columns
         if columns["id"] != first["id"]:
-            raise StudyError(f"{run / name}: column id: other examples than in {runs[0]}")
+            raise StudyError(f"{path}: column id: other examples than in {members[0].run}")
         outputs.append(np.array(columns[AVERAGED[kind]], dtype=np.float64))
     mean = np.mean(outputs, axis=0)
     if kind == "wsc":
@@ -74,13 +99,30 @@ def ensemble_of(runs: list[Path], kind: str, split: str = "dev") -> Ensemble:
     return Ensemble(first["id"], predictions, labels)
 
 
-def ensemble_metrics(study: Study, cell: str, task: str, setting: str) -> dict[str, float]:
-    """Metrics of the ensemble on the development splits, named as a single model's."""
-    spec, runs = study.config.tasks[task], member_runs(study, cell, task, setting)
+def ensemble_metrics(study: Study, task: str, members: list[Member]) -> dict[str, float]:
+    """Metrics of an ensemble on the development splits, named as a single model's."""
+    spec = study.config.tasks[task]
     known = REGRESSION_METRICS if spec.kind == "regression" else CLASSIFICATION_METRICS
     metrics = {}
     for prefix, split in {"": "dev", **{f"{n}_": f"dev-{n}" for n in spec.more_dev or {}}}.items():
-        ensemble = ensemble_of(runs, spec.kind, split)
+        ensemble = ensemble_of(members, spec.kind, split)
         for name in spec.metrics:
             metrics[prefix + name] = known[name](ensemble.predictions, ensemble.labels)
     return metrics
+
+
+def ensemble_scores(study: Study, row: Row, column: Column, settings: pd.DataFrame) -> pd.DataFrame:
+    """Scores of an ensemble row in one column: pretraining_seed, value, models, diverged.
+
+    A line per ensemble, `models` its members; empty when every model diverged.
+    """
+    lines = [
+        {
+            "pretraining_seed": members[0].pretraining_seed,
+            "value": ensemble_metrics(study, row.task_of(column), members)[column.metric],
+            "models": len(members),
+            "diverged": False,
+        }
+        for members in row_ensembles(study, row, column, settings)
+    ]
+    return pd.DataFrame(lines, columns=["pretraining_seed", "value", "models", "diverged"])

@@ -19,9 +19,10 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.ensembles import Member, row_ensembles
 from analysis.scores import add_study_arguments, asked_study, read_scores
 from analysis.selection import shown_cell
-from analysis.settings import choose_settings
+from analysis.settings import choose_settings, compare_settings
 from analysis.table import build_table
 from analysis.trace import trace_text
 from study.command import command_parser, run_command
@@ -77,7 +78,9 @@ class Runs:
                 # Beside the folders lies the manifest of the seed's latest recipe, perhaps another.
                 path = Path(job.path).parent / key / MANIFEST_NAME
                 recipe = {"stage": "finetune-seed", "seed": int(seed)}
-                self.runs[key] = self.record(path, key, recipe, inputs)
+                # Of all settings of the task to start from, the one that was taken.
+                start = {"init": [result["init"]]} if "init" in result else {}
+                self.runs[key] = self.record(path, key, recipe, inputs | start)
                 self.seeds[job.key, int(seed)] = key
 
     def known(self, key: str, folder: Path) -> bool:
@@ -179,7 +182,7 @@ def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
     table = study.config.tables[name]
     frame = build_table(study, name).set_index("row")
     every = read_scores(study, study.table_jobs(name), f"results/provenance/{name}.json")
-    scores = choose_settings(study, every)
+    settings, scores = compare_settings(study, every), choose_settings(study, every)
     rows: dict[str, dict] = {}
     for row in table.rows:
         cell, line = shown_cell(study, row), frame.loc[row.id]
@@ -201,9 +204,23 @@ def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
             entry = {"cell": cell, "shown": shown}
             if cell:
                 entry |= {"selection": [job.key for job in selection]} if selection else {}
-                entry |= behind(study, cell, row.task_of(column), column.metric, scores, runs)
+                found = scores[scores["cell"] == cell]
+                entry |= behind(study, cell, row.task_of(column), column.metric, found, runs)
+                if row.ensemble and column.task:
+                    ensembles = row_ensembles(study, row, column, settings)
+                    entry["scores"] = [s for s in entry["scores"] if is_member(s, ensembles)]
             rows[row.id][column.name] = entry
     return rows
+
+
+def is_member(score: dict, ensembles: list[list[Member]]) -> bool:
+    """Whether a score is of a model that one of the ensembles averages."""
+    return any(
+        score["pretraining_seed"] == member.pretraining_seed
+        and score["finetuning_seed"] == member.finetuning_seed
+        for members in ensembles
+        for member in members
+    )
 
 
 def behind(
@@ -211,7 +228,7 @@ def behind(
 ) -> dict:
     """Keys of the runs behind one number of one cell, and the single scores of a score.
 
-    `scores` are those of the settings that count.
+    `scores` are those of the cell at the settings that count.
     """
     seeds = study.config.seeds.pretraining
     pretraining = [study.pretrain_job(cell, seed) for seed in seeds]
@@ -220,9 +237,7 @@ def behind(
         runs.add(job)
     if not task:
         return keys
-    mine = scores[
-        (scores["cell"] == cell) & (scores["task"] == task) & (scores["metric"] == metric)
-    ]
+    mine = scores[(scores["task"] == task) & (scores["metric"] == metric)]
     setting = mine["setting"].iloc[0]
     finetuning = [study.finetune_job(cell, seed, task, setting) for seed in seeds]
     for job in finetuning:

@@ -27,8 +27,8 @@ def field_text(line: pd.Series, column: Column) -> str:
     if pd.isna(median):
         return f"failed / {published_text}"
     low, high = line[f"{column.name}.min"], line[f"{column.name}.max"]
-    single = column.task and pd.isna(line[f"{column.name}.replicates"])  # an ensemble's score
-    spread = f" [{show(low)}, {show(high)}]" if low < high or (column.task and not single) else ""
+    ranged = not pd.isna(low) if column.task else low < high
+    spread = f" [{show(low)}, {show(high)}]" if ranged else ""
     return f"{show(median)}{spread} / {published_text}"
 
 

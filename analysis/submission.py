@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.ensembles import ensemble_of, member_runs
+from analysis.ensembles import ensemble_of, row_ensembles
 from analysis.scores import add_study_arguments, asked_study, read_scores
-from analysis.settings import compare_settings
+from analysis.settings import choose_settings, compare_settings
 from analysis.winograd import schema_order
+from model.text.sources import add_mirror_argument
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
-from study.layout import Row
 from study.manifest import load_manifest, write_atomic
 
 ENTAILMENT = ("entailment", "not_entailment")
@@ -58,40 +58,39 @@ GLUE = {
 }
 
 
-def ensemble_row(study: Study) -> Row:
-    """The row of Table 5 whose ensemble is submitted."""
-    for row in study.config.tables["table5"].rows:
-        if row.ensemble:
-            return row
-    raise StudyError("tables.table5: no row with ensemble: true to submit")
-
-
-def glue_predictions(study: Study, settings: pd.DataFrame, file: GlueFile) -> list[str]:
+def glue_predictions(
+    study: Study, settings: pd.DataFrame, file: GlueFile, mirror: Path | None
+) -> list[str]:
     """The predictions of a file, one per test example in the order of the test set.
 
-    Raises StudyError naming the task where it has no such test split.
+    They are those of the first pre-training's ensemble. Raises StudyError naming the task where it
+    has no such test split, or where all its models diverged.
     """
-    row, table = ensemble_row(study), study.config.tables["table5"]
-    column = next(column for column in table.score_columns if column.task == file.task)
+    row, table = study.submitted_row, study.config.tables["table5"]
+    column = next((one for one in table.score_columns if one.task == file.task), None)
+    if column is None:
+        raise StudyError(f"tables.table5.columns: no task {file.task}, which the submission needs")
     task = row.task_of(column)
     for needed in (task, "wnli") if file.schemas else (task,):
         if file.split not in (study.config.tasks[needed].test or {}):
             raise StudyError(f"tasks.{needed}.test: no split {file.split} at scale {study.scale}")
-    chosen = settings[
-        (settings["cell"] == row.cell) & (settings["task"] == task) & settings["selected"]
-    ]
-    runs = member_runs(study, row.cell, task, chosen["setting"].item())
+    members = row_ensembles(study, row, column, settings)
+    if not members:
+        raise StudyError(f"cell {row.cell}: every fine-tuning on {task} diverged")
     kind = study.config.tasks[task].kind
-    predictions = ensemble_of(runs, kind, f"test-{file.split}").predictions
+    predictions = ensemble_of(members[0], kind, f"test-{file.split}").predictions
     if file.schemas:
-        predictions = predictions[schema_order(study)]
+        predictions = predictions[schema_order(study, mirror)]
     if kind == "regression":
         return [f"{value:.3f}" for value in np.clip(predictions, 0, 5)]
     return [file.words[place] if file.words else str(place) for place in predictions]
 
 
-def glue_zip(study: Study) -> bytes:
-    """The zip of all files; equal predictions give equal bytes."""
+def glue_zip(study: Study, mirror: Path | None = None) -> bytes:
+    """The zip of all files; equal predictions give equal bytes.
+
+    The test sets of WNLI and WSC are looked up in `mirror`, or where they were.
+    """
     scores = read_scores(study, study.table_jobs("table5"), "results/submission/glue.zip")
     settings = compare_settings(study, scores)
     buffer = io.BytesIO()
@@ -99,7 +98,7 @@ def glue_zip(study: Study) -> bytes:
         for name, file in GLUE.items():
             if file.optional and file.split not in (study.config.tasks[file.task].test or {}):
                 continue
-            predictions = glue_predictions(study, settings, file)
+            predictions = glue_predictions(study, settings, file, mirror)
             lines = [f"{index}\t{value}" for index, value in enumerate(predictions)]
             text = "\n".join(["index\tprediction", *lines]) + "\n"
             archive.writestr(zipfile.ZipInfo(name, STAMP), text, zipfile.ZIP_DEFLATED)
@@ -108,18 +107,17 @@ def glue_zip(study: Study) -> bytes:
 
 def squad_json(study: Study) -> str:
     """Answers by question id of the seed with the median F1 (the lower one of two)."""
-    cell = ensemble_row(study).cell
-    found = []
-    for job in study.score_jobs([cell], ["squad20"]):
-        manifest = load_manifest(job.path, key=job.key, stage="finetune")
-        for result in manifest.figures["seeds"].values():
-            if result["metrics"]["f1"] is not None:
-                place = Path(job.path).parent / result["key"] / "predictions.json"
-                found.append((result["metrics"]["f1"], str(place)))
-    if not found:
+    jobs, cell = study.squad_submission_jobs(), study.submitted_row.cell
+    scores = choose_settings(study, read_scores(study, jobs, "results/submission/squad20.json"))
+    found = scores[scores["metric"] == "f1"].dropna(subset="value").sort_values("value")
+    if found.empty:
         raise StudyError(f"cell {cell}: no fine-tuning on squad20 has a score")
-    path = sorted(found)[(len(found) - 1) // 2][1]
-    return json.dumps(json.loads(Path(path).read_text()), ensure_ascii=False) + "\n"
+    median = found.iloc[(len(found) - 1) // 2]
+    job = study.finetune_job(cell, median["pretraining_seed"], "squad20", median["setting"])
+    seeds = load_manifest(job.path, key=job.key, stage="finetune").figures["seeds"]
+    run = Path(job.path).parent / seeds[str(median["finetuning_seed"])]["key"]
+    answers = json.loads((run / "predictions.json").read_text())
+    return json.dumps(answers, ensure_ascii=False) + "\n"
 
 
 def main(arguments: list[str] | None) -> None:
@@ -131,10 +129,11 @@ def main(arguments: list[str] | None) -> None:
     )
     parser.add_argument("leaderboard", choices=("glue", "squad20"))
     add_study_arguments(parser)
+    add_mirror_argument(parser)
     parsed = parser.parse_args(arguments)
     study = asked_study(parsed)
-    content = glue_zip(study) if parsed.leaderboard == "glue" else squad_json(study)
-    write_atomic(parsed.output, content)
+    glue = parsed.leaderboard == "glue"
+    write_atomic(parsed.output, glue_zip(study, parsed.mirror) if glue else squad_json(study))
 
 
 if __name__ == "__main__":

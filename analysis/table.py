@@ -6,9 +6,9 @@ reading. The published values are for orientation; a small scale is not expected
 
 import pandas as pd
 
-from analysis.ensembles import MOST, ensemble_metrics, member_runs
+from analysis.ensembles import MOST, ensemble_scores
 from analysis.intervals import welch_difference
-from analysis.medians import summarise
+from analysis.medians import replicate_values, summarise
 from analysis.render import to_latex, to_markdown
 from analysis.scores import add_study_arguments, asked_study, read_scores, write_csv
 from analysis.selection import read_selection, shown_cell
@@ -29,9 +29,8 @@ def build_table(study: Study, name: str) -> pd.DataFrame:
     """The wide table: a line per row of the paper, per column its fields and `published`.
 
     A score has six statistics, a value `value`, or `median`, `min` and `max` where replicates
-    differ in it. `cell` is the cell shown: of a family, the one that was selected. An ensemble has
-    one score, which stands as median. Reference rows hold published values only. Raises StudyError
-    for results of another recipe.
+    differ in it. `cell` is the cell shown: of a family, the one that was selected. Reference rows
+    hold published values only. Raises StudyError for results of another recipe.
     """
     table = study.config.tables[name]
     published = study.published(name)
@@ -69,10 +68,9 @@ def differences(table: Table, frame: pd.DataFrame, chosen: pd.DataFrame) -> pd.D
     """Per score column `difference`, `low` and `high` of every row against the baseline's.
 
     `chosen` holds the scores that count. Empty for references, the baseline itself and where a
-    cell has fewer than two replicates.
+    cell has fewer than two replicates or one that failed.
     """
-    keys = ["cell", "task", "metric", "pretraining_seed"]
-    replicates = chosen.groupby(keys)["value"].median()
+    replicates = replicate_values(chosen).sort_index()
     baseline = frame.loc[frame["row"] == table.baseline, "cell"].item()
     found: dict[str, list] = {}
     for column in table.score_columns:
@@ -83,7 +81,8 @@ def differences(table: Table, frame: pd.DataFrame, chosen: pd.DataFrame) -> pd.D
                     replicates.loc[(one, column.task, column.metric)].tolist()
                     for one in (cell, baseline)
                 )
-                difference = welch_difference(ours, theirs)
+                if not any(map(pd.isna, ours + theirs)):
+                    difference = welch_difference(ours, theirs)
             for name, value in zip(
                 DIFFERENCE, difference or (None,) * len(DIFFERENCE), strict=True
             ):
@@ -94,15 +93,16 @@ def differences(table: Table, frame: pd.DataFrame, chosen: pd.DataFrame) -> pd.D
 def ensemble_fields(
     study: Study, row: Row, column: Column, settings: pd.DataFrame
 ) -> dict[str, float]:
-    """The fields of an ensemble's score: its metric, and how many models it has."""
-    task = row.task_of(column)
-    chosen = settings[
-        (settings["cell"] == row.cell) & (settings["task"] == task) & settings["selected"]
-    ]
-    setting = chosen["setting"].item()
-    value = ensemble_metrics(study, row.cell, task, setting)[column.metric]
-    members = len(member_runs(study, row.cell, task, setting))
-    return {"median": value, "min": value, "max": value, "seeds": members, "diverged": 0}
+    """The fields of an ensemble's score: `seeds` are all its models, `replicates` the ensembles.
+
+    One ensemble has no range.
+    """
+    scores = ensemble_scores(study, row, column, settings)
+    values = replicate_values(scores, ())
+    counts = {"seeds": scores["models"].sum(), "replicates": len(scores), "diverged": 0}
+    if len(scores) < 2:
+        return {"median": values.median(), **counts}
+    return {"median": values.median(), "min": values.min(), "max": values.max(), **counts}
 
 
 def average_of(table: Table, line: dict) -> float | None:
@@ -175,8 +175,9 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
             "chosen on these development sets; results/settings.csv has all of them."
         )
     if any(row.ensemble for row in table.rows):
+        members = "a model of every pre-training" if own else "all seeds of a pre-trained model"
         notes.append(
-            f"Ensembles average the predictions of all seeds of the chosen setting, at most {MOST}."
+            f"Ensembles average the predictions of {members} at the chosen setting, at most {MOST}."
         )
     if table.average:
         notes.append(f"Average: {table.average}.")

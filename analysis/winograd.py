@@ -9,6 +9,7 @@ second its second.
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -20,16 +21,17 @@ from study.manifest import load_manifest
 TEXTS = {"wnli": "sentence1", "wsc": "text"}
 
 
-def schema_order(study: Study) -> list[int]:
+def schema_order(study: Study, mirror: Path | None = None) -> list[int]:
     """For every row of WNLI's test split the number of the row of WSC's that asks the same.
 
-    Raises StudyError naming the file and the row that has no counterpart.
+    The files are looked up in `mirror`, or where they were. Raises StudyError naming the file and
+    the row that has no counterpart.
     """
     where, texts = {}, {}
     for task, column in TEXTS.items():
         job = study.source_job(task)
         source = load_manifest(job.path, key=job.key, stage="source")
-        files = source_files(source, study.config.tasks[task].test["test"])
+        files = source_files(source, study.config.tasks[task].test["test"], mirror)
         where[task] = files[0]
         texts[task] = [text for file in files for text in pq.read_table(file)[column].to_pylist()]
     return match_rows(texts["wnli"], texts["wsc"], str(where["wnli"]))

@@ -24,7 +24,7 @@ from safetensors.torch import save
 from model.network.config import NetworkConfig
 from model.network.finetuning import FineTuningModel
 from model.tasks.features import Features
-from model.tasks.tuning import BEST, Inputs, best_point, build_model, outcome_of, train_seed
+from model.tasks.tuning import BEST, Inputs, build_model, kept_step, outcome_of, train_seed
 from model.text.tokenizer import Vocabulary
 from model.training.checkpoint import forget_checkpoints
 from model.training.distributed import Ranks, open_ranks, open_shared_run
@@ -157,7 +157,8 @@ def finetune_seed(
             model, fresh = build_model(inputs, weights, seed)
             result = train_seed(inputs, model, seed, shared.directory, stop)
             if shared.run:
-                publish_seed(shared.run, inputs, model, fresh, result)
+                start = {"init": weights.parent.name} if "init" in inputs.recipe else {}
+                publish_seed(shared.run, inputs, model, result, {"fresh_tensors": fresh, **start})
         if not shared.run:
             return None
         figures = load_manifest(manifest_path, key=shared.run.key).figures
@@ -166,9 +167,9 @@ def finetune_seed(
 
 
 def publish_seed(
-    run, inputs: Inputs, model: FineTuningModel, fresh: list[str], result: TrainingResult
+    run, inputs: Inputs, model: FineTuningModel, result: TrainingResult, start: dict
 ) -> None:
-    """Score all splits, write the seed's files and publish its manifest."""
+    """Score all splits, write the seed's files and publish its manifest; `start` goes into it."""
     outcome = outcome_of(inputs, model, "dev")
     files, found = outcome.save(run.directory), dict(outcome.metrics)
     finite = outcome.finite
@@ -185,8 +186,8 @@ def publish_seed(
         "diverged": result.diverged is not None or not finite,
         "constant": outcome.constant,
         "updates": result.step,
-        "selection": selection_of(inputs.recipe["task"]["metrics"][0], result),
-        "fresh_tensors": fresh,
+        "selection": selection_of(inputs.recipe["task"]["metrics"][0], result, run.directory),
+        **start,
     }
     write_atomic(run.directory / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     if inputs.recipe.get("keep_weights"):
@@ -198,14 +199,15 @@ def publish_seed(
     forget_checkpoints(run.directory)
 
 
-def selection_of(metric: str, result: TrainingResult) -> dict[str, Any] | str:
+def selection_of(metric: str, result: TrainingResult, directory: Path) -> dict[str, Any] | str:
     """Which model was scored: the last update's, or the best epoch and every epoch's metric."""
     if not result.curve:
         return "last update"
     values = [metrics[metric] for _, metrics in result.curve]
+    steps = [step for step, _ in result.curve]
     return {
         "best_epoch_by": metric,
-        "epoch": best_point(result.curve, metric) + 1,
+        "epoch": steps.index(kept_step(directory / BEST)) + 1,
         "epochs": [value if math.isfinite(value) else None for value in values],
     }
 

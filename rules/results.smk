@@ -158,7 +158,8 @@ rule make_glue_submission:
     conda:
         "../environment.yml"
     shell:
-        f"python -m analysis.submission glue {STUDY_ARGUMENTS} --output {{output.zip:q}} --log {{log:q}}"
+        f"python -m analysis.submission glue {STUDY_ARGUMENTS} {MIRROR} --output {{output.zip:q}} "
+        "--log {log:q}"
 
 
 rule make_squad_submission:

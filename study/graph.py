@@ -6,12 +6,12 @@ from study.config import STUDY_FILE, load_study_file, read_yaml
 from study.errors import StudyError
 from study.identity import canonical_json, key_of
 from study.jobs import Job, Jobs
-from study.layout import HyperparameterColumn, HyperparameterTable, Table
+from study.layout import HyperparameterColumn, HyperparameterTable, Row, Table
 from study.schema import Cell
 from study.tasks import Finetuning
 
 # A change of what the analysis writes bumps this number, and results are made again.
-RESULTS_VERSION = 3
+RESULTS_VERSION = 4
 
 
 class Study(Jobs):
@@ -79,9 +79,33 @@ class Study(Jobs):
         ]
         return list({job.path: job for job in jobs}.values())
 
-    def submission_jobs(self) -> list[Job]:
-        """What GLUE's zip is made of: Table 5's fine-tunings, and the rows of WNLI and of WSC."""
+    @property
+    def submitted_row(self) -> Row:
+        """The row of Table 5 whose ensemble is submitted; StudyError where there is none."""
+        if "table5" not in self.config.tables:
+            raise StudyError(f"{self.study_path}: tables: no table5, whose ensemble is submitted")
+        for row in self.config.tables["table5"].rows:
+            if row.ensemble:
+                return row
+        raise StudyError(f"{self.study_path}: tables.table5: no row with ensemble: true to submit")
+
+    def glue_submission_jobs(self) -> list[Job]:
+        """What GLUE's zip is made of: Table 5's fine-tunings, and the rows of WNLI and of WSC.
+
+        Raises StudyError for a task without test examples, before anything is trained for them.
+        """
+        row = self.submitted_row
+        for column in self.config.tables["table5"].score_columns:
+            task = row.task_of(column)
+            if not self.config.tasks[task].test:
+                raise StudyError(
+                    f"tasks.{task}.test: scale {self.scale} has none, so nothing can be submitted"
+                )
         return [*self.table_jobs("table5"), *map(self.source_job, ("wnli", "wsc"))]
+
+    def squad_submission_jobs(self) -> list[Job]:
+        """The fine-tunings on SQuAD 2.0 of the cell that is submitted."""
+        return self.score_jobs([self.submitted_row.cell], ["squad20"])
 
     def table_value_jobs(self, table: str) -> list[Job]:
         """The pre-trainings, stores and selections that a table reads besides scores."""
@@ -172,8 +196,8 @@ class Study(Jobs):
         whole = {
             "scores": self.all_table_jobs,
             "settings": self.all_table_jobs,
-            "submission/glue": self.submission_jobs,
-            "submission/squad20": lambda: self.table_jobs("table6"),
+            "submission/glue": self.glue_submission_jobs,
+            "submission/squad20": self.squad_submission_jobs,
             "pretraining": self.pretrain_jobs,
             "corpora": self.store_jobs,
             "plan": self.plan_jobs,

@@ -181,9 +181,14 @@ class Jobs:
         return self.jobs[self._paths[f"pretrain/{cell}/seed-{seed}"]]
 
     def finetune_job(self, cell: str, seed: int, task: str, setting: str = "") -> Job:
-        """The fine-tuning job of a cell, pre-training seed, task and setting."""
-        name = job_name(task, setting)
-        return self.jobs[self._paths[f"finetune/{cell}/seed-{seed}/{name}"]]
+        """The fine-tuning job of a cell, pre-training seed, task and setting.
+
+        Raises StudyError where no table asks for it.
+        """
+        folder = f"finetune/{cell}/seed-{seed}/{job_name(task, setting)}"
+        if folder not in self._paths:
+            raise StudyError(f"cells.{cell}: no table shows it on task {task}")
+        return self.jobs[self._paths[folder]]
 
     def needed(self, jobs: Iterable[Job]) -> list[Job]:
         """These jobs and all that their inputs come from, each once."""

@@ -1,6 +1,7 @@
 """What results show: families of cells, and the rows and columns of the tables.
 
-These are parts of the study file (`study.schema`). Nothing here changes what is trained.
+These are parts of the study file (`study.schema`). Nothing here changes what is trained, only which
+runs there are and, for ensembles, which of them keep their weights for others to start from.
 """
 
 from typing import Annotated, Literal

@@ -292,6 +292,10 @@ class Recipes:
             for column in table.score_columns:
                 metrics = config.tasks[column.task].reported_metrics
                 _known(f"tables.{name}.columns.{column.task}", [column.metric], metrics)
+                for row in (one for one in table.rows if one.ensemble):
+                    averaged = config.tasks[row.task_of(column)].averaged_metrics
+                    where = f"tables.{name}.rows.{row.id}.ensemble: {row.task_of(column)}"
+                    _known(where, [column.metric], averaged)
             _known(f"tables.{name}.rows", [r.cell for r in table.rows if r.cell], config.cells)
             families = [row.family for row in table.rows if row.family]
             _known(f"tables.{name}.rows", families, config.families)

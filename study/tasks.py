@@ -58,6 +58,11 @@ class Task(Section):
             if (getattr(self, name) is None) == (name in mine):
                 word = "needs" if name in mine else "has no"
                 raise ValueError(f"{kind} {word} {name}")
+        # The official test sets of these kinds are hidden altogether, or have public labels.
+        unsupported = {"span": ("more_dev", "test"), "choice": ("test",)}.get(self.kind, ())
+        for name in unsupported:
+            if getattr(self, name) is not None:
+                raise ValueError(f"{kind} has no {name}")
         for metric in self.metrics:
             if metric not in self.known_metrics:
                 known = ", ".join(self.known_metrics)
@@ -79,13 +84,19 @@ class Task(Section):
     @property
     def reported_metrics(self) -> tuple[str, ...]:
         """The metrics that its scores hold: those asked for, and the parts that come with them."""
-        if self.kind == "choice":
-            return ("accuracy", "middle", "high")
         if self.kind != "span":
-            further = [f"{name}_{m}" for name in self.more_dev or {} for m in self.metrics]
-            return (*self.metrics, *further)
+            own = ("accuracy", "middle", "high") if self.kind == "choice" else tuple(self.metrics)
+            return (*own, *(f"{name}_{metric}" for name in self.more_dev or {} for metric in own))
         more = ("best_f1", "best_em", "best_threshold", *SPAN_PARTS) if self.answerability else ()
         return ("f1", "em", *more)
+
+    @property
+    def averaged_metrics(self) -> tuple[str, ...]:
+        """The metrics that an ensemble of its models has."""
+        if self.kind == "span":
+            return ()
+        further = [f"{name}_{m}" for name in self.more_dev or {} for m in self.metrics]
+        return (*self.metrics, *further)
 
     @property
     def splits(self) -> list[str]:

@@ -20,7 +20,7 @@ OUTPUTS = {
 }
 
 
-def publish_seeds(job, value, outputs=None):
+def publish_seeds(job, value, outputs=None, diverged=()):
     """A finished fine-tuning job: seed s scored `value` + s; every split has the same outputs."""
     folder, task = Path(job.path).parent, job.recipe["task"]
     outputs = outputs or OUTPUTS[task["kind"]]
@@ -38,6 +38,6 @@ def publish_seeds(job, value, outputs=None):
         publish_manifest(folder / f"seed-{seed}.json", recipe, files=files, figures={})
         names = [*task["metrics"], *(f"mm_{m}" for m in task["metrics"] if task.get("more_dev"))]
         metrics = dict.fromkeys(names, value + seed)
-        seeds[str(seed)] = {"metrics": metrics, "diverged": False, "key": place.name}
+        seeds[str(seed)] = {"metrics": metrics, "diverged": seed in diverged, "key": place.name}
     (folder / job.key).mkdir(parents=True, exist_ok=True)
     publish_manifest(job.path, job.recipe, files=[], figures={"seeds": seeds})

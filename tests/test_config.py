@@ -118,6 +118,22 @@ ERRORS = [
         "config/scales/smoke.yaml: tasks.qnli_ranking: kind ranking needs mined",
     ),
     (
+        ("study.yaml", "tasks.squad20.test", {"test": "test"}),
+        "config/scales/smoke.yaml: tasks.squad20: kind span has no test",
+    ),
+    (
+        ("study.yaml", "tasks.race.test", {"test": "test"}),
+        "config/scales/smoke.yaml: tasks.race: kind choice has no test",
+    ),
+    (
+        (
+            "study.yaml",
+            "tables.table7.rows",
+            [{"id": "roberta", "label": "x", "cell": "full-sentences", "ensemble": True}],
+        ),
+        "tables.table7.rows.roberta.ensemble: race: middle is not defined; known: accuracy",
+    ),
+    (
         ("study.yaml", "tasks.sst2.mined", 1),
         "config/study.yaml: tasks.sst2: kind classification has no mined",
     ),

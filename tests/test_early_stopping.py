@@ -8,6 +8,7 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 from finetune_toy import Study
 from forked import Child
 from hypothesis import given
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from model import features
-from model.tasks.tuning import BEST, best_point
+from model.tasks.tuning import BEST, best_keeper, best_point, kept_step
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest
@@ -108,6 +109,7 @@ def test_a_task_starts_from_the_best_setting_of_another(tmp_path):
     settings = {**first.recipe["settings"], "learning_rate": 1e-12, "epochs": 1}
     init = ["--init", *(str(place) for place, _ in manifests)]
     result = first.finetune(*init, settings=settings, keep_weights=True, **recipe)["0"]
+    assert result["init"] == kept.parent.name
     started = tmp_path / "finetune" / result["key"] / "model.safetensors"
     encoder = {n: t for n, t in load_file(kept).items() if n.startswith("encoder.")}
     for name, tensor in load_file(started).items():
@@ -129,3 +131,16 @@ def test_the_best_point_is_the_first_of_the_highest(values):
         assert max(numbers) not in values[:place]
     else:
         assert place == 0
+
+
+def test_kept_weights_tell_after_which_update_they_were_the_best(tmp_path):
+    module, path = torch.nn.Linear(2, 1), tmp_path / BEST
+    keep = best_keeper("m", path)
+    curve = []
+    for step, value in ((5, 1.0), (10, 3.0), (15, 2.0)):
+        curve.append((step, {"m": value}))
+        keep(module, curve)
+    assert kept_step(path) == 10
+    # Gone back to update 5, the same epoch comes out worse than what was kept the first time.
+    keep(module, [*curve[:1], (10, {"m": 0.5})])
+    assert kept_step(path) == 10

@@ -1,6 +1,7 @@
 """Figures: what they show of known scores and losses, odd values, equal bytes, bad input."""
 
 import re
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import results_toy
 from hypothesis import given
 from hypothesis import strategies as st
+from predictions_toy import publish_seeds
 
 from analysis.figures import curves, learning_rate, style
 from analysis.figures import table as table_command
@@ -90,6 +92,23 @@ def test_full_replicates_are_one_mark_each(study):
     axes = table_figure(study, "table2", scores[scores["finetuning_seed"] == 0]).axes[0]
     assert marks(axes, style.SEED) == []
     assert (50.0, 0.0) in marks(axes, style.REPLICATE)
+
+
+def test_figures_show_the_setting_that_counts_and_ensembles_their_own_score(tmp_path, monkeypatch):
+    shutil.copytree(results_toy.ROOT / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    study = Study("smoke")
+    for job in study.table_jobs("table5"):
+        publish_seeds(job, 60 if job.recipe["settings"]["learning_rate"] == 2e-3 else 50)
+    table = study.config.tables["table5"]
+    rows = [row.id for row in table.rows]
+    figure = table_figure(study, "table5", read_scores(study, study.table_jobs("table5"), "x"))
+    axes = next(one for one in figure.axes if one.get_title() == "STS")
+    single, ensemble = rows.index("roberta"), rows.index("ensemble")
+    # Seeds 0 and 1 at the better rate; the average of two equal predictions correlates fully.
+    assert sorted(marks(axes, style.SEED)) == [(60.0, single + 0.19), (61.0, single + 0.19)]
+    assert sorted(marks(axes, style.MEDIAN)) == [(60.5, single), (100.0, ensemble)]
+    assert (100.0, ensemble) in marks(axes, style.REPLICATE)
 
 
 def test_far_published_values_stand_in_a_margin_and_do_not_squeeze_ours(study):

@@ -8,13 +8,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from predictions_toy import publish_seeds
 
 from analysis import settings as settings_command
 from analysis import table as table_command
-from analysis.ensembles import ensemble_metrics, ensemble_of
+from analysis.ensembles import ensemble_metrics, ensemble_of, ensembles
 from analysis.settings import choose_settings, compare_settings
 from study.config import load_study_file
 from study.errors import StudyError
@@ -67,9 +68,15 @@ def test_the_first_metric_of_the_task_decides(study):
     assert sorted(chosen["metric"].unique()) == ["accuracy", "f1"]
 
 
-def test_a_setting_without_a_median_is_not_chosen(study):
-    scores = frame({(LOW, "accuracy"): [None, None], (HIGH, "accuracy"): [1.0, 1.0]})
+def test_a_setting_that_mostly_fails_is_not_chosen_for_its_one_good_score(study):
+    failing = [90.0, None, None, None, 91.0]
+    scores = frame({(LOW, "accuracy"): failing, (HIGH, "accuracy"): [1.0] * 5})
+    compared = compare_settings(study, scores)
+    assert compared["median"].isna().tolist() == [True, False]
+    assert compared["diverged"].tolist() == [3, 0]
     assert choose_settings(study, scores)["setting"].unique().tolist() == [HIGH]
+    scores = frame({(LOW, "accuracy"): [90.0, 91.0, None], (HIGH, "accuracy"): [1.0] * 3})
+    assert compare_settings(study, scores)["median"].tolist() == [90.0, 1.0]
 
 
 @settings(deadline=None)
@@ -112,40 +119,70 @@ def test_recipes_tell_settings_and_their_starting_models_apart(study):
     assert "early_stopping" not in other.recipe["settings"]
 
 
+def publish_cola(study, outputs, replicate=0, diverged=()):
+    """Finished fine-tunings of one pre-training on CoLA; of the seeds `diverged`, as diverged."""
+    job = study.finetune_job("large-160gb-500k", replicate, "cola", LOW)
+    publish_seeds(job, 50, outputs, diverged=diverged)
+    return job
+
+
+def cola_ensembles(study):
+    return ensembles(study, "large-160gb-500k", "cola", LOW)
+
+
+COLA = {
+    "id": ["a", "b", "c", "d"],
+    "label": [0, 1, 0, 1],
+    "probabilities": [[0.6, 0.4], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]],
+}
+BETTER = {**COLA, "probabilities": [[0.6, 0.4], [0.2, 0.8], [0.7, 0.3], [0.1, 0.9]]}
+
+
 def test_ensembles_average_probabilities(study):
-    cell = "large-160gb-500k"
-    job = study.finetune_job(cell, 0, "cola", LOW)
-    outputs = {
-        "id": ["a", "b", "c", "d"],
-        "label": [0, 1, 0, 1],
-        "probabilities": [[0.6, 0.4], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]],
-    }
-    publish_seeds(job, 50, outputs)
-    manifest = study.finetune_job(cell, 0, "cola", LOW)
-    assert ensemble_metrics(study, cell, "cola", LOW) == {
-        "matthews": pytest.approx(57.735, abs=1e-3)
-    }
-    runs = sorted(path.parent for path in Path(manifest.path).parent.rglob("predictions.parquet"))
-    changed = {**outputs, "probabilities": [[0.6, 0.4], [0.2, 0.8], [0.7, 0.3], [0.1, 0.9]]}
-    pq.write_table(pa.table(changed), runs[0] / "predictions.parquet")
-    assert ensemble_of(runs, "classification").predictions.tolist() == [0, 1, 0, 1]
-    assert ensemble_metrics(study, cell, "cola", LOW)["matthews"] == pytest.approx(100)
+    publish_cola(study, COLA)
+    (members,) = cola_ensembles(study)
+    assert [(one.pretraining_seed, one.finetuning_seed) for one in members] == [(0, 0), (0, 1)]
+    assert ensemble_metrics(study, "cola", members) == {"matthews": pytest.approx(57.735, abs=1e-3)}
+    pq.write_table(pa.table(BETTER), members[0].run / "predictions.parquet")
+    assert ensemble_of(members, "classification").predictions.tolist() == [0, 1, 0, 1]
+    assert ensemble_metrics(study, "cola", members)["matthews"] == pytest.approx(100)
+
+
+def test_every_pretraining_has_an_ensemble_of_its_own_without_what_diverged(study):
+    study = Study("smoke", replicates=3)
+    publish_cola(study, COLA)
+    publish_cola(study, BETTER, replicate=1, diverged=[0])
+    publish_cola(study, COLA, replicate=2, diverged=[0, 1])
+    found = [[(m.pretraining_seed, m.finetuning_seed) for m in e] for e in cola_ensembles(study)]
+    assert found == [[(0, 0), (0, 1)], [(1, 1)]]
+
+
+def test_full_replicates_make_one_ensemble_of_at_most_seven(study):
+    path = Path("config/scales/smoke.yaml")
+    scale = yaml.safe_load(path.read_text())
+    scale["seeds"] = {"pretraining": list(range(9)), "finetuning": "own"}
+    path.write_text(yaml.safe_dump(scale))
+    study = Study("smoke")
+    for replicate in range(9):
+        publish_cola(study, COLA, replicate, diverged=[1])
+    found = [[(m.pretraining_seed, m.finetuning_seed) for m in e] for e in cola_ensembles(study)]
+    assert found == [[(seed, seed) for seed in (0, 2, 3, 4, 5, 6, 7)]]
 
 
 def test_ensembles_average_values_and_refuse_what_they_cannot(study):
     cell = "large-160gb-500k"
-    job = study.finetune_job(cell, 0, "stsb", LOW)
     outputs = {"id": ["a", "b", "c"], "label": [0.0, 2.5, 5.0], "prediction": [1.0, 3.0, 4.0]}
-    publish_seeds(job, 50, outputs)
-    assert ensemble_metrics(study, cell, "stsb", LOW)["spearman"] == pytest.approx(100)
-    runs = sorted(path.parent for path in Path(job.path).parent.rglob("predictions.parquet"))
-    pq.write_table(pa.table({**outputs, "id": ["a", "b", "x"]}), runs[1] / "predictions.parquet")
+    publish_seeds(study.finetune_job(cell, 0, "stsb", LOW), 50, outputs)
+    (members,) = ensembles(study, cell, "stsb", LOW)
+    assert ensemble_metrics(study, "stsb", members)["spearman"] == pytest.approx(100)
+    other = pa.table({**outputs, "id": ["a", "b", "x"]})
+    pq.write_table(other, members[1].run / "predictions.parquet")
     with pytest.raises(StudyError, match="column id: other examples"):
-        ensemble_of(runs, "regression")
+        ensemble_of(members, "regression")
     with pytest.raises(StudyError, match=r"predictions-test-x\.parquet: missing"):
-        ensemble_of(runs, "regression", "test-x")
+        ensemble_of(members, "regression", "test-x")
     with pytest.raises(StudyError, match="answers in words"):
-        ensemble_of(runs, "span")
+        ensemble_of(members, "span")
 
 
 def test_table5_shows_the_chosen_setting_an_ensemble_and_a_defined_average(study):
@@ -156,7 +193,11 @@ def test_table5_shows_the_chosen_setting_an_ensemble_and_a_defined_average(study
     assert table.loc["roberta", "qnli.accuracy.median"] == 60.5
     assert table.loc["roberta", "mnli.mm_accuracy.median"] == 60.5
     assert table.loc["ensemble", "stsb.pearson.median"] == 100
-    assert table.loc["ensemble", "qnli.accuracy.seeds"] == 2
+    assert table.loc["ensemble", ["qnli.accuracy.seeds", "qnli.accuracy.replicates"]].tolist() == [
+        2,
+        1,
+    ]
+    assert pd.isna(table.loc["ensemble", "qnli.accuracy.min"])
     assert table.loc["ensemble", "qnli.accuracy.median"] == 0  # ranked the wrong way round
     assert table.loc["ensemble", "wsc.accuracy.median"] == 100
     # Eight tasks at the better setting of their grids; WSC has none at this scale.

@@ -119,12 +119,37 @@ def test_squad_answers_are_those_of_the_median_seed(study):
     assert json.loads(Path("squad.json").read_text()) == {"q1": "answer of seed 0", "q2": ""}
 
 
-def test_a_scale_without_a_test_split_says_so(study):
-    path = Path("config/scales/smoke.yaml")
-    scale = yaml.safe_load(path.read_text())
-    scale["tasks"]["cola"]["test"] = None
-    path.write_text(yaml.safe_dump(scale))
+def test_a_scale_without_test_examples_says_so_before_anything_is_trained(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(StudyError, match=r"tasks\.mnli\.test: scale laptop has none"):
+        Study("laptop").result_jobs("submission/glue")
+
+
+def test_a_task_without_the_split_of_a_file_is_named(study):
+    path = Path("config/study.yaml")
+    data = yaml.safe_load(path.read_text())
+    data["tasks"]["cola"]["test"] = {"other": "test"}
+    path.write_text(yaml.safe_dump(data))
     for job in Study("smoke").table_jobs("table5"):
         publish_seeds(job, 50)
     with pytest.raises(StudyError, match=r"tasks\.cola\.test: no split test at scale smoke"):
         main(["glue", *ARGUMENTS, "glue.zip"])
+
+
+def test_squad_answers_are_of_the_submitted_cell(study):
+    """Its fine-tunings are what the file is made of, whatever Table 6 shows."""
+    path = Path("config/study.yaml")
+    data = yaml.safe_load(path.read_text())
+    del data["tables"]["table6"]
+    path.write_text(yaml.safe_dump(data))
+    study = Study("smoke")
+    jobs = study.result_jobs("submission/squad20")
+    assert {job.path.split("/")[3] for job in jobs} == {"large-160gb-500k"}
+    for row in data["tables"]["table5"]["rows"]:
+        if row.get("ensemble"):
+            row["cell"] = "base-160gb-500k"
+    path.write_text(yaml.safe_dump(data))
+    with pytest.raises(
+        StudyError, match=r"cells\.base-160gb-500k: no table shows it on task squad20"
+    ):
+        Study("smoke").result_jobs("submission/squad20")

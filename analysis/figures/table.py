@@ -6,6 +6,7 @@ that would happen, a panel's axis holds our values only and the published ones s
 shaded margin beside it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,11 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from analysis.ensembles import ensemble_scores
 from analysis.figures import style
 from analysis.figures.style import new_figure, styled, write_figure
-from analysis.medians import summarise
+from analysis.medians import replicate_values, summarise
 from analysis.scores import add_study_arguments, asked_study, read_scores
 from analysis.selection import shown_cell
+from analysis.settings import choose_settings, compare_settings
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
@@ -41,6 +44,14 @@ PADDING = 0.09  # of the span, on both sides
 EDGE = 0.16  # of the span: room for crosses at the lower end
 MARGIN = 0.62  # width of the shaded margin, in spans
 LANE = 0.19  # rows between replicates and their fine-tuning seeds
+NO_SCORES = pd.DataFrame(
+    {
+        **dict.fromkeys(("cell", "task", "metric"), pd.Series(dtype=str)),
+        "pretraining_seed": pd.Series(dtype=int),
+        "value": pd.Series(dtype=float),
+        "diverged": pd.Series(dtype=bool),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,7 @@ def draw_row(axes: Axes, scale: Scale, y: int, scores: pd.DataFrame, median: flo
     single = scores.groupby("pretraining_seed").size().max() == 1
     if not single:
         axes.plot(sound["value"], [y + LANE] * len(sound), **style.SEED)
-    replicates = scores.groupby("pretraining_seed")["value"].median()
+    replicates = replicate_values(scores, ())
     replicates = replicates[replicates.index.isin(sound["pretraining_seed"])].dropna()
     if not pd.isna(median):
         axes.plot([median], [y], **style.MEDIAN)
@@ -141,21 +152,24 @@ def finish_panel(axes: Axes, scale: Scale, rows: list[Row]) -> None:
             axes.axhline(y + 0.5, color=style.GREY, lw=0.6)
 
 
+def together(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """All scores in one frame."""
+    return pd.concat(found) if (found := list(frames)) else NO_SCORES
+
+
 def draw_panel(
-    axes: Axes,
-    rows: list[Row],
-    cells: list[str | None],
-    scores: pd.DataFrame,
-    published: dict[str, float | None],
+    axes: Axes, rows: list[Row], shown: dict[str, pd.DataFrame], published: dict[str, float | None]
 ) -> None:
-    """One column of a table: the cell of each row, `scores` of the column, `published` by row."""
-    medians = summarise(scores).set_index("cell")["median"] if len(scores) else pd.Series()
-    crosses = is_cross(scores)
-    shown = [value for value in published.values() if value is not None]
-    scale = scale_of([*scores[~crosses]["value"], *medians.dropna()], shown, crosses.any())
-    for y, (row, cell) in enumerate(zip(rows, cells, strict=True)):
-        if cell in medians.index:
-            draw_row(axes, scale, y, scores[scores["cell"] == cell], medians[cell])
+    """One column of a table: the scores of each row that has any, `published` by row."""
+    medians = {row: summarise(scores)["median"].item() for row, scores in shown.items()}
+    every = together(shown.values())
+    crosses = is_cross(every)
+    printed = [value for value in published.values() if value is not None]
+    ours = [*every[~crosses]["value"], *(one for one in medians.values() if not pd.isna(one))]
+    scale = scale_of(ours, printed, crosses.any())
+    for y, row in enumerate(rows):
+        if row.id in shown:
+            draw_row(axes, scale, y, shown[row.id], medians[row.id])
         if published.get(row.id) is not None:
             draw_published(axes, scale, y, published[row.id])
     finish_panel(axes, scale, rows)
@@ -184,17 +198,32 @@ def runs_text(study: Study) -> str:
 
 
 def shown_scores(
-    scores: pd.DataFrame, cells: list[str | None], columns: list[Column]
-) -> pd.DataFrame:
-    """Scores that the figure has a place for: not other metrics, nor members not selected."""
-    shown = pd.MultiIndex.from_tuples([(c.task, c.metric) for c in columns])
-    found = pd.MultiIndex.from_frame(scores[["task", "metric"]]).isin(shown)
-    return scores[found & scores["cell"].isin([cell for cell in cells if cell])]
+    study: Study, rows: list[Row], column: Column, scores: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """What a column of the table shows, by row: a cell's scores at the setting that counts.
+
+    Of an ensemble the score of each, as a replicate.
+    """
+    settings, chosen = compare_settings(study, scores), choose_settings(study, scores)
+    chosen = chosen[(chosen["task"] == column.task) & (chosen["metric"] == column.metric)]
+    shown = {}
+    for row in rows:
+        cell = shown_cell(study, row)
+        if row.ensemble:
+            found = ensemble_scores(study, row, column, settings)
+            found = found.assign(cell=row.id, task=column.task, metric=column.metric)
+        else:
+            found = chosen[chosen["cell"] == cell]
+        if len(found):
+            shown[row.id] = found[list(NO_SCORES)]
+    return shown
 
 
 @styled
 def table_figure(study: Study, name: str, scores: pd.DataFrame) -> Figure:
     """The figure of a table from `scores` with the columns of `analysis.scores`, in percent.
+
+    Scores of settings that were not selected, and of cells that no row shows, are left out.
 
     Raises StudyError if the table has no column of scores.
     """
@@ -207,15 +236,14 @@ def table_figure(study: Study, name: str, scores: pd.DataFrame) -> Figure:
     caption = f"Scale {study.scale} ({study.config.about}); {runs_text(study)}; development sets."
     height = down * (0.72 + 0.3 * len(table.rows)) + 0.85
     width = max(6.4, 0.5 + 0.065 * max(len(row.label) for row in table.rows) + 1.6 * across)
-    cells = [shown_cell(study, row) for row in table.rows]
-    scores = shown_scores(scores, cells, columns)
-    marks = legend_of(scores, bool(published))
+    shown = [shown_scores(study, table.rows, column, scores) for column in columns]
+    every = together(found for panel in shown for found in panel.values())
+    marks = legend_of(every, bool(published))
     figure = new_figure(width, height, table.caption, caption, marks)
     panels = figure.subplots(down, across, squeeze=False, sharey=True).flatten()
-    for axes, column in zip(panels, columns, strict=False):
-        mine = scores[(scores["task"] == column.task) & (scores["metric"] == column.metric)]
+    for axes, column, panel in zip(panels, columns, shown, strict=False):
         printed = {row.id: published.get(row.id, {}).get(column.name) for row in table.rows}
-        draw_panel(axes, table.rows, cells, mine, printed)
+        draw_panel(axes, table.rows, panel, printed)
         axes.set_title(column.label, pad=12)
         axes.set_xlabel(METRICS.get(column.metric, f"{column.metric} (%)"))
     panels[0].set_yticks(range(len(table.rows)), [row.label for row in table.rows])

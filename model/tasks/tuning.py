@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
@@ -130,7 +131,7 @@ def best_keeper(metric: str, path: Path) -> Callable[[nn.Module, list], None]:
     """A function that writes the weights to `path` whenever the curve's last point is its best.
 
     It looks at the whole curve, so an interrupted training that goes on from a checkpoint writes
-    what it wrote before. Among equal points the first is the best.
+    what it wrote before (where its arithmetic is exact). Among equal points the first is the best.
     """
 
     def keep(module: nn.Module, curve: list) -> None:
@@ -138,9 +139,19 @@ def best_keeper(metric: str, path: Path) -> Callable[[nn.Module, list], None]:
             tensors = {
                 name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()
             }
-            write_atomic(path, save(tensors))
+            write_atomic(path, save(tensors, {"step": str(curve[-1][0])}))
 
     return keep
+
+
+def kept_step(path: Path) -> int:
+    """The update after which the weights in `path` were the best.
+
+    A training on a GPU that repeats an epoch after an interruption may find it a little worse than
+    the weights that it kept the first time; these are scored, and are not the curve's best then.
+    """
+    with safe_open(path, framework="pt") as file:
+        return int(file.metadata()["step"])
 
 
 def best_point(curve: list, metric: str) -> int:
