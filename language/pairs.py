@@ -18,7 +18,7 @@ from language.claims import (
 )
 from language.draw import Draw
 from language.registers import REGISTERS
-from language.relations import RELATIONS, Fact, ask, draw_fact
+from language.relations import RELATIONS, Fact, Relation, ask, draw_fact
 from language.scenes import NAMES_OF_RELATIONS, Teller
 from language.world import Person, task_pools
 
@@ -31,8 +31,8 @@ REGISTERS_OF = {
 }
 # Shares of MNLI: how somebody took a work; hypernyms of what was told; the rest the same words.
 OPINIONS, KINDS = 0.6, 0.2
-# Of what does not fit in MRPC and QNLI: another verb and a value of another class, which an encoder
-# tells apart long before it compares names and values.
+# Of what does not fit in MRPC, QQP and QNLI: another verb and values of another class, which an
+# encoder tells apart long before it compares names and values.
 OTHER = 0.7
 
 
@@ -125,9 +125,14 @@ def mrpc(seed: int, split: str, number: int) -> dict:
 
 def other_fact(teller: Teller, fact: Fact, cast: list[Person]) -> Fact:
     """Another fact about the same person, its value of another class."""
-    names = [n for n in NAMES_OF_RELATIONS if RELATIONS[n].values != fact.relation.values]
-    relation = RELATIONS[teller.draw.pick(names)]
+    relation = other_relation(teller.draw, fact.relation)
     return draw_fact(teller.draw, teller.pools, fact.person, relation, cast)
+
+
+def other_relation(draw: Draw, relation: Relation) -> Relation:
+    """A relation whose values are of another class."""
+    names = [n for n in NAMES_OF_RELATIONS if RELATIONS[n].values != relation.values]
+    return RELATIONS[draw.pick(names)]
 
 
 def other_value(teller: Teller, fact: Fact) -> Fact:
@@ -141,17 +146,18 @@ def _sentences(first: str, second: str, label: float) -> dict:
 
 
 def qqp(seed: int, split: str, number: int) -> dict:
-    """Two questions: the same in other words (1, a third) or about something else (0)."""
+    """Two questions: the same in other words (1, a third), another one or of somebody else (0)."""
     teller, label = teller_of("qqp", seed, split, number), int(number % 3 == 0)
     draw, cast = teller.draw, teller.cast(2)
     name, relation = cast[0].name, RELATIONS[draw.pick(NAMES_OF_RELATIONS)]
     form = draw.below(2)
     if label:
         return _questions(ask(name, relation, form), ask(name, relation, 1 - form), 1)
-    if draw.chance(0.5):
-        return _questions(ask(name, relation, form), ask(cast[1].name, relation, draw.below(2)), 0)
-    other = RELATIONS[draw.other(NAMES_OF_RELATIONS, relation.name)]
-    return _questions(ask(name, relation, form), ask(name, other, draw.below(2)), 0)
+    if draw.chance(OTHER):
+        return _questions(
+            ask(name, relation, form), ask(name, other_relation(draw, relation), draw.below(2)), 0
+        )
+    return _questions(ask(name, relation, form), ask(cast[1].name, relation, draw.below(2)), 0)
 
 
 def _questions(first: str, second: str, label: int) -> dict:
