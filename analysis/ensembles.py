@@ -7,6 +7,7 @@ seven, as in the paper; several pre-trained models make as many ensembles. Where
 fine-tuning seed of its own, one ensemble takes a model of each. What diverged is left out.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,23 +39,32 @@ class Member:
     run: Path
 
 
-def ensembles(study: Study, cell: str, task: str, setting: str) -> list[list[Member]]:
-    """The ensembles of a cell on a task, by pre-training seed, each with one member or more."""
+@dataclass(frozen=True)
+class Members:
+    """The models of one ensemble, at most seven, and how many others diverged."""
+
+    models: list[Member]
+    left_out: int
+
+
+def ensembles(study: Study, cell: str, task: str, setting: str) -> list[Members]:
+    """The ensembles of a cell on a task, by pre-training seed, each with one model or more."""
     groups: dict[int, list[Member]] = {}
+    diverged: Counter[int] = Counter()
     for seed in study.config.seeds.pretraining:
         job = study.finetune_job(cell, seed, task, setting)
         manifest = load_manifest(job.path, key=job.key, stage="finetune")
         group = 0 if study.config.seeds.finetuning == "own" else seed
         for finetuning_seed, result in manifest.figures["seeds"].items():
-            if not result["diverged"]:
-                run = Path(job.path).parent / result["key"]
-                groups.setdefault(group, []).append(Member(seed, int(finetuning_seed), run))
-    return [members[:MOST] for members in groups.values()]
+            if result["diverged"]:
+                diverged[group] += 1
+                continue
+            run = Path(job.path).parent / result["key"]
+            groups.setdefault(group, []).append(Member(seed, int(finetuning_seed), run))
+    return [Members(models[:MOST], diverged[group]) for group, models in groups.items()]
 
 
-def row_ensembles(
-    study: Study, row: Row, column: Column, settings: pd.DataFrame
-) -> list[list[Member]]:
+def row_ensembles(study: Study, row: Row, column: Column, settings: pd.DataFrame) -> list[Members]:
     """The ensembles behind a score of a table; `settings` is that of `analysis.settings`."""
     task = row.task_of(column)
     mine = (settings["cell"] == row.cell) & (settings["task"] == task) & settings["selected"]
@@ -112,17 +122,20 @@ def ensemble_metrics(study: Study, task: str, members: list[Member]) -> dict[str
 
 
 def ensemble_scores(study: Study, row: Row, column: Column, settings: pd.DataFrame) -> pd.DataFrame:
-    """Scores of an ensemble row in one column: pretraining_seed, value, models, diverged.
+    """Scores of an ensemble row in one column: pretraining_seed, value, models, left_out, diverged.
 
-    A line per ensemble, `models` its members; empty when every model diverged.
+    A line per ensemble; `models` counts those averaged, `left_out` those that diverged. Empty when
+    all models did.
     """
     lines = [
         {
-            "pretraining_seed": members[0].pretraining_seed,
-            "value": ensemble_metrics(study, row.task_of(column), members)[column.metric],
-            "models": len(members),
+            "pretraining_seed": members.models[0].pretraining_seed,
+            "value": ensemble_metrics(study, row.task_of(column), members.models)[column.metric],
+            "models": len(members.models),
+            "left_out": members.left_out,
             "diverged": False,
         }
         for members in row_ensembles(study, row, column, settings)
     ]
-    return pd.DataFrame(lines, columns=["pretraining_seed", "value", "models", "diverged"])
+    columns = ["pretraining_seed", "value", "models", "left_out", "diverged"]
+    return pd.DataFrame(lines, columns=columns)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.ensembles import Member, row_ensembles
+from analysis.ensembles import Members, row_ensembles
 from analysis.scores import add_study_arguments, asked_study, read_scores
 from analysis.selection import shown_cell
 from analysis.settings import choose_settings, compare_settings
@@ -213,13 +213,13 @@ def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
     return rows
 
 
-def is_member(score: dict, ensembles: list[list[Member]]) -> bool:
+def is_member(score: dict, ensembles: list[Members]) -> bool:
     """Whether a score is of a model that one of the ensembles averages."""
     return any(
         score["pretraining_seed"] == member.pretraining_seed
         and score["finetuning_seed"] == member.finetuning_seed
         for members in ensembles
-        for member in members
+        for member in members.models
     )
 
 

@@ -11,7 +11,6 @@ JSON holds the development answers of the seed whose F1 is the median, in the sa
 import io
 import json
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,38 +23,11 @@ from analysis.winograd import schema_order
 from model.text.sources import add_mirror_argument
 from study.command import command_parser, run_command
 from study.errors import StudyError
+from study.glue import GLUE, GlueFile
 from study.graph import Study
 from study.manifest import load_manifest, write_atomic
 
-ENTAILMENT = ("entailment", "not_entailment")
-THREE_WAY = ("entailment", "neutral", "contradiction")
 STAMP = (2019, 7, 29, 0, 0, 0)  # of every file in the zip: the same predictions, the same bytes
-
-
-@dataclass(frozen=True)
-class GlueFile:
-    """One file of the zip: its task, the split's name there, the leaderboard's class names."""
-
-    task: str
-    split: str = "test"
-    words: tuple[str, ...] | None = None
-    optional: bool = False  # left out where the task has no such split
-    schemas: bool = False  # lists WNLI's rows, answered as the schemas of WSC
-
-
-GLUE = {
-    "AX.tsv": GlueFile("mnli", "ax", THREE_WAY, optional=True),
-    "CoLA.tsv": GlueFile("cola"),
-    "MNLI-m.tsv": GlueFile("mnli", "matched", THREE_WAY),
-    "MNLI-mm.tsv": GlueFile("mnli", "mismatched", THREE_WAY),
-    "MRPC.tsv": GlueFile("mrpc"),
-    "QNLI.tsv": GlueFile("qnli", words=ENTAILMENT),
-    "QQP.tsv": GlueFile("qqp"),
-    "RTE.tsv": GlueFile("rte", words=ENTAILMENT),
-    "SST-2.tsv": GlueFile("sst2"),
-    "STS-B.tsv": GlueFile("stsb"),
-    "WNLI.tsv": GlueFile("wsc", schemas=True),
-}
 
 
 def glue_predictions(
@@ -63,22 +35,16 @@ def glue_predictions(
 ) -> list[str]:
     """The predictions of a file, one per test example in the order of the test set.
 
-    They are those of the first pre-training's ensemble. Raises StudyError naming the task where it
-    has no such test split, or where all its models diverged.
+    They are those of the first pre-training's ensemble. Raises StudyError naming the task where all
+    its models diverged.
     """
-    row, table = study.submitted_row, study.config.tables["table5"]
-    column = next((one for one in table.score_columns if one.task == file.task), None)
-    if column is None:
-        raise StudyError(f"tables.table5.columns: no task {file.task}, which the submission needs")
+    row, column = study.submitted_row, study.submitted_column(file)
     task = row.task_of(column)
-    for needed in (task, "wnli") if file.schemas else (task,):
-        if file.split not in (study.config.tasks[needed].test or {}):
-            raise StudyError(f"tasks.{needed}.test: no split {file.split} at scale {study.scale}")
     members = row_ensembles(study, row, column, settings)
     if not members:
         raise StudyError(f"cell {row.cell}: every fine-tuning on {task} diverged")
     kind = study.config.tasks[task].kind
-    predictions = ensemble_of(members[0], kind, f"test-{file.split}").predictions
+    predictions = ensemble_of(members[0].models, kind, f"test-{file.split}").predictions
     if file.schemas:
         predictions = predictions[schema_order(study, mirror)]
     if kind == "regression":

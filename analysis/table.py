@@ -95,14 +95,17 @@ def ensemble_fields(
 ) -> dict[str, float]:
     """The fields of an ensemble's score: `seeds` are all its models, `replicates` the ensembles.
 
-    One ensemble has no range.
+    `diverged` counts the models that were left out and the ensembles without a score. One ensemble
+    has no range.
     """
     scores = ensemble_scores(study, row, column, settings)
-    values = replicate_values(scores, ())
-    counts = {"seeds": scores["models"].sum(), "replicates": len(scores), "diverged": 0}
-    if len(scores) < 2:
-        return {"median": values.median(), **counts}
-    return {"median": values.median(), "min": values.min(), "max": values.max(), **counts}
+    if scores.empty:
+        return {"seeds": 0, "replicates": 0}
+    (found,) = summarise(scores.assign(ensemble=row.id), ["ensemble"]).to_dict("records")
+    ranged = ("min", "max") if len(scores) > 1 else ()
+    fields = {name: found[name] for name in ("median", *ranged, "replicates")}
+    failed = found["diverged"] + scores["left_out"].sum()
+    return {**fields, "seeds": scores["models"].sum(), "diverged": failed}
 
 
 def average_of(table: Table, line: dict) -> float | None:
@@ -168,7 +171,10 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
         )
     diverged = sum(int(frame[f"{c.name}.diverged"].sum()) for c in table.score_columns)
     if diverged:
-        notes.append(f"{diverged} fine-tunings diverged; they are in the figures.")
+        notes.append(
+            f"{diverged} scores are of fine-tunings that diverged or have no score; a missing one "
+            "counts as the worst."
+        )
     if any(len(study.recipes.settings(cell, task)) > 1 for cell, task in shown_pairs(study, name)):
         notes.append(
             "Fine-tuning settings: per cell and task the point of the grid with the best median, "
@@ -177,7 +183,8 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
     if any(row.ensemble for row in table.rows):
         members = "a model of every pre-training" if own else "all seeds of a pre-trained model"
         notes.append(
-            f"Ensembles average the predictions of {members} at the chosen setting, at most {MOST}."
+            f"Ensembles average the predictions of {members} at the chosen setting, "
+            f"at most {MOST}, without those that diverged."
         )
     if table.average:
         notes.append(f"Average: {table.average}.")

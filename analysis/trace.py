@@ -25,7 +25,7 @@ def shown_text(shown: dict) -> str:
     """`42.2 [38.9, 43.5]` or one value, with the published one."""
     if "median" in shown:
         parts = [number(shown[name]) for name in ("median", "min", "max")]
-        text = f"{parts[0]} [{parts[1]}, {parts[2]}]"
+        text = parts[0] if shown["min"] is None else f"{parts[0]} [{parts[1]}, {parts[2]}]"
     else:
         text = number(shown["value"])
     return f"{text}, published {number(shown['published'])}"

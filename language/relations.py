@@ -120,6 +120,7 @@ RELATIONS = {
 }
 STATES = ("live", "work", "keep")  # what stays true through a book
 COLOURED = "goods"
+COLOUR = 0.5  # of facts about these
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +134,14 @@ class Fact:
 
 
 def draw_fact(
-    draw: Draw, pools: Pools, person: Person, relation: Relation, cast: list[Person], coloured=0.5
+    draw: Draw, pools: Pools, person: Person, relation: Relation, cast: list[Person]
 ) -> Fact:
     """A random fact; whom a person meets is one of `cast` if there are others in it."""
     if relation.values == "people":
         others = cast if len(cast) > 1 else pools.people
         return Fact(person, relation, draw.other(others, person).name)
     value = draw.frequent(pools.values[relation.values])
-    if relation.values == COLOURED and draw.unit() < coloured:
+    if relation.values == COLOURED and draw.unit() < COLOUR:
         return Fact(person, relation, value, draw.frequent(pools.values["colours"]))
     return Fact(person, relation, value)
 

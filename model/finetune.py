@@ -24,7 +24,7 @@ from safetensors.torch import save
 from model.network.config import NetworkConfig
 from model.network.finetuning import FineTuningModel
 from model.tasks.features import Features
-from model.tasks.tuning import BEST, Inputs, build_model, kept_step, outcome_of, train_seed
+from model.tasks.tuning import BEST, Inputs, build_model, outcome_of, scored_point, train_seed
 from model.text.tokenizer import Vocabulary
 from model.training.checkpoint import forget_checkpoints
 from model.training.distributed import Ranks, open_ranks, open_shared_run
@@ -204,10 +204,9 @@ def selection_of(metric: str, result: TrainingResult, directory: Path) -> dict[s
     if not result.curve:
         return "last update"
     values = [metrics[metric] for _, metrics in result.curve]
-    steps = [step for step, _ in result.curve]
     return {
         "best_epoch_by": metric,
-        "epoch": steps.index(kept_step(directory / BEST)) + 1,
+        "epoch": scored_point(directory / BEST, result.curve, metric) + 1,
         "epochs": [value if math.isfinite(value) else None for value in values],
     }
 

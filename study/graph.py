@@ -4,9 +4,10 @@ from pathlib import Path
 
 from study.config import STUDY_FILE, load_study_file, read_yaml
 from study.errors import StudyError
+from study.glue import GLUE, GlueFile
 from study.identity import canonical_json, key_of
 from study.jobs import Job, Jobs
-from study.layout import HyperparameterColumn, HyperparameterTable, Row, Table
+from study.layout import Column, HyperparameterColumn, HyperparameterTable, Row, Table
 from study.schema import Cell
 from study.tasks import Finetuning
 
@@ -89,18 +90,33 @@ class Study(Jobs):
                 return row
         raise StudyError(f"{self.study_path}: tables.table5: no row with ensemble: true to submit")
 
+    def submitted_column(self, file: GlueFile) -> Column:
+        """The column of Table 5 that a file of the submission is made of.
+
+        Raises StudyError where there is none, or where its task has no such test split.
+        """
+        row, columns = self.submitted_row, self.config.tables["table5"].score_columns
+        needed = {column.task: column for column in columns}
+        for task in (file.task, "wnli") if file.schemas else (file.task,):
+            if task not in needed:
+                raise StudyError(f"tables.table5.columns: no task {task}, which GLUE asks for")
+        tasks = [row.task_of(needed[file.task]), *(["wnli"] if file.schemas else [])]
+        for task in tasks:
+            if file.split not in (self.config.tasks[task].test or {}):
+                raise StudyError(
+                    f"tasks.{task}.test: no split {file.split} at scale {self.scale}, "
+                    "so nothing can be submitted"
+                )
+        return needed[file.task]
+
     def glue_submission_jobs(self) -> list[Job]:
         """What GLUE's zip is made of: Table 5's fine-tunings, and the rows of WNLI and of WSC.
 
-        Raises StudyError for a task without test examples, before anything is trained for them.
+        Raises StudyError for a task or split that is missing, before anything is trained for them.
         """
-        row = self.submitted_row
-        for column in self.config.tables["table5"].score_columns:
-            task = row.task_of(column)
-            if not self.config.tasks[task].test:
-                raise StudyError(
-                    f"tasks.{task}.test: scale {self.scale} has none, so nothing can be submitted"
-                )
+        for file in GLUE.values():
+            if not file.optional:
+                self.submitted_column(file)
         return [*self.table_jobs("table5"), *map(self.source_job, ("wnli", "wsc"))]
 
     def squad_submission_jobs(self) -> list[Job]:

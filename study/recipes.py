@@ -296,9 +296,11 @@ class Recipes:
                 metrics = config.tasks[column.task].reported_metrics
                 _known(f"tables.{name}.columns.{column.task}", [column.metric], metrics)
                 for row in (one for one in table.rows if one.ensemble):
-                    averaged = config.tasks[row.task_of(column)].averaged_metrics
                     where = f"tables.{name}.rows.{row.id}.ensemble: {row.task_of(column)}"
-                    _known(where, [column.metric], averaged)
+                    task = config.tasks[row.task_of(column)]
+                    if task.kind == "span":
+                        raise StudyError(f"{where}: answers of kind span cannot be averaged")
+                    _known(where, [column.metric], task.averaged_metrics)
             _known(f"tables.{name}.rows", [r.cell for r in table.rows if r.cell], config.cells)
             families = [row.family for row in table.rows if row.family]
             _known(f"tables.{name}.rows", families, config.families)

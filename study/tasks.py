@@ -92,9 +92,7 @@ class Task(Section):
 
     @property
     def averaged_metrics(self) -> tuple[str, ...]:
-        """The metrics that an ensemble of its models has."""
-        if self.kind == "span":
-            return ()
+        """The metrics that an ensemble of its models has, all kinds but span."""
         further = [f"{name}_{m}" for name in self.more_dev or {} for m in self.metrics]
         return (*self.metrics, *further)
 

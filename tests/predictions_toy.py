@@ -20,8 +20,11 @@ OUTPUTS = {
 }
 
 
-def publish_seeds(job, value, outputs=None, diverged=()):
-    """A finished fine-tuning job: seed s scored `value` + s; every split has the same outputs."""
+def publish_seeds(job, value, outputs=None, diverged=(), **figures):
+    """A finished fine-tuning job: seed s scored `value` + s; every split has the same outputs.
+
+    `figures` are those of every seed besides its metrics.
+    """
     folder, task = Path(job.path).parent, job.recipe["task"]
     outputs = outputs or OUTPUTS[task["kind"]]
     labelled = ["predictions", *(f"predictions-dev-{name}" for name in task.get("more_dev", {}))]
@@ -38,6 +41,7 @@ def publish_seeds(job, value, outputs=None, diverged=()):
         publish_manifest(folder / f"seed-{seed}.json", recipe, files=files, figures={})
         names = [*task["metrics"], *(f"mm_{m}" for m in task["metrics"] if task.get("more_dev"))]
         metrics = dict.fromkeys(names, value + seed)
-        seeds[str(seed)] = {"metrics": metrics, "diverged": seed in diverged, "key": place.name}
+        scored = {"metrics": metrics, "diverged": seed in diverged, "key": place.name}
+        seeds[str(seed)] = {**scored, **figures}
     (folder / job.key).mkdir(parents=True, exist_ok=True)
     publish_manifest(job.path, job.recipe, files=[], figures={"seeds": seeds})

@@ -101,7 +101,7 @@ def test_diverged_runs_stay_and_are_told(study):
     row = frame[frame["row"] == "doc_sentences"].iloc[0]
     assert row["sst2.accuracy.diverged"] == 2
     assert row["sst2.accuracy.min"] == 40.0
-    assert "2 fine-tunings diverged; they are in the figures." in markdown
+    assert "2 scores are of fine-tunings that diverged or have no score" in markdown
 
 
 def test_a_score_that_is_missing_shows_as_failed_not_as_zero(study):

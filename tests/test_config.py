@@ -134,6 +134,14 @@ ERRORS = [
         "tables.table7.rows.roberta.ensemble: race: middle is not defined; known: accuracy",
     ),
     (
+        (
+            "study.yaml",
+            "tables.table6.rows",
+            [{"id": "roberta", "label": "x", "cell": "full-sentences", "ensemble": True}],
+        ),
+        "tables.table6.rows.roberta.ensemble: squad11: answers of kind span cannot be averaged",
+    ),
+    (
         ("study.yaml", "tasks.sst2.mined", 1),
         "config/study.yaml: tasks.sst2: kind classification has no mined",
     ),

@@ -13,10 +13,10 @@ from finetune_toy import Study
 from forked import Child
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from model import features
-from model.tasks.tuning import BEST, best_keeper, best_point, kept_step
+from model.tasks.tuning import BEST, best_keeper, best_point, scored_point
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest
@@ -140,7 +140,13 @@ def test_kept_weights_tell_after_which_update_they_were_the_best(tmp_path):
     for step, value in ((5, 1.0), (10, 3.0), (15, 2.0)):
         curve.append((step, {"m": value}))
         keep(module, curve)
-    assert kept_step(path) == 10
+    assert scored_point(path, curve, "m") == 1
     # Gone back to update 5, the same epoch comes out worse than what was kept the first time.
-    keep(module, [*curve[:1], (10, {"m": 0.5})])
-    assert kept_step(path) == 10
+    again = [*curve[:1], (10, {"m": 0.5})]
+    keep(module, again)
+    assert scored_point(path, again, "m") == 1
+    assert best_point(again, "m") == 0
+    # The kept epoch is not in the curve where training diverged before it came round again.
+    assert scored_point(path, curve[:1], "m") == 0
+    save_file(module.state_dict(), path)
+    assert scored_point(path, curve, "m") == 1

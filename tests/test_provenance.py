@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import results_toy
+from predictions_toy import publish_seeds
 
 from analysis import provenance
 from study.errors import StudyError
 from study.graph import Study
-from study.manifest import sha256_file
+from study.manifest import load_manifest, sha256_file
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,28 @@ def test_every_input_is_a_run_and_the_chains_end_in_sources(study):
     assert stages >= {"pretrain", "features", "finetune", "finetune-seed", "selection"}
     assert len(record["environments"]) == 1
     assert "note" not in json.dumps(list(runs.values()))
+
+
+def test_ensembles_lead_to_the_models_that_they_average_and_where_these_started(own_study, capsys):
+    for job in own_study.table_jobs("table5"):
+        publish_seeds(job, 50, diverged=[1])
+    cell, settings = "large-160gb-500k", list(own_study.recipes.settings("large-160gb-500k", "rte"))
+    tuned = own_study.finetune_job(cell, 0, "mnli", settings[1])
+    start = load_manifest(tuned.path).figures["seeds"]["0"]["key"]
+    for setting in settings:
+        job = own_study.finetune_job(cell, 0, "rte_from_mnli", setting)
+        publish_seeds(job, 50, diverged=[1], init=start)
+    record = record_of("table5")
+    entry = record["tables"]["table5"]["ensemble"]["rte.accuracy"]
+    seeds = [(s["pretraining_seed"], s["finetuning_seed"]) for s in entry["scores"]]
+    assert seeds == [(0, 0), (1, 0)]
+    first = record["runs"][entry["scores"][0]["run"]]
+    assert first["inputs"]["init"] == [start]
+    assert record["runs"][start]["stage"] == "finetune-seed"
+    single = record["tables"]["table5"]["roberta"]["rte.accuracy"]
+    assert len(single["scores"]) == 4
+    run("--trace", "table5", "ensemble", "rte.accuracy")
+    assert "published –" in capsys.readouterr().out.splitlines()[0]
 
 
 def test_values_and_families_are_traced_too(study):

@@ -130,6 +130,14 @@ def cola_ensembles(study):
     return ensembles(study, "large-160gb-500k", "cola", LOW)
 
 
+def seeds_of(study):
+    """Pre-training and fine-tuning seeds of the models of every ensemble."""
+    return [
+        [(model.pretraining_seed, model.finetuning_seed) for model in ensemble.models]
+        for ensemble in cola_ensembles(study)
+    ]
+
+
 COLA = {
     "id": ["a", "b", "c", "d"],
     "label": [0, 1, 0, 1],
@@ -140,8 +148,8 @@ BETTER = {**COLA, "probabilities": [[0.6, 0.4], [0.2, 0.8], [0.7, 0.3], [0.1, 0.
 
 def test_ensembles_average_probabilities(study):
     publish_cola(study, COLA)
-    (members,) = cola_ensembles(study)
-    assert [(one.pretraining_seed, one.finetuning_seed) for one in members] == [(0, 0), (0, 1)]
+    assert seeds_of(study) == [[(0, 0), (0, 1)]]
+    members = cola_ensembles(study)[0].models
     assert ensemble_metrics(study, "cola", members) == {"matthews": pytest.approx(57.735, abs=1e-3)}
     pq.write_table(pa.table(BETTER), members[0].run / "predictions.parquet")
     assert ensemble_of(members, "classification").predictions.tolist() == [0, 1, 0, 1]
@@ -153,8 +161,8 @@ def test_every_pretraining_has_an_ensemble_of_its_own_without_what_diverged(stud
     publish_cola(study, COLA)
     publish_cola(study, BETTER, replicate=1, diverged=[0])
     publish_cola(study, COLA, replicate=2, diverged=[0, 1])
-    found = [[(m.pretraining_seed, m.finetuning_seed) for m in e] for e in cola_ensembles(study)]
-    assert found == [[(0, 0), (0, 1)], [(1, 1)]]
+    assert seeds_of(study) == [[(0, 0), (0, 1)], [(1, 1)]]
+    assert [ensemble.left_out for ensemble in cola_ensembles(study)] == [0, 1]
 
 
 def test_full_replicates_make_one_ensemble_of_at_most_seven(study):
@@ -165,15 +173,14 @@ def test_full_replicates_make_one_ensemble_of_at_most_seven(study):
     study = Study("smoke")
     for replicate in range(9):
         publish_cola(study, COLA, replicate, diverged=[1])
-    found = [[(m.pretraining_seed, m.finetuning_seed) for m in e] for e in cola_ensembles(study)]
-    assert found == [[(seed, seed) for seed in (0, 2, 3, 4, 5, 6, 7)]]
+    assert seeds_of(study) == [[(seed, seed) for seed in (0, 2, 3, 4, 5, 6, 7)]]
 
 
 def test_ensembles_average_values_and_refuse_what_they_cannot(study):
     cell = "large-160gb-500k"
     outputs = {"id": ["a", "b", "c"], "label": [0.0, 2.5, 5.0], "prediction": [1.0, 3.0, 4.0]}
     publish_seeds(study.finetune_job(cell, 0, "stsb", LOW), 50, outputs)
-    (members,) = ensembles(study, cell, "stsb", LOW)
+    members = ensembles(study, cell, "stsb", LOW)[0].models
     assert ensemble_metrics(study, "stsb", members)["spearman"] == pytest.approx(100)
     other = pa.table({**outputs, "id": ["a", "b", "x"]})
     pq.write_table(other, members[1].run / "predictions.parquet")
@@ -206,6 +213,32 @@ def test_table5_shows_the_chosen_setting_an_ensemble_and_a_defined_average(study
     markdown = Path("results/table5.md").read_text()
     assert "Average: the mean over nine tasks" in markdown
     assert "the point of the grid with the best median" in markdown
+
+
+def test_ensembles_without_a_score_count_as_the_worst(study):
+    study = Study("smoke", replicates=3)
+    constant = {"id": ["a", "b"], "label": [0.0, 5.0], "prediction": [1.0, 1.0]}
+    for job in study.table_jobs("table5"):
+        failing = "stsb" in job.path and "seed-0" not in job.path
+        publish_seeds(job, 50, constant if failing else None, diverged=[1])
+    arguments = [
+        "table5",
+        "--scale",
+        "smoke",
+        "--replicates",
+        "3",
+        "--output",
+        "results/table5.csv",
+    ]
+    table_command.main(arguments)
+    row = pd.read_csv("results/table5.csv").set_index("row").loc["ensemble"]
+    assert pd.isna(row["stsb.pearson.median"])
+    assert row["stsb.pearson.max"] == 100
+    fields = ("seeds", "replicates", "diverged")
+    assert [row[f"stsb.pearson.{name}"] for name in fields] == [3, 3, 2 + 3]
+    assert [row[f"cola.matthews.{name}"] for name in fields] == [3, 3, 3]
+    markdown = Path("results/table5.md").read_text()
+    assert "scores are of fine-tunings that diverged or have no score" in markdown
 
 
 def test_settings_csv_keeps_every_setting(study):

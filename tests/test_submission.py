@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from predictions_toy import publish_seeds
 
-from analysis.submission import GLUE, main
+from analysis.submission import main
 from analysis.winograd import match_rows
 from model.fetch import main as fetch
 from study.errors import StudyError
+from study.glue import GLUE
 from study.graph import Study
 from study.identity import key_of
 
@@ -121,8 +122,24 @@ def test_squad_answers_are_those_of_the_median_seed(study):
 
 def test_a_scale_without_test_examples_says_so_before_anything_is_trained(monkeypatch):
     monkeypatch.chdir(ROOT)
-    with pytest.raises(StudyError, match=r"tasks\.mnli\.test: scale laptop has none"):
+    with pytest.raises(StudyError, match=r"tasks\.mnli\.test: no split matched at scale laptop"):
         Study("laptop").result_jobs("submission/glue")
+
+
+def test_what_the_zip_needs_is_asked_of_table5_and_nothing_else(study):
+    """A column that GLUE does not ask for may be there; one that it asks for may not be missing."""
+    path = Path("config/study.yaml")
+    data = yaml.safe_load(path.read_text())
+    columns = data["tables"]["table5"]["columns"]
+    del data["tables"]["table5"]["published"]
+    columns.append({"task": "race", "metric": "accuracy", "label": "RACE"})
+    path.write_text(yaml.safe_dump(data))
+    assert Study("smoke").result_jobs("submission/glue")
+    for task in ("sst2", "wnli"):
+        data["tables"]["table5"]["columns"] = [c for c in columns if c["task"] != task]
+        path.write_text(yaml.safe_dump(data))
+        with pytest.raises(StudyError, match=f"tables.table5.columns: no task {task}"):
+            Study("smoke").result_jobs("submission/glue")
 
 
 def test_a_task_without_the_split_of_a_file_is_named(study):

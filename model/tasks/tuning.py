@@ -144,14 +144,16 @@ def best_keeper(metric: str, path: Path) -> Callable[[nn.Module, list], None]:
     return keep
 
 
-def kept_step(path: Path) -> int:
-    """The update after which the weights in `path` were the best.
+def scored_point(path: Path, curve: list, metric: str) -> int:
+    """Place in the curve of the epoch whose weights are in `path`.
 
     A training on a GPU that repeats an epoch after an interruption may find it a little worse than
-    the weights that it kept the first time; these are scored, and are not the curve's best then.
+    what it kept the first time; then the kept weights are scored, which are not the curve's best.
     """
     with safe_open(path, framework="pt") as file:
-        return int(file.metadata()["step"])
+        kept = (file.metadata() or {}).get("step")
+    steps = [str(step) for step, _ in curve]
+    return steps.index(kept) if kept in steps else best_point(curve, metric)
 
 
 def best_point(curve: list, metric: str) -> int:

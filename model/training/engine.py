@@ -8,7 +8,8 @@ module and a TrainingResult; in the run directory checkpoints, log.jsonl, events
 The loss of an update is, summed over terms, the sum over all its targets divided by their number
 over all micro-batches and ranks, so it does not matter how the update is cut up. Learning rate,
 data and dropout are pure functions of (seed, step, micro-batch): a checkpoint needs no generator
-states, and a run that was killed and resumed ends with the same bytes. In fast mode nothing in the
+states, and a run that was killed and resumed ends with the same bytes (in exact mode, and wherever
+kernels are deterministic). In fast mode nothing in the
 loop waits for a GPU except at log points; exact mode reads its alarms after every update. Training
 recipe: RoBERTa (arXiv 1907.11692) sections 2.4 and 3.1.
 """
@@ -161,6 +162,7 @@ def _loop(
             training.evaluate(evaluate)
             if evaluated is not None and ranks.first:
                 evaluated(training.module, state.curve)
+            ranks.wait()  # all ranks may read what the first one wrote
         if (stopping or saving) and step < steps:
             training.save(progress)
         if stopping and step < steps:
