@@ -132,7 +132,7 @@ def identity_file(name, arguments=""):
     Each has a folder of its own: Snakemake lists a folder once, when it meets the first file of
     it, and takes what is written there later for missing.
     """
-    path = Path("runs/identity") / name.replace("/", ".") / "identity.txt"
+    path = Path("runs/identity", ".".join(Path(name).parts), "identity.txt")
     content = f"{STUDY.scale} {STUDY.identity(name)}{arguments}\n"
     if not path.is_file() or path.read_text() != content:
         write_atomic(path, content)
