@@ -26,7 +26,7 @@ VERSIONS = {
     "tokens": 1,
     "store": 1,
     "samples": 1,
-    "pretrain": 1,
+    "pretrain": 2,
     "selection": 1,
     "features": 1,
     "finetune": 1,

@@ -258,6 +258,15 @@ def test_heldout_is_fixed_whatever_the_recipe():
     assert all(len(update.micro_batches) == 1 for update in one)
 
 
+def test_heldout_predicts_unknown_words_too():
+    store = TokenStore.from_lists([[[VOCABULARY.unknown] * 9] for _ in range(20)])
+    samples = build(store, "doc-sentences", 32)
+    source = HeldoutBatches(store, samples, VOCABULARY, recipe_of("doc-sentences"), 256)
+    assert sum(update.counts["mlm"] for update in source) == 20  # one of nine, twenty times
+    labels = torch.cat([micro["labels"] for update in source for micro in update.micro_batches])
+    assert set(labels.flatten().tolist()) == {VOCABULARY.unknown, VOCABULARY.pad}
+
+
 @pytest.mark.parametrize("tokens", [64, 200, 1000])
 @pytest.mark.parametrize("name", FORMATS)
 def test_heldout_updates_have_one_micro_batch_each(name, tokens):

@@ -63,12 +63,12 @@ def test_exactly_the_share_of_maskable_tokens_without_replacement(special_tokens
         used = found["weights"][row] == 1
         positions = found["positions"][row][used]
         real = ids[row, : lengths[row]]
-        maskable = len(real) if special_tokens else int((real >= 4).sum())
+        maskable = len(real) if special_tokens else int((real >= 3).sum())
         assert int(used.sum()) == target_count(0.15, maskable)
         assert (positions.diff() > 0).all()
         assert torch.equal(found["labels"][row][used], ids[row, positions])
         if not special_tokens:
-            assert (ids[row, positions] >= 4).all()
+            assert (ids[row, positions] >= 3).all()
         assert (positions < lengths[row]).all()
         untouched = torch.ones(ids.shape[1], dtype=torch.bool)
         untouched[positions] = False
@@ -89,16 +89,42 @@ def test_unused_slots():
 def test_special_tokens_are_targets_only_if_asked():
     ids, lengths = batch(500)
     plain = mask(ids, lengths)
-    assert (plain["labels"][plain["weights"] == 1] >= 4).all()
+    assert (plain["labels"][plain["weights"] == 1] >= 3).all()
     special = mask(ids, lengths, MaskingPolicy(special_tokens=True))
     labels = special["labels"][special["weights"] == 1]
     assert {0, 2, 3} <= set(labels.tolist())
     assert (labels != VOCABULARY.pad).all()
 
 
+def test_unknown_words_are_masked_and_predicted_like_any_word():
+    """BERT leaves out only its frame; texts without unknown words keep their masks."""
+    known = torch.tensor([[0, *range(10, 30), 2], [0, *range(40, 58), 2, 1, 1]])
+    lengths = torch.tensor([22, 20])
+    unknown = torch.where(known >= 10, VOCABULARY.unknown, known)
+    ids, samples = [known, unknown], torch.tensor([7, 8])
+    plain, found = (mask(one, lengths, seed=1, samples=samples, epoch=3) for one in ids)
+    assert plain["positions"].tolist() == [[10, 13, 19], [8, 14, 16]]
+    assert torch.equal(found["positions"], plain["positions"])
+    assert found["labels"].tolist() == [[3, 3, 3]] * 2
+    changed = found["ids"].gather(1, found["positions"])
+    assert changed.tolist() == [[999, 999, 999], [999, 3, 664]]
+
+
+def test_every_word_is_masked_equally_often_and_unknown_is_never_a_random_word():
+    rows = 4000
+    ids = torch.full((rows, LENGTH), 500)
+    ids[:, 1::2] = VOCABULARY.unknown
+    ids[:, 0], ids[:, -1] = VOCABULARY.start, VOCABULARY.separator
+    found = mask(ids, torch.full((rows,), LENGTH), MaskingPolicy(mask=0.0, random=1.0))
+    assert found["weights"].sum() == rows * 19
+    share = (found["labels"] == VOCABULARY.unknown).float().mean()
+    assert float(share) == pytest.approx(0.5, abs=0.006)
+    assert (found["ids"].gather(1, found["positions"]) != VOCABULARY.unknown).all()
+
+
 def test_rows_without_maskable_tokens_have_no_targets():
-    ids = torch.tensor([[0, 3, 3, 2], [1, 1, 1, 1]])
-    found = mask(ids, torch.tensor([4, 0]))
+    ids = torch.tensor([[0, 2, 2, 1], [1, 1, 1, 1]])
+    found = mask(ids, torch.tensor([3, 0]))
     assert found["weights"].sum() == 0
     assert torch.equal(found["ids"], ids)
 

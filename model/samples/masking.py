@@ -66,8 +66,8 @@ class Masker:
         self.policy, self.seed = policy, seed
         self.mask_id, self.pad = vocabulary.mask, vocabulary.pad
         self.words = torch.as_tensor(vocabulary.ordinary)
-        self.ordinary = torch.zeros(vocabulary.size, dtype=torch.bool)
-        self.ordinary[self.words] = True
+        self.in_text = torch.zeros(vocabulary.size, dtype=torch.bool)
+        self.in_text[torch.as_tensor(vocabulary.in_text)] = True
         counts = [target_count(policy.rate, n) for n in range(length + 1)]
         self.counts = torch.tensor(counts)
 
@@ -76,12 +76,12 @@ class Masker:
         return int(self.counts[maskable])
 
     def maskable(self, ids_BT: Tensor, lengths_B: Tensor) -> Tensor:
-        """Boolean (B,T): positions that may be masked. Pads never; special tokens if the policy
-        says so (an `<unk>` in the text is one of them).
+        """Boolean (B,T): positions that may be masked. Every token of the text, an unknown word
+        like any other (BERT leaves out its frame only); the frame if the policy says so; pads never.
         """
         if self.policy.special_tokens:
             return torch.arange(ids_BT.shape[1], device=ids_BT.device) < lengths_B[:, None]
-        return self.ordinary.to(ids_BT.device)[ids_BT]
+        return self.in_text.to(ids_BT.device)[ids_BT]
 
     def __call__(
         self, ids_BT: Tensor, maskable_BT: Tensor, samples_B: Tensor, epochs_B: Tensor, slots: int

@@ -77,6 +77,11 @@ class Vocabulary:
         """Ids that are not special, int64, sorted: what a random word may be drawn from."""
         return np.setdiff1d(np.arange(self.size, dtype=np.int64), self.special)
 
+    @cached_property
+    def in_text(self) -> np.ndarray:
+        """Ids that the tokens of a text may have, int64, sorted: the ordinary ones and unknown."""
+        return np.union1d(self.ordinary, self.unknown)
+
     @property
     def dtype(self) -> np.dtype:
         """The smallest unsigned type that holds every id: uint16 or uint32."""
