@@ -169,6 +169,66 @@ def test_a_gold_that_normalises_to_nothing():
     assert score_answers(["a"], [["the"]], no_answer=False).f1.tolist() == [0]
 
 
+def official_scores(predictions: list[str], golds: list[list[str]]) -> dict[str, float]:
+    """The official evaluation of a file of answers, re-derived: its means over all questions, over
+    those with gold answers and over those without, in percent; NaN over none."""
+    scores = [slow_scores(*pair, no_answer=True) for pair in zip(predictions, golds, strict=True)]
+    parts = {
+        "": scores,
+        "has_answer_": [score for score, gold in zip(scores, golds, strict=True) if gold],
+        "no_answer_": [score for score, gold in zip(scores, golds, strict=True) if not gold],
+    }
+    return {
+        f"{part}{name}": 100 * sum(s[i] for s in some) / len(some) if some else float("nan")
+        for part, some in parts.items()
+        for i, name in enumerate(("em", "f1"))
+    }
+
+
+def test_refusing_is_right_where_no_gold_is_left_after_normalisation():
+    metrics = squad20_metrics(["cat"], np.array([1.0]), [["the"]])
+    assert metrics["em"] == metrics["f1"] == metrics["best_em"] == metrics["best_f1"] == 100
+    assert metrics["has_answer_em"] == metrics["has_answer_f1"] == 100
+    assert squad20_metrics(["cat"], np.array([-1.0]), [["the"]])["f1"] == 0
+    assert squad20_metrics(["an"], np.array([-1.0]), [["the"]])["f1"] == 100
+
+
+DEGENERATE = ["", "the", "cat", "...", "a cat", "\u200e"]
+
+
+def test_all_degenerate_questions_against_the_official_evaluation():
+    """Every prediction with up to two gold answers of each kind, answered and refused."""
+    golds = [[], *([g] for g in DEGENERATE), *([g, h] for g in DEGENERATE for h in DEGENERATE)]
+    for answers in golds:
+        for prediction in DEGENERATE:
+            for odds in (-1.0, 0.0, 1.0):
+                found = squad20_metrics([prediction], np.array([odds]), [answers])
+                given = "" if odds > 0 else prediction
+                case = (prediction, odds, answers)
+                expected = official_scores([given], [answers])
+                assert {name: found[name] for name in expected} == pytest.approx(
+                    expected, nan_ok=True
+                ), case
+                either = [official_scores([one], [answers]) for one in ("", prediction)]
+                assert found["best_em"] == max(score["em"] for score in either), case
+                assert found["best_f1"] == pytest.approx(max(s["f1"] for s in either)), case
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_threshold_is_that_of_the_best_official_file(seed):
+    draw = random.Random(seed)
+    golds = [draw.choices(DEGENERATE, k=draw.randint(0, 3)) for _ in range(12)]
+    spans = draw.choices(DEGENERATE, k=12)
+    odds = np.array([draw.randint(-3, 3) for _ in range(12)], dtype=float)
+    found = squad20_metrics(spans, odds, golds)
+    files = [
+        official_scores(["" if o > t else s for s, o in zip(spans, odds, strict=True)], golds)
+        for t in (odds.min() - 1, *odds, 0.0)
+    ]
+    assert found["best_em"] == pytest.approx(max(file["em"] for file in files))
+    assert found["best_f1"] == pytest.approx(max(file["f1"] for file in files))
+
+
 def test_squad20_parts_threshold_0_and_best_threshold():
     spans = ["cat", "dog", "cat", "dog"]
     golds = [["cat"], ["dog house"], [], []]

@@ -76,8 +76,8 @@ class Masker:
         return int(self.counts[maskable])
 
     def maskable(self, ids_BT: Tensor, lengths_B: Tensor) -> Tensor:
-        """Boolean (B,T): positions that may be masked. Every token of the text, an unknown word
-        like any other (BERT leaves out its frame only); the frame if the policy says so; pads never.
+        """Boolean (B,T): positions that may be masked. All tokens of the text, unknown words too
+        (BERT leaves out its frame only); the frame if the policy says so; pads never.
         """
         if self.policy.special_tokens:
             return torch.arange(ids_BT.shape[1], device=ids_BT.device) < lengths_B[:, None]

@@ -77,18 +77,21 @@ def squad20_metrics(
 
     `em` and `f1` answer "" where the log-odds exceed 0, which no one tuned. `best_em`, `best_f1`
     and `best_threshold` (that of F1) are the best that any one threshold reaches on these very
-    questions: an optimistic figure. `has_answer_*` and `no_answer_*` split the first pair.
+    questions: an optimistic figure. `has_answer_*` and `no_answer_*` split the first pair. All are
+    what the official evaluation gives to the file of these answers: "" is right where no gold
+    answer is left after normalisation, also for a question that counts as having one.
     """
     scores = score_answers(spans, golds, no_answer=True)
-    null_score = (~scores.has_answer).astype(np.float64)
+    # "" shares no word with a gold answer, so its F1 is its exact match.
+    nothing = score_answers([""] * len(golds), golds, no_answer=True).em
     refused = null_odds > 0
     metrics = {}
     for name, values in (("em", scores.em), ("f1", scores.f1)):
-        chosen = np.where(refused, null_score, values)
+        chosen = np.where(refused, nothing, values)
         metrics[name] = _percent(chosen)
         metrics[f"has_answer_{name}"] = _percent(chosen[scores.has_answer])
         metrics[f"no_answer_{name}"] = _percent(chosen[~scores.has_answer])
-        best, threshold = best_threshold(values, null_score, null_odds)
+        best, threshold = best_threshold(values, nothing, null_odds)
         metrics[f"best_{name}"] = 100.0 * best
     metrics["best_threshold"] = threshold
     return metrics
