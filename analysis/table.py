@@ -6,6 +6,7 @@ reading. The published values are for orientation; a small scale is not expected
 
 import pandas as pd
 
+from analysis.coverage import text_notes
 from analysis.ensembles import MOST, ensemble_scores
 from analysis.intervals import welch_difference
 from analysis.medians import replicate_values, summarise
@@ -193,7 +194,8 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
             "Differences: of the means over replicates, with 95 % Welch intervals; a pre-training "
             "seed is one replicate."
         )
-    return [*notes, *static_notes(study, name), *edge_notes(study, name), *table.notes]
+    notes += [*static_notes(study, name), *text_notes(study, name), *edge_notes(study, name)]
+    return [*notes, *table.notes]
 
 
 def shown_pairs(study: Study, name: str) -> list[tuple[str, str]]:

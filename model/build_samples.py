@@ -55,7 +55,9 @@ def main(arguments: list[str] | None = None) -> None:
                     seed,
                 )
             except StudyError as error:
-                raise StudyError(f"{args.store}: split {split}: {error}") from None
+                hint = "; held out is a share heldout_fraction of the documents"
+                where = f"{args.store}: split {split}"
+                raise StudyError(f"{where}: {error}{hint * (split == 'heldout')}") from None
             names = samples.save(run.directory / split)
             files += [f"{split}/{name}" for name in names]
             figures[split] = samples.figures

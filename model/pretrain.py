@@ -7,6 +7,7 @@ training), tokens, targets, epochs, parameters. RoBERTa (arXiv 1907.11692) secti
 """
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -167,6 +168,9 @@ def main(arguments: list[str] | None = None) -> None:
         if shared.adopted:
             return
         data = Data.open(manifests, recipe, execution.micro_batch_tokens)
+        if ranks.first:
+            for corpus in sorted(set(manifests["store"].figures["corpora"]) - set(data.heldout)):
+                print(f"{corpus}: no held-out sample, so no perplexity of its own", file=sys.stderr)
         model = make_model(recipe, data.vocabulary)
         evaluate = evaluator(model, data, ranks, execution)
         result = train_or_leave(

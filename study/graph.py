@@ -8,11 +8,11 @@ from study.glue import GLUE, GlueFile
 from study.identity import canonical_json, key_of
 from study.jobs import Job, Jobs
 from study.layout import Column, HyperparameterColumn, HyperparameterTable, Row, Table
-from study.schema import Cell
+from study.schema import PAIR_FORMATS, Cell
 from study.tasks import Finetuning
 
 # A change of what the analysis writes bumps this number, and results are made again.
-RESULTS_VERSION = 4
+RESULTS_VERSION = 5
 
 
 class Study(Jobs):
@@ -124,7 +124,7 @@ class Study(Jobs):
         return self.score_jobs([self.submitted_row.cell], ["squad20"])
 
     def table_value_jobs(self, table: str) -> list[Job]:
-        """The pre-trainings, stores and selections that a table reads besides scores."""
+        """The samples, pre-trainings, stores and selections that a table reads besides scores."""
         spec = self.config.tables[table]
         jobs = [self.selection_job(row.family) for row in spec.rows if row.family]
         cells = self.table_cells(table)
@@ -133,7 +133,18 @@ class Study(Jobs):
             cells = [c for c in cells if self.config.cells[c].masking.policy == "static"]
         if cells:
             jobs += [*self.pretrain_jobs(cells), *map(self.store_job, cells)]
+        jobs += self.pair_samples_jobs(table)
         return list({job.path: job for job in jobs}.values())
+
+    def pair_samples_jobs(self, table: str) -> list[Job]:
+        """The samples of a table's cells in pair formats: its notes tell what they show."""
+        formats = {cell: self.config.cells[cell].format.name for cell in self.table_cells(table)}
+        return [
+            self.samples_job(cell, seed)
+            for cell, format in formats.items()
+            if format in PAIR_FORMATS
+            for seed in self.config.seeds.pretraining
+        ]
 
     def all_table_jobs(self) -> list[Job]:
         """The fine-tuning jobs of all tables, each once."""

@@ -213,6 +213,12 @@ class Jobs:
         spec = self.config.cells[cell]
         return self.jobs[self._paths[f"stores/{store_name(spec.data, spec.vocabulary)}"]]
 
+    def samples_job(self, cell: str, seed: int) -> Job:
+        """The samples that a pre-training of a cell reads."""
+        spec = self.config.cells[cell]
+        store = store_name(spec.data, spec.vocabulary)
+        return self.jobs[self._paths[f"samples/{store}/{samples_name(spec, seed)}"]]
+
     def selection_job(self, family: str) -> Job:
         """The choice of a family's member."""
         return self.jobs[self._paths[f"selections/{family}"]]

@@ -26,6 +26,7 @@ VERSIONS = {
     "tokens": 1,
     "store": 1,
     "samples": 1,
+    "pair samples": 2,  # the same stage, in the pair formats
     "pretrain": 2,
     "selection": 1,
     "features": 1,
@@ -147,7 +148,7 @@ class Recipes:
             length=cell.length,
         )
         if cell.format.name in PAIR_FORMATS:
-            return {**recipe, "seed": seed}
+            return {**recipe, "version": VERSIONS["pair samples"], "seed": seed}
         return {**recipe, "separators": cell.format.separators}
 
     def pretrain(self, name: str, seed: int) -> dict:

@@ -37,15 +37,15 @@ def documents(count: int, seed: int) -> list[list[list[int]]]:
     return [[sentence() for _ in range(draw.integers(1, 12))] for _ in range(count)]
 
 
-def publish_inputs(folder: Path) -> None:
-    """store.json and vocabulary.json with their run directories."""
+def publish_inputs(folder: Path, heldout: tuple[int, int] = (0, 1)) -> None:
+    """store.json and vocabulary.json with their run directories; `heldout` are its corpora."""
     place = folder / key_of(VOCABULARY)
     place.mkdir(parents=True)
     (place / "tokenizer.json").write_text(toy_vocabulary().tokenizer.to_str())
     publish_manifest(folder / "vocabulary.json", VOCABULARY, files=["tokenizer.json"], figures={})
     files = []
-    for split, count in (("train", 80), ("heldout", 16)):
-        store = TokenStore.from_lists(documents(count, seed=count), [0, 1] * (count // 2))
+    for split, count, corpora in (("train", 80, (0, 1)), ("heldout", 16, heldout)):
+        store = TokenStore.from_lists(documents(count, seed=count), [*corpora] * (count // 2))
         place = folder / key_of(STORE) / split
         place.mkdir(parents=True)
         store.tokens.tofile(place / "tokens.bin")

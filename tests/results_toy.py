@@ -29,6 +29,7 @@ FIGURES = {
     "source": {"files": DATA},
     "vocabulary": {"size": 400},
     "store": {"train": {"books": CORPUS}, "heldout": {"books": CORPUS}},
+    "samples": {"train": {"samples": 8, "next": 4, "store_tokens": 100, "shown_tokens": 98}},
 }
 
 

@@ -47,6 +47,16 @@ def random_store(documents: int, seed: int = 0, longest: int = 60) -> TokenStore
 
 # Sentence lengths of documents, for hypothesis.
 corpora = st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=8), min_size=1, max_size=8)
+# The same with giant sentences and one-sentence documents, and two documents that make pairs.
+mixed_corpora = st.lists(
+    st.one_of(
+        st.lists(st.integers(1, 40), min_size=1, max_size=8),
+        st.lists(st.integers(1, 400), min_size=1, max_size=1),
+        st.lists(st.integers(1, 3), min_size=1, max_size=3),
+    ),
+    min_size=0,
+    max_size=12,
+).map(lambda documents: [[3, 3], [2], *documents])
 
 
 def recipe_of(name: str = "full-sentences", length: int = 32, **changes) -> dict:

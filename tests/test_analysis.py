@@ -29,6 +29,10 @@ def study(tmp_path, monkeypatch):
     study = Study("smoke")
     for number, job in enumerate(study.all_table_jobs()):
         publish(study, job, dict.fromkeys(metrics_of(study, job), 50.0 + number // 5))
+    counts = {"samples": 8, "next": 4, "store_tokens": 100, "shown_tokens": 98}
+    for job in study.pair_samples_jobs("table2_extended"):
+        Path(job.path).parent.joinpath(job.key).mkdir(parents=True, exist_ok=True)
+        publish_manifest(job.path, job.recipe, files=[], figures={"train": counts})
     return study
 
 

@@ -102,6 +102,15 @@ def test_one_document_in_a_split_is_one_line(tmp_path):
         run(tmp_path, recipe_of("segment-pair"))
 
 
+@pytest.mark.parametrize("format", ["full-sentences", "sentence-pair"])
+def test_a_split_without_samples_is_one_line(format, tmp_path):
+    publish_store(tmp_path, heldout=[])
+    expected = r"split heldout: .*holds no sentences; held out is a share heldout_fraction of the"
+    with pytest.raises(StudyError, match=expected):
+        run(tmp_path, recipe_of(format))
+    assert not (tmp_path / "samples.json").exists()
+
+
 def test_heldout_pairs_do_not_depend_on_the_seed(tmp_path):
     publish_store(tmp_path, heldout=TOY)
     manifests = [run(tmp_path, recipe_of("segment-pair", seed=seed)) for seed in (0, 1)]

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples_toy import corpora, numbered, random_store, toy_store, toy_vocabulary
+from samples_toy import (
+    corpora,
+    mixed_corpora,
+    numbered,
+    random_store,
+    toy_store,
+    toy_vocabulary,
+)
 
 from model.samples.formats import build
 from model.samples.gather import Gatherer
@@ -62,19 +69,39 @@ LITERAL = {
         [0, 10, 11, 12, 13, 14, 2, 15, 2],
         [0, 20, 21, 2, 22, 23, 24, 25, 2],
         [0, 30, 31, 32, 2, 13, 14, 15, 2],
-        [0, 34, 35, 36, 37, 38, 39, 40, 2, 20, 21, 2],
+        [0, 33, 34, 35, 36, 2, 20, 21, 22, 23, 24, 2],
+        [0, 37, 38, 39, 40, 41, 2, 22, 23, 24, 25, 2],
         [0, 42, 43, 2, 20, 21, 22, 23, 24, 25, 2],
         [0, 44, 45, 2, 13, 14, 15, 2],
     ],
+    # Nothing is as long as the input here: BERT's builder, with its truncation
+    ("segment-pair", "document", 16): [
+        [0, 10, 11, 12, 13, 14, 2, 15, 2],
+        [0, 20, 21, 2, 22, 23, 24, 25, 2],
+        [0, 30, 31, 32, 2, 13, 14, 15, 2],
+        [0, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 2, 20, 21, 2],
+        [0, 44, 45, 2, 13, 14, 15, 2],
+    ],
     ("sentence-pair", "document", 12): [
-        [0, 10, 11, 12, 2, 42, 43, 2],
+        [0, 10, 11, 12, 2, 37, 38, 39, 40, 41, 2],
         [0, 13, 14, 2, 15, 2],
         [0, 15, 2, 20, 21, 2],
         [0, 20, 21, 2, 22, 23, 24, 25, 2],
         [0, 22, 23, 24, 25, 2, 15, 2],
-        [0, 30, 31, 32, 2, 13, 14, 2],
-        [0, 34, 35, 36, 37, 38, 39, 40, 2, 42, 43, 2],
+        [0, 30, 31, 32, 2, 33, 34, 35, 36, 2],
+        [0, 33, 34, 35, 36, 2, 37, 38, 39, 40, 41, 2],
+        [0, 37, 38, 39, 40, 41, 2, 22, 23, 24, 25, 2],
         [0, 42, 43, 2, 44, 45, 2],
+        [0, 44, 45, 2, 13, 14, 2],
+    ],
+    ("sentence-pair", "document", 16): [
+        [0, 10, 11, 12, 2, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 2],
+        [0, 13, 14, 2, 15, 2],
+        [0, 15, 2, 20, 21, 2],
+        [0, 20, 21, 2, 22, 23, 24, 25, 2],
+        [0, 22, 23, 24, 25, 2, 15, 2],
+        [0, 30, 31, 32, 2, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 2],
+        [0, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 2, 44, 45, 2],
         [0, 44, 45, 2, 13, 14, 2],
     ],
 }
@@ -94,8 +121,8 @@ def test_separators_setting_does_not_reach_into_pairs(format):
 
 def test_literal_labels_documents_and_segments():
     samples = build(toy_store(), "segment-pair", 12, "document", seed=0)
-    assert samples.labels.tolist() == [NEXT, NEXT, RANDOM, RANDOM, RANDOM, RANDOM]
-    assert samples.documents.tolist() == [[0, 0], [1, 1], [2, 0], [2, 1], [2, 1], [2, 0]]
+    assert samples.labels.tolist() == [NEXT, NEXT, *[RANDOM] * 5]
+    assert samples.documents.tolist() == [[0, 0], [1, 1], [2, 0], [2, 1], [2, 1], [2, 1], [2, 0]]
     segments = Gatherer(toy_store(), samples, VOCABULARY).segments(np.array([0, 1]), 12)
     assert segments.tolist() == [
         [0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0],
@@ -108,16 +135,20 @@ def test_literal_figures():
     assert full.figures == {"samples": 4, "tokens": 38, "sentences": 8, "split_sentences": 1}
     pairs = build(toy_store(), "segment-pair", 12, seed=0)
     assert pairs.figures == {
-        "samples": 6,
-        "tokens": 58,
+        "samples": 7,
+        "tokens": 70,
         "sentences": 8,
         "split_sentences": 1,
         "next": 2,
-        "random": 4,
-        "forced": 2,
-        "dropped": 0,
-        "truncated_tokens": 2,
+        "random": 5,
+        "forced": 1,
+        "truncated_tokens": 1,
+        "store_tokens": 28,
+        "shown_tokens": 28,
     }
+    # The first token of the sentence of eleven is cut off wherever it stands: shown nowhere.
+    figures = build(toy_store(), "segment-pair", 15, seed=0).figures
+    assert (figures["store_tokens"], figures["shown_tokens"]) == (28, 27)
 
 
 @settings(max_examples=60, deadline=None)
@@ -200,12 +231,12 @@ def test_pairs_are_what_their_labels_say(lengths, length, seed, format):
 @settings(max_examples=40, deadline=None)
 @given(corpora, st.integers(0, 3))
 def test_segment_pairs_consume_all_text(lengths, seed):
-    """Without truncation and dropping, A and the B that follows it cover every token once."""
+    """Without truncation, A and the B that follows it cover every token once."""
     if len(lengths) < 2 or all(len(d) < 2 for d in lengths):
         return
     store = numbered(lengths)
     samples = build(store, "segment-pair", 1 << 10, seed=seed)
-    if samples.figures["dropped"] or samples.figures["truncated_tokens"]:
+    if samples.figures["truncated_tokens"]:
         return
     own = np.where(samples.documents == samples.documents[:, :1], samples.sizes, 0).sum(axis=1)
     pieces = [np.arange(s, s + n) for s, n in zip(samples.starts[:, 0], own, strict=True)]
@@ -221,13 +252,68 @@ def test_labels_are_balanced(format, seed):
     assert abs((samples.labels == NEXT).mean() - 0.5) < 0.01
 
 
-@pytest.mark.parametrize("format", PAIR_FORMATS)
-def test_surplus_of_single_sentence_documents_is_dropped_and_counted(format):
+@pytest.mark.parametrize(
+    ("format", "labels"), [("segment-pair", (100, 900)), ("sentence-pair", (200, 1000))]
+)
+def test_no_text_is_dropped_for_its_label(format, labels):
+    """Nine documents of ten are one sentence: RANDOM prevails, and every token is shown."""
     store = numbered([[5]] * 900 + [[4, 4, 4]] * 100)
-    samples = build(store, format, 32, seed=0)
+    figures = build(store, format, 32, seed=0).figures
+    assert (figures["next"], figures["random"]) == labels
+    assert figures["forced"] == labels[1]
+    assert figures["shown_tokens"] == figures["store_tokens"] == 5700
+
+
+def shown(store: TokenStore, samples: Samples) -> int:
+    """Tokens of the store that stand in an input, counted one by one."""
+    return len({token for row in inputs(store, samples) for token in row if token >= 4})
+
+
+@settings(max_examples=80, deadline=None)
+@given(mixed_corpora, st.integers(8, 48), st.integers(0, 3), st.sampled_from(PAIR_FORMATS))
+def test_pairs_count_what_they_show_and_show_at_least_half(lengths, length, seed, format):
+    """One-sentence documents, giant sentences, tiny documents: no store loses half its tokens.
+
+    A pair is cut to its budget, and it never holds twice that.
+    """
+    store = numbered(lengths)
+    samples = build(store, format, length, seed=seed)
+    figures = samples.figures
+    assert figures["shown_tokens"] == shown(store, samples)
+    assert figures["store_tokens"] == len(store.tokens)
+    assert figures["store_tokens"] <= 2 * figures["shown_tokens"]
+    assert figures["next"] + figures["random"] == len(samples)
+    assert figures["forced"] <= len(lengths)  # only where a document ends
+
+
+@pytest.mark.parametrize("length", [32, 127, 128, 512])
+@pytest.mark.parametrize("format", PAIR_FORMATS)
+def test_text_without_full_stops_is_shown_whole(format, length):
+    """40 documents of one sentence of 1,000 tokens: its pieces follow each other."""
+    store = numbered([[1000]] * 40)
+    samples = build(store, format, length, seed=0)
+    assert samples.figures["shown_tokens"] == 40_000
     assert abs((samples.labels == NEXT).mean() - 0.5) < 0.02
-    assert samples.figures["dropped"] > 500
-    assert samples.figures["next"] + samples.figures["random"] == len(samples)
+    following = samples.labels == NEXT
+    ends = samples.starts[:, 0] + samples.sizes[:, 0]
+    assert (samples.starts[following, 1] == ends[following]).all()
+
+
+@pytest.mark.parametrize(("format", "share"), [("segment-pair", 0.96), ("sentence-pair", 0.99)])
+def test_mixed_text_is_shown_nearly_whole(format, share):
+    """Half of the documents have sentences, half are one long run of words."""
+    draw = np.random.default_rng(0)
+    store = numbered(
+        [
+            [int(draw.integers(300, 2000))]
+            if document % 2
+            else np.clip(draw.lognormal(3, 0.6, draw.integers(1, 40)), 1, 999).astype(int).tolist()
+            for document in range(400)
+        ]
+    )
+    figures = build(store, format, 128, seed=0).figures
+    assert share < figures["shown_tokens"] / len(store.tokens) <= 1
+    assert abs(figures["next"] / (figures["next"] + figures["random"]) - 0.5) < 0.01
 
 
 def test_every_sentence_is_a_once_in_sentence_pairs():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from forked import Child, run_world
-from pretraining_toy import FORMATS, arguments, make_study
+from pretraining_toy import FORMATS, arguments, make_study, publish_inputs
 from safetensors.torch import load_file
 from training_toy import OPTIMISER
 
@@ -138,6 +138,16 @@ def test_figures_and_files(folder, tmp_path):
     assert provenance["training"]["tokens_per_second"] > 0
     assert 0 < provenance["training"]["utilisation"] < 1
     assert not (directory / "checkpoints").exists()
+
+
+def test_a_corpus_without_heldout_text_is_told(folder, tmp_path, capsys):
+    publish_inputs(tmp_path / "study", heldout=(1, 1))
+    recipe = make_study(tmp_path / "study", "full-sentences", steps=0)
+    run(tmp_path / "study", recipe, tmp_path)
+    assert "a: no held-out sample, so no perplexity of its own\n" in capsys.readouterr().err
+    figures = load_manifest(tmp_path / "manifest.json").figures
+    assert set(figures["corpora"]) == {"b"}
+    assert figures["heldout_loss"] == figures["corpora"]["b"]["loss"]
 
 
 def test_a_finished_run_is_adopted(folder, tmp_path):

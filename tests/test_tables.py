@@ -39,6 +39,12 @@ def pretrain_figures(loss):
     }
 
 
+def samples_figures(shown=1000, follows=50):
+    """Of a pair format: `shown` of 1,000 tokens, `follows` of 100 pairs labelled NEXT."""
+    counts = {"samples": 100, "next": follows, "store_tokens": 1000, "shown_tokens": shown}
+    return {"train": counts, "heldout": counts}
+
+
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """A smoke study with three replicates: losses are 2, lower by 0.1 per letter of `lr` cells."""
@@ -54,6 +60,8 @@ def study(tmp_path, monkeypatch):
             publish(job, {"corpora": names, "dtype": "uint16", **figures})
         elif stage == "vocabulary":
             publish(job, {"size": 400})
+        elif stage == "samples":
+            publish(job, samples_figures())
         elif stage == "pretrain":
             seed = int(job.path.split("/")[4].removeprefix("seed-"))
             publish(job, pretrain_figures((2.0 if "-lr-" not in name else 1.5) + seed / 10))
@@ -145,6 +153,37 @@ def test_table1_says_how_often_the_masks_came_round(study):
     )
     latex = Path("results/table1.tex").read_text()
     assert latex.count(r"\midrule") == 2
+
+
+def test_notes_tell_the_text_that_a_pair_format_does_not_show(study):
+    _, markdown = make(table, "table2")
+    assert "of the training tokens" not in markdown
+    assert "B follows A" not in markdown
+    for seed, shown in ((0, 960), (1, 894), (2, 960)):
+        publish(study.samples_job("segment-pair", seed), samples_figures(shown, follows=30))
+    _, markdown = make(table, "table2")
+    notes = [line for line in markdown.splitlines() if line.startswith("- segment-pair:")]
+    assert notes == [
+        "- segment-pair: an epoch shows 89.4 % of the training tokens; the rest is cut off where "
+        "two parts are longer than the input. Formats without pairs show all.",
+        "- segment-pair: in 30.0 % of the pairs B follows A, not in half of them: so many "
+        "documents end after the first part.",
+    ]
+    _, extended = make(table, "table2_extended")
+    # Without next-sentence prediction the labels are not trained on.
+    assert "- segment-pair-no-nsp: an epoch shows 89.4 %" in extended
+    assert "- segment-pair-no-nsp: in" not in extended
+
+
+def test_notes_tell_which_corpora_a_perplexity_leaves_out(study):
+    _, markdown = make(table, "table3")
+    assert "held out, so" not in markdown
+    job = study.store_job("batch-2k")
+    counts = {"books": {**HELDOUT, "documents": 0, "tokens": 0}, "wiki": HELDOUT}
+    train = {"books": CORPUS, "wiki": CORPUS}
+    publish(job, {"corpora": ["books", "wiki"], "train": train, "heldout": counts})
+    _, markdown = make(table, "table3")
+    assert "- Perplexity: no document of books is held out, so it leaves them out." in markdown
 
 
 def test_table4_counts_the_data_of_each_row(study):

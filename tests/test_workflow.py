@@ -17,7 +17,10 @@ from study.recipes import VERSIONS
 
 TABLE = "results/table2.csv"
 GOLDEN = Path(__file__).parent / "golden" / "smoke.json"
-GUARDED = ("sentences", "vocabulary", "tokens", "store", "samples", "features", "finetune")
+GUARDED = (
+    *("sentences", "vocabulary", "tokens", "store", "samples", "pair samples"),
+    *("features", "finetune"),
+)
 
 pytestmark = pytest.mark.slow
 
@@ -115,9 +118,10 @@ def test_golden_results_guard_the_stage_versions(finished, tmp_path):
     for path in sorted((finished / "runs/smoke").rglob("*.json")):
         data = json.loads(path.read_text()) if re.fullmatch(r"[0-9a-f]{12}", path.stem) else {}
         name = path.parent.relative_to(finished / "runs/smoke").as_posix()
-        if data.get("stage") in GUARDED and data["stage"] != "finetune":
+        stage = "pair samples" if re.match(r"samples/.*-pair-", name) else data.get("stage")
+        if stage in GUARDED and stage != "finetune":
             files = {file: entry["sha256"][:12] for file, entry in data["files"].items()}
-            found[data["stage"]]["results"][name] = files
+            found[stage]["results"][name] = files
     runs = finished / "runs/smoke/finetune/full-sentences/seed-0"
     for task in ("squad20", "sst2", "race"):
         key = json.loads((runs / task / "seed-0.json").read_text())["key"]

@@ -37,7 +37,7 @@ def build(
     """All samples of a store in one format; `length` counts special tokens too.
 
     `seed` decides labels, cuts and random parts of the pair formats; the others draw nothing.
-    Sentences longer than the input are cut at the limit and counted in figures["split_sentences"].
+    Sentences longer than the input are cut and counted in figures["split_sentences"].
 
     Raises StudyError for an unknown format or separator, a length too short, and a store that
     cannot give such samples.
@@ -51,7 +51,7 @@ def build(
     if length < SHORTEST:
         raise StudyError(f"samples: field length: {length}, expected at least {SHORTEST}")
     budget = length - special_count(format)
-    units = units_of(store, budget)
+    units = units_of(store, budget, parts=2 if format in PAIR_FORMATS else 1)
     if len(units) == 0:
         raise StudyError(f"samples: format {format}: the store holds no sentences")
     if format in SINGLE_FORMATS:

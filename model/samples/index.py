@@ -41,7 +41,8 @@ class Samples:
     """All samples of one split; the arrays are those of the module docstring.
 
     `figures` counts what the builder did: samples, tokens, split sentences and, for pairs, labels,
-    forced labels, truncated tokens and dropped samples.
+    forced labels, truncated tokens, the tokens of the store and how many of them an epoch shows
+    (the single formats show all).
     """
 
     format: str

@@ -2,14 +2,16 @@
 
 In: units, the token budget of both parts together, a seed. Out: `Pairs`. Labels: NEXT = B follows A
 in A's document, RANDOM = B comes from another document. A label is *forced* to RANDOM where nothing
-follows A; the others are drawn so that both labels are equally frequent all the same:
+follows A, that is at the end of a document: a piece of a cut sentence is followed by the next one.
+The others are drawn so that both labels are equally frequent all the same:
 
 - SENTENCE-PAIR makes exactly half of all samples NEXT, chosen by keyed draws among the free ones;
 - SEGMENT-PAIR, whose next chunk depends on the label, tosses a fair coin until one label is BALANCE
   ahead, and then gives the other one.
 
-If so many documents have a single sentence that this is not enough, surplus forced samples are
-dropped (keyed choice) and counted. Draws are keyed by the position of A in the store.
+If so many documents have a single sentence that this is not enough, RANDOM stays the more frequent
+one, as in BERT's builder: no sample is dropped for its label. Draws are keyed by the position of A
+in the store.
 """
 
 from dataclasses import dataclass
@@ -151,25 +153,28 @@ def _finish(
     budget: int,
     seed: int,
 ) -> Pairs:
-    """Drop surplus forced samples, truncate the others; `parts` are units (A, A end, B, B end)."""
-    keys = units.offsets[parts[:, 0]]
-    surplus = int((labels == RANDOM).sum() - (labels == NEXT).sum())
-    keep = np.ones(len(labels), dtype=bool)
-    if surplus > BALANCE:
-        keep[_smallest(keys, forced, surplus, seed, "pairs.drop")] = False
-    bounds = units.offsets[parts[keep]]
-    starts, sizes = truncate(
-        bounds[:, 0::2], bounds[:, 1::2] - bounds[:, 0::2], budget, keys[keep], seed
-    )
-    labels = labels[keep]
+    """Truncate the pairs and count; `parts` are units (A, A end, B, B end)."""
+    bounds = units.offsets[parts]
+    whole = bounds[:, 1::2] - bounds[:, 0::2]
+    starts, sizes = truncate(bounds[:, 0::2], whole, budget, bounds[:, 0], seed)
     figures = {
         "next": int((labels == NEXT).sum()),
         "random": int((labels == RANDOM).sum()),
-        "forced": int(forced[keep].sum()),
-        "dropped": int((~keep).sum()),
-        "truncated_tokens": int((bounds[:, 1::2] - bounds[:, 0::2]).sum() - sizes.sum()),
+        "forced": int(forced.sum()),
+        "truncated_tokens": int(whole.sum() - sizes.sum()),
+        "store_tokens": int(units.offsets[-1]),
+        "shown_tokens": count_shown(starts, sizes),
     }
-    return Pairs(starts, sizes, documents[keep], labels, figures)
+    return Pairs(starts, sizes, documents, labels, figures)
+
+
+def count_shown(starts: np.ndarray, sizes: np.ndarray) -> int:
+    """How many tokens of the store stand in some part of some sample, each counted once."""
+    order = np.argsort(starts, axis=None, kind="stable")
+    begins, ends = starts.ravel()[order], (starts + sizes).ravel()[order]
+    covered = np.maximum.accumulate(ends)  # up to here, by this part and those that begin before it
+    fresh = np.maximum(begins[1:], covered[:-1])
+    return int(sizes.ravel()[order[0]] + np.maximum(ends[1:] - fresh, 0).sum())
 
 
 def truncate(

@@ -1,4 +1,4 @@
-"""What formats pack: sentences, those longer than the input cut at the limit.
+"""What formats pack: sentences, those longer than the input cut into pieces.
 
 In: a token store. Out: `Units`, the sentences (or pieces of over-long ones) as offsets that
 partition the tokens of the store.
@@ -30,18 +30,21 @@ class Units:
         return np.searchsorted(self.documents, units, side="right") - 1
 
 
-def units_of(store: TokenStore, limit: int) -> Units:
-    """The units of a store, none longer than `limit` tokens.
+def units_of(store: TokenStore, budget: int, parts: int) -> Units:
+    """The units of a store for inputs of `budget` tokens in `parts` parts (1, or 2 in pairs).
 
-    An over-long sentence becomes pieces of exactly `limit` tokens and one with the rest, so that
-    no token is lost.
+    A sentence that cannot stand in such an input whole, beside at least one token of each other
+    part, becomes pieces of budget / parts tokens and one with the rest: `parts` pieces in a row
+    fill an input exactly, and no token is lost.
     """
     sentences = np.asarray(store.sentences)
-    pieces = -(-np.diff(sentences) // limit)
+    sizes = np.diff(sentences)
+    fits = sizes <= budget - (parts - 1)
+    pieces = np.where(fits, 1, -(-sizes * parts // budget))
     first = np.zeros(len(sentences), dtype=np.int64)
     np.cumsum(pieces, out=first[1:])
     within = np.arange(first[-1], dtype=np.int64) - np.repeat(first[:-1], pieces)
-    starts = np.repeat(sentences[:-1], pieces) + limit * within
+    starts = np.repeat(sentences[:-1], pieces) + within * budget // parts
     return Units(
         offsets=np.append(starts, sentences[-1]),
         documents=first[np.asarray(store.documents)],

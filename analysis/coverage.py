@@ -1,0 +1,58 @@
+"""Notes on the text behind a table: what of it its cells do not see, or do not hold out.
+
+The single formats show every token of the store once an epoch. Pair formats cut what does not fit
+(`model.samples.pairs`), and a document's end forces a label, so their samples count both.
+"""
+
+from study.graph import Study
+from study.manifest import load_manifest
+from study.schema import PAIR_FORMATS
+
+SHOWN = 0.95  # a share below it is told
+BALANCED = 0.05  # so far from one half the share of a label may lie untold
+
+
+def text_notes(study: Study, name: str) -> list[str]:
+    """All notes of this module on the table `name`; StudyError for results of another recipe."""
+    cells = study.table_cells(name)
+    pairs = [cell for cell in cells if study.config.cells[cell].format.name in PAIR_FORMATS]
+    notes = [note for cell in pairs for note in pair_notes(study, cell)]
+    if any(column.value == "perplexity" for column in study.config.tables[name].value_columns):
+        notes += heldout_notes(study, cells)
+    return notes
+
+
+def pair_notes(study: Study, cell: str) -> list[str]:
+    """What the samples of a cell in a pair format leave out, the worst over its seeds."""
+    jobs = [study.samples_job(cell, seed) for seed in study.config.seeds.pretraining]
+    manifests = [load_manifest(job.path, key=job.key, stage="samples") for job in jobs]
+    figures = [manifest.figures["train"] for manifest in manifests]
+    shown = min(one["shown_tokens"] / one["store_tokens"] for one in figures)
+    follows = min(one["next"] / one["samples"] for one in figures)
+    notes = []
+    if shown < SHOWN:
+        notes.append(
+            f"{cell}: an epoch shows {100 * shown:.1f} % of the training tokens; the rest is cut "
+            "off where two parts are longer than the input. Formats without pairs show all."
+        )
+    if study.config.cells[cell].format.nsp and abs(follows - 0.5) > BALANCED:
+        notes.append(
+            f"{cell}: in {100 * follows:.1f} % of the pairs B follows A, not in half of them: so "
+            "many documents end after the first part."
+        )
+    return notes
+
+
+def heldout_notes(study: Study, cells: list[str]) -> list[str]:
+    """The corpora that the perplexities of these cells leave out, for want of held-out text."""
+    jobs = {job.path: job for job in map(study.store_job, cells)}
+    stores = [load_manifest(path, key=job.key, stage="store") for path, job in jobs.items()]
+    missing = {
+        corpus: None
+        for store in stores
+        for corpus, counts in store.figures["heldout"].items()
+        if not counts["tokens"]
+    }
+    if not missing:
+        return []
+    return [f"Perplexity: no document of {', '.join(missing)} is held out, so it leaves them out."]
