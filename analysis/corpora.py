@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.scores import add_study_arguments, asked_study, write_csv
 from study.command import command_parser, run_command
 from study.graph import Study
-from study.manifest import load_manifest
+from study.manifest import NUMBER, load_manifest
 
 COUNTS = ("documents", "sentences", "words", "characters", "bytes", "tokens", "unknown_tokens")
 
@@ -26,9 +26,10 @@ def read_corpora(study: Study) -> pd.DataFrame:
         manifest = load_manifest(job.path, key=job.key, stage="store")
         data, vocabulary = job.path.split("/")[-2].rsplit(".", 1)
         for split in ("train", "heldout"):
-            for corpus in manifest.figures["corpora"]:
-                figures = manifest.figures[split][corpus]
-                counts = {name: figures[name] for name in COUNTS}
+            for corpus in dict.fromkeys(manifest.recipe["corpora"]):
+                counts = {
+                    name: manifest.figure(split, corpus, name, kind=NUMBER) for name in COUNTS
+                }
                 words, tokens = counts["words"], counts["tokens"]
                 rows.append(
                     {

@@ -19,7 +19,8 @@ from model.network.sizes import (
 )
 from study.errors import StudyError
 from study.graph import Job, Study
-from study.manifest import Manifest, load_manifest
+from study.manifest import NUMBER, Manifest, load_manifest
+from study.places import source_entries
 from study.recipes import vocabulary_size
 
 MB = 1e6
@@ -160,8 +161,8 @@ def rows_of(study: Study, features: Job, split: str) -> Rows:
     """
     manifest = finished(features)
     if manifest is not None:
-        figures = manifest.figures[split]
-        return Rows(figures["rows"], figures["tokens"], "features")
+        rows, tokens = (manifest.figure(split, name, kind=NUMBER) for name in ("rows", "tokens"))
+        return Rows(rows, tokens, "features")
     task, length = features.recipe["task"], features.recipe["length"]
     spec = study.config.tasks[task["name"]]
     examples, basis = _examples(study, features, split)
@@ -179,7 +180,7 @@ def _examples(study: Study, features: Job, split: str) -> tuple[int, str]:
     source = finished(input_of(study, features, "source"))
     sizes = (spec.source.sizes or {}).get(task[split])
     if source is not None:
-        found = sum(entry["rows"] for entry in source.figures["files"][task[split]])
+        found = sum(entry["rows"] for entry in source_entries(source, task[split]))
         basis = "source"
     elif sizes is not None:
         found, basis = sizes, "sizes"
@@ -226,7 +227,8 @@ def _characters(study: Study, sentences: Job) -> float | None:
     """Characters of a shard of a corpus; None if nothing tells."""
     manifest = finished(sentences)
     if manifest is not None:
-        return sum(manifest.figures[split]["characters"] for split in ("train", "heldout"))
+        splits = ("train", "heldout")
+        return sum(manifest.figure(split, "characters", kind=NUMBER) for split in splits)
     recipe = sentences.recipe
     spec = study.config.corpora[recipe["corpus"]]
     total = (spec.source.sizes or {}).get(recipe["split"])

@@ -9,7 +9,6 @@ fine-tuning seed of its own, one ensemble takes a model of each. What diverged i
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from model.tasks.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
 from study.errors import StudyError
 from study.graph import Study
 from study.layout import Column, Row
-from study.manifest import load_manifest
+from study.manifest import Manifest, load_manifest, seed_run
 
 MOST = 7
 # What is averaged, a column of predictions.parquet, by the task's kind.
@@ -32,11 +31,11 @@ AVERAGED = {
 
 @dataclass(frozen=True)
 class Member:
-    """One fine-tuned model, and the directory of its run."""
+    """One fine-tuned model, and its run."""
 
     pretraining_seed: int
     finetuning_seed: int
-    run: Path
+    run: Manifest
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,11 @@ def ensembles(study: Study, cell: str, task: str, setting: str) -> list[Members]
         job = study.finetune_job(cell, seed, task, setting)
         manifest = load_manifest(job.path, key=job.key, stage="finetune")
         group = 0 if study.config.seeds.finetuning == "own" else seed
-        for finetuning_seed, result in manifest.figures["seeds"].items():
-            if result["diverged"]:
+        for finetuning_seed in manifest.figure("seeds"):
+            if manifest.figure("seeds", finetuning_seed, "diverged", kind=bool):
                 diverged[group] += 1
                 continue
-            run = Path(job.path).parent / result["key"]
+            run = seed_run(manifest, finetuning_seed)
             groups.setdefault(group, []).append(Member(seed, int(finetuning_seed), run))
     return [Members(models[:MOST], diverged[group]) for group, models in groups.items()]
 
@@ -83,20 +82,24 @@ class Ensemble:
 def ensemble_of(members: list[Member], kind: str, split: str = "dev") -> Ensemble:
     """Average the stored predictions of `members` on a split of a task of this kind.
 
-    Raises StudyError naming the file when one is missing or lists other examples than the first,
-    and for kinds whose answers are words.
+    Raises StudyError naming the file when one is missing, altered or lists other examples than the
+    first, and for kinds whose answers are words.
     """
     if kind not in AVERAGED:
         raise StudyError(f"a task of kind {kind} answers in words, which cannot be averaged")
     name = "predictions.parquet" if split == "dev" else f"predictions-{split}.parquet"
     outputs, first = [], {}
-    for path in (member.run / name for member in members):
-        if not path.is_file():
+    for run in (member.run for member in members):
+        if name not in run.files:
+            path = run.run_directory / name
             raise StudyError(f"{path}: missing; the task has no such split at this scale")
+        path = run.file(name)
         columns = pq.read_table(path).to_pydict()
         first = first or columns
         if columns["id"] != first["id"]:
-            raise StudyError(f"{path}: column id: other examples than in {members[0].run}")
+            raise StudyError(
+                f"{path}: column id: other examples than in {members[0].run.run_directory}"
+            )
         outputs.append(np.array(columns[AVERAGED[kind]], dtype=np.float64))
     mean = np.mean(outputs, axis=0)
     if kind == "wsc":

@@ -6,7 +6,7 @@ from analysis.scores import add_study_arguments, asked_study, write_csv
 from analysis.selection import read_selection
 from study.command import command_parser, run_command
 from study.graph import Study
-from study.manifest import load_manifest
+from study.manifest import MAYBE_NUMBER, load_manifest
 
 
 def read_learning_rates(study: Study) -> pd.DataFrame:
@@ -21,12 +21,12 @@ def read_learning_rates(study: Study) -> pd.DataFrame:
         for rate, cell in family.members.items():
             for seed in study.config.seeds.pretraining:
                 job = study.pretrain_job(cell, seed)
-                figures = load_manifest(job.path, key=job.key, stage="pretrain").figures
+                run = load_manifest(job.path, key=job.key, stage="pretrain")
                 rows.append(
                     {
                         **{"scale": study.scale, "family": name, "learning_rate": rate},
                         **{"cell": cell, "pretraining_seed": seed, "selected": cell == winner},
-                        "heldout_perplexity": figures["heldout_perplexity"],
+                        "heldout_perplexity": run.figure("heldout_perplexity", kind=MAYBE_NUMBER),
                         "key": job.key,
                     }
                 )

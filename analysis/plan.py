@@ -18,7 +18,7 @@ from analysis.scores import add_study_arguments, asked_study, write_csv
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Job, Study
-from study.manifest import write_atomic
+from study.manifest import NUMBER, write_atomic
 
 TRAINING = ("pretrain", "finetune")
 COLUMNS = [
@@ -64,9 +64,12 @@ def speed_of(study: Study, given: float | None) -> Speed:
             f"{job.path}: no measured speed yet; snakemake makes it for results/plan.csv, or give "
             "--flops-per-second"
         )
-    figures = measured.figures
-    origin = f"measured on {figures['hardware']} with cell {study.measured_cell}"
-    return Speed(figures["flops_per_second"], figures["seconds_per_job"], origin)
+    hardware = measured.figure("hardware", kind=str)
+    origin = f"measured on {hardware} with cell {study.measured_cell}"
+    useful, starting = (
+        measured.figure(name, kind=NUMBER) for name in ("flops_per_second", "seconds_per_job")
+    )
+    return Speed(useful, starting, origin)
 
 
 def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:

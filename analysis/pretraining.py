@@ -5,7 +5,7 @@ import pandas as pd
 from analysis.scores import add_study_arguments, asked_study, write_csv
 from study.command import command_parser, run_command
 from study.graph import Study
-from study.manifest import load_manifest
+from study.manifest import MAYBE_NUMBER, load_manifest
 
 FIGURES = (
     *("steps", "diverged", "heldout_loss", "heldout_perplexity"),
@@ -29,9 +29,10 @@ def read_pretraining(study: Study) -> pd.DataFrame:
             "cell": cell,
             "pretraining_seed": int(seed.removeprefix("seed-")),
         }
-        row.update({name: manifest.figures[name] for name in FIGURES})
-        for corpus, figures in manifest.figures["corpora"].items():
-            row[f"heldout_perplexity.{corpus}"] = figures["perplexity"]
+        row.update({name: manifest.figure(name, kind=MAYBE_NUMBER) for name in FIGURES})
+        for corpus in manifest.figure("corpora"):
+            perplexity = manifest.figure("corpora", corpus, "perplexity", kind=MAYBE_NUMBER)
+            row[f"heldout_perplexity.{corpus}"] = perplexity
         rows.append({**row, "key": manifest.key})
     frame = pd.DataFrame(rows)
     return frame[[*frame.columns.drop("key"), "key"]]

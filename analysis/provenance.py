@@ -26,10 +26,12 @@ from analysis.settings import choose_settings, compare_settings
 from analysis.table import build_table
 from analysis.trace import trace_text
 from study.command import command_parser, run_command
+from study.digests import sha256_file
 from study.errors import StudyError
 from study.graph import Job, Study
 from study.identity import key_of
-from study.manifest import MANIFEST_NAME, Manifest, load_manifest, sha256_file, write_atomic
+from study.manifest import MANIFEST_NAME, Manifest, load_manifest, write_atomic
+from study.places import source_entries
 
 # What a run wrote about itself that is copied as it is.
 TOLD = ("code", "started", "wall_seconds")
@@ -72,8 +74,9 @@ class Runs:
 
     def add_seeds(self, job: Job, inputs: dict[str, list[str]]) -> None:
         """The runs of a fine-tuning's seeds: they lie beside it and have folders of their own."""
-        seeds = load_manifest(job.path, key=job.key, stage="finetune").figures["seeds"]
-        for seed, result in seeds.items():
+        tuned = load_manifest(job.path, key=job.key, stage="finetune")
+        for seed in tuned.figure("seeds"):
+            result = tuned.figure("seeds", seed)
             if key := result.get("key"):
                 # Beside the folders lies the manifest of the seed's latest recipe, perhaps another.
                 path = Path(job.path).parent / key / MANIFEST_NAME
@@ -136,8 +139,8 @@ def digests(manifest: Manifest) -> dict:
             if name not in ("stage", "version", "splits")
         }
         found["data"] = {
-            split: {file["name"]: file["sha256"] for file in files}
-            for split, files in manifest.figures.get("files", {}).items()
+            split: {file["name"]: file["sha256"] for file in source_entries(manifest, split)}
+            for split in manifest.figures.get("files", {})
         }
     return found
 

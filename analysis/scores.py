@@ -13,7 +13,7 @@ from study.command import command_parser, run_command
 from study.config import STUDY_FILE
 from study.errors import StudyError
 from study.graph import Job, Study
-from study.manifest import load_manifest, write_atomic
+from study.manifest import MAYBE_NUMBER, load_manifest, write_atomic
 
 COLUMNS = [
     "scale",
@@ -47,8 +47,10 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
             continue
         _, cell, seed, folder, _ = job.path.removeprefix(study.root + "/").split("/")
         task, _, setting = folder.partition(".")
-        for finetuning_seed, result in manifest.figures["seeds"].items():
-            for metric, value in result["metrics"].items():
+        for finetuning_seed in manifest.figure("seeds"):
+            diverged = manifest.figure("seeds", finetuning_seed, "diverged", kind=bool)
+            for metric in manifest.figure("seeds", finetuning_seed, "metrics"):
+                where = ("seeds", finetuning_seed, "metrics", metric)
                 rows.append(
                     {
                         "scale": study.scale,
@@ -58,8 +60,8 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
                         "setting": setting,
                         "finetuning_seed": int(finetuning_seed),
                         "metric": metric,
-                        "value": value,
-                        "diverged": result["diverged"],
+                        "value": manifest.figure(*where, kind=MAYBE_NUMBER),
+                        "diverged": diverged,
                         "key": manifest.key,
                         "pretraining_key": manifest.recipe["pretrain"],
                     }

@@ -13,7 +13,7 @@ from study.command import recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.graph import Study
 from study.layout import Row
-from study.manifest import load_manifest
+from study.manifest import MAYBE_NUMBER, load_manifest
 from study.run import open_run
 
 EXAMPLE = (
@@ -41,7 +41,7 @@ def choose(perplexities: dict[str, list[float | None]]) -> str:
 def read_selection(study: Study, family: str) -> str:
     """The cell that stands for `family`; StudyError when the choice is of another recipe."""
     job = study.selection_job(family)
-    return load_manifest(job.path, key=job.key, stage="selection").figures["winner"]
+    return load_manifest(job.path, key=job.key, stage="selection").figure("winner", kind=str)
 
 
 def shown_cell(study: Study, row: Row) -> str | None:
@@ -66,7 +66,9 @@ def main(arguments: list[str] | None = None) -> None:
         for key in asked["pretrain"]:
             if key not in found:
                 raise StudyError(f"--pretrain: no manifest of {member} with key {key}")
-        perplexities[member] = [found[key].figures[recipe["by"]] for key in asked["pretrain"]]
+        perplexities[member] = [
+            found[key].figure(recipe["by"], kind=MAYBE_NUMBER) for key in asked["pretrain"]
+        ]
     with open_run(args.manifest, recipe) as run:
         if run.adopt():
             return

@@ -25,7 +25,7 @@ from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.glue import GLUE, GlueFile
 from study.graph import Study
-from study.manifest import load_manifest, write_atomic
+from study.manifest import load_manifest, seed_run, write_atomic
 
 STAMP = (2019, 7, 29, 0, 0, 0)  # of every file in the zip: the same predictions, the same bytes
 
@@ -80,9 +80,9 @@ def squad_json(study: Study) -> str:
         raise StudyError(f"cell {cell}: no fine-tuning on squad20 has a score")
     median = found.iloc[(len(found) - 1) // 2]
     job = study.finetune_job(cell, median["pretraining_seed"], "squad20", median["setting"])
-    seeds = load_manifest(job.path, key=job.key, stage="finetune").figures["seeds"]
-    run = Path(job.path).parent / seeds[str(median["finetuning_seed"])]["key"]
-    answers = json.loads((run / "predictions.json").read_text())
+    manifest = load_manifest(job.path, key=job.key, stage="finetune")
+    run = seed_run(manifest, str(median["finetuning_seed"]))
+    answers = json.loads(run.file("predictions.json").read_text())
     return json.dumps(answers, ensure_ascii=False) + "\n"
 
 

@@ -24,7 +24,7 @@ import pandas as pd
 
 from model.network.sizes import vocabulary_parameters
 from study.graph import Study
-from study.manifest import Manifest, load_manifest
+from study.manifest import MAYBE_NUMBER, NUMBER, Manifest, load_manifest
 
 REPLICATED = ("epochs", "perplexity", "bits_per_byte")
 FORMATS = {
@@ -45,7 +45,7 @@ FORMATS = {
 
 def total(store: Manifest, split: str, figure: str) -> int:
     """Sum of a figure of a token store over its corpora."""
-    return sum(corpus[figure] for corpus in store.figures[split].values())
+    return sum(store.figure(split, corpus, figure, kind=NUMBER) for corpus in store.figure(split))
 
 
 def bits_per_byte(loss: float | None, store: Manifest) -> float:
@@ -65,11 +65,12 @@ def cell_values(study: Study, cell: str) -> dict[str, float | list[float]]:
     store_job = study.store_job(cell)
     store = load_manifest(store_job.path, key=store_job.key, stage="store")
     runs = [
-        load_manifest(job.path, key=job.key, stage="pretrain").figures
+        load_manifest(job.path, key=job.key, stage="pretrain")
         for job in study.pretrain_jobs([cell])
     ]
     vocabulary_job = study.jobs[study.pretrain_jobs([cell])[0].inputs["vocabulary"][0]]
-    size = load_manifest(vocabulary_job.path, key=vocabulary_job.key).figures["size"]
+    vocabulary = load_manifest(vocabulary_job.path, key=vocabulary_job.key)
+    size = vocabulary.figure("size", kind=int)
     words = total(store, "train", "words")
     tokens = total(store, "train", "tokens")
     return {
@@ -79,12 +80,16 @@ def cell_values(study: Study, cell: str) -> dict[str, float | list[float]]:
         "gigabytes": total(store, "train", "bytes") / 1e9,
         "vocabulary_size": size,
         "vocabulary_parameters": vocabulary_parameters(spec.model.model_dump(), size),
-        "parameters": runs[0]["parameters"],
+        "parameters": runs[0].figure("parameters", kind=int),
         "fertility": tokens / words if words else math.nan,
         "unknown_rate": 100 * total(store, "train", "unknown_tokens") / tokens,
-        "epochs": [run["epochs"] for run in runs],
-        "perplexity": [_number(run["heldout_perplexity"]) for run in runs],
-        "bits_per_byte": [bits_per_byte(run["heldout_loss"], store) for run in runs],
+        "epochs": [run.figure("epochs", kind=NUMBER) for run in runs],
+        "perplexity": [
+            _number(run.figure("heldout_perplexity", kind=MAYBE_NUMBER)) for run in runs
+        ],
+        "bits_per_byte": [
+            bits_per_byte(run.figure("heldout_loss", kind=MAYBE_NUMBER), store) for run in runs
+        ],
     }
 
 

@@ -70,7 +70,7 @@ def export(run: Manifest, vocabulary_manifest: Manifest, target: Path) -> None:
         raise StudyError(f"{target}: exists and is not an empty folder")
     vocabulary = Vocabulary.load(vocabulary_manifest)
     config = NetworkConfig.of(run.recipe["model"])
-    state = load_file(run.file(WEIGHTS, verify=True))
+    state = load_file(run.file(WEIGHTS))
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:

@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _find_again(run: Run, manifest: Manifest, mirror: Path | None) -> None:
     """Point a finished source at the files' new place; StudyError if they are not the same."""
     try:
-        for split in manifest.figures["files"]:
+        for split in manifest.recipe["splits"]:
             source_files(manifest, split)
     except StudyError:
         root, files = locate(run.recipe, mirror, run.directory / "snapshot")

@@ -21,6 +21,7 @@ from typing import Any
 
 from safetensors.torch import save
 
+from model.features import splits_of
 from model.network.config import NetworkConfig
 from model.network.finetuning import FineTuningModel
 from model.tasks.features import Features
@@ -34,7 +35,14 @@ from model.training.stopping import StopRequest
 from study.command import Resumable, recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.identity import canonical_json, key_of
-from study.manifest import MANIFEST_NAME, Manifest, label_of, load_manifest, write_atomic
+from study.manifest import (
+    MAYBE_NUMBER,
+    Manifest,
+    label_of,
+    load_manifest,
+    seed_run,
+    write_atomic,
+)
 
 WEIGHTS = "model.safetensors"
 
@@ -79,14 +87,14 @@ def main(arguments: list[str] | None = None) -> None:
             return
         label = label_of(args.manifest, "finetune")
         inputs = read_inputs(label, recipe, stages, execution)
-        pretrained = stages["pretrain"].file("model.safetensors", verify=True)
+        pretrained = stages["pretrain"].file("model.safetensors")
         folder = Path(args.manifest).parent
         seeds = {}
         for seed in recipe["seeds"]:
             weights = tuned_weights(tuned, seed) if tuned else pretrained
             seeds[str(seed)] = finetune_seed(inputs, weights, seed, folder, ranks, stop)
         if shared.run:
-            majority = stages["features"].figures["dev"].get("majority")
+            majority = stages["features"].figure("dev").get("majority")
             shared.run.publish(files=[], figures={"seeds": seeds, "majority": majority})
 
 
@@ -104,7 +112,7 @@ def read_inputs(
         ),
         pretrain.recipe["format"]["segments"],
         Vocabulary.load(stages["vocabulary"]),
-        {split: open_split(features, split) for split in features.figures},
+        {split: open_split(features, split) for split in splits_of(recipe["task"])},
         execution,
     )
 
@@ -118,23 +126,27 @@ def tuned_weights(tuned: list[Manifest], seed: int) -> Path:
     metric = tuned[0].recipe["task"]["metrics"][0]
 
     def value(manifest: Manifest) -> float:
-        scores = [result["metrics"][metric] for result in manifest.figures["seeds"].values()]
+        scores = [
+            manifest.figure("seeds", seed, "metrics", metric, kind=MAYBE_NUMBER)
+            for seed in manifest.figure("seeds")
+        ]
         return median(-math.inf if score is None else score for score in scores)
 
     best = max(tuned, key=value)
-    found = best.figures["seeds"].get(str(seed))
-    if found is None:
+    if str(seed) not in best.figure("seeds"):
         raise StudyError(f"{best.path}: field seeds: no seed {seed} to start from")
-    run = load_manifest(best.path.parent / found["key"] / MANIFEST_NAME, key=found["key"])
-    path = best.path.parent / found["key"] / WEIGHTS
-    if WEIGHTS not in run.files or not path.is_file():
+    run = seed_run(best, str(seed))
+    if WEIGHTS not in run.files:
         raise StudyError(f"{run.path}: kept no {WEIGHTS}; {run.rebuild_hint}")
-    return path
+    return run.file(WEIGHTS)
 
 
 def open_split(manifest: Manifest, split: str) -> Features:
-    """The features of one split, memory-mapped."""
+    """The features of one split, memory-mapped; StudyError for a file that is not as published."""
+    manifest.figure(split)
     names = [name for name in manifest.files if name.startswith(f"{split}/")]
+    if not names:
+        raise StudyError(f"{manifest.path}: field files: none of split {split}")
     return Features.open({name.removeprefix(f"{split}/"): manifest.file(name) for name in names})
 
 

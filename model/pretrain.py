@@ -72,7 +72,8 @@ class Data:
 def open_samples(manifest: Manifest, split: str) -> Samples:
     """One split's samples, after a check that its files are whole."""
     for name in manifest.files:
-        manifest.file(name)
+        if name.startswith(f"{split}/"):
+            manifest.file(name)
     return Samples.open(manifest.run_directory / split)
 
 

@@ -9,6 +9,7 @@ from model.text.sources import add_mirror_argument, read_range, source_files
 from study.command import recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.manifest import load_manifest
+from study.places import source_entries
 from study.run import open_run
 
 
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
         if run.adopt():
             return
         paths = source_files(source, recipe["split"], args.mirror)
-        rows = [entry["rows"] for entry in source.figures["files"][recipe["split"]]]
+        rows = [entry["rows"] for entry in source_entries(source, recipe["split"])]
         documents = min(sum(rows), recipe["documents"] or sum(rows))
         start, stop = shard_range(documents, recipe["shard"], recipe["shards"])
         texts = read_range(paths, rows, recipe["column"], start, stop)

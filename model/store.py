@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
                 run.directory / split,
             )
         figures = {
-            "dtype": shards[0].figures["dtype"],
+            "dtype": shards[0].figure("dtype", kind=str),
             "corpora": names,
             **{split: _totals(shards, recipe["corpora"], split) for split in SPLITS},
         }
@@ -74,7 +74,7 @@ def _totals(shards: list[Manifest], corpora: list[str], split: str) -> dict[str,
     """Sums of the shards' figures per corpus."""
     totals: dict[str, Counter] = {corpus: Counter() for corpus in corpora}
     for shard, corpus in zip(shards, corpora, strict=True):
-        totals[corpus].update(shard.figures[split])
+        totals[corpus].update(shard.figure(split))
     return {corpus: dict(counts) for corpus, counts in totals.items()}
 
 

@@ -13,8 +13,9 @@ from model.text.sentences import SENTENCES_FILE
 from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
 from model.text.vocabulary import limited_blocks, share_characters, train_vocabulary
 from study.command import recipe_argument, run_command, stage_parser
+from study.digests import sha256_file
 from study.errors import StudyError
-from study.manifest import load_manifest, sha256_file, write_atomic
+from study.manifest import load_manifest, write_atomic
 from study.run import open_run
 
 
@@ -60,7 +61,7 @@ def _train(recipe: dict, sentences: list[str]) -> str:
         for path, key in zip(sentences, keys, strict=True)
     ]
     paths: list[Path] = [manifest.file(SENTENCES_FILE) for manifest in manifests]
-    available = [manifest.figures["train"]["characters"] for manifest in manifests]
+    available = [manifest.figure("train", "characters", kind=int) for manifest in manifests]
     limits = share_characters(recipe["characters"], available)
     tokenizer = train_vocabulary(
         partial(limited_blocks, paths, limits),

@@ -7,24 +7,21 @@ times, hosts or absolute paths; those go to `provenance.json` in the run directo
 repeated bit for bit changes no manifest and re-runs nothing downstream.
 """
 
-import hashlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from study.digests import MEMORY, digest_files, file_digest
 from study.errors import StudyError
 from study.identity import canonical_value, key_of
 
 MANIFEST_NAME = "manifest.json"
-
-
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+FIELDS = {"stage": str, "key": str, "recipe": dict, "files": dict, "figures": dict}
+NUMBER = (int, float)
+MAYBE_NUMBER = (int, float, type(None))
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
@@ -40,8 +37,10 @@ def write_atomic(path: Path, data: bytes | str) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, IsADirectoryError):
+            raise StudyError(f"{path}: a folder lies where this file belongs") from None
         raise
     directory = os.open(path.parent, os.O_RDONLY)
     try:
@@ -60,16 +59,19 @@ class Manifest:
     recipe: dict
     files: dict[str, dict]
     figures: dict[str, Any]
+    gathered_in: tuple[Path, ...] = ()  # of a part of a run: what was made from it
 
     @property
     def run_directory(self) -> Path:
-        """The directory of the big files."""
-        return self.path.parent / self.key
+        """The directory of the big files, in which a copy of the manifest lies."""
+        inner = self.path.name == MANIFEST_NAME and self.path.parent.name == self.key
+        return self.path.parent if inner else self.path.parent / self.key
 
-    def file(self, name: str, *, verify: bool = False) -> Path:
-        """Path of one of its files, after a check of its size (and of its digest on `verify`).
+    def file(self, name: str) -> Path:
+        """Path of one of its files, after a check that it has the bytes that were published.
 
-        Raises StudyError when the file is not listed, gone, of another size or of other bytes.
+        They are read the first time and when the file changed since (`study.digests`). Raises
+        StudyError when the file is not listed, gone, of another size or of other bytes.
         """
         if name not in self.files:
             raise StudyError(f"{self.path}: lists no file {name}")
@@ -81,23 +83,50 @@ class Manifest:
             raise StudyError(
                 f"{path}: {size} bytes, expected {expected['bytes']}; {self.rebuild_hint}"
             )
-        if verify and sha256_file(path) != expected["sha256"]:
+        if file_digest(path, name, self.run_directory / MEMORY) != expected["sha256"]:
             raise StudyError(f"{path}: SHA-256 differs from {self.path}; {self.rebuild_hint}")
         return path
+
+    def figure(self, *names: str, kind: type | tuple[type, ...] = dict) -> Any:
+        """The figure at `names`, each inside the one before; a mapping unless `kind` says else.
+
+        Raises StudyError naming the first that is missing or of another kind.
+        """
+        found: Any = self.figures
+        for depth, name in enumerate(names, 1):
+            where = f"{self.path}: field {'.'.join(('figures', *names[:depth]))}"
+            if name not in found:
+                raise StudyError(f"{where}: missing; {self.rebuild_hint}")
+            found = found[name]
+            if not isinstance(found, kind if depth == len(names) else dict):
+                raise StudyError(f"{where}: cannot be {found!r:.40}; {self.rebuild_hint}")
+        return found
 
     @property
     def rebuild_hint(self) -> str:
         """The command that makes this result anew."""
-        return rebuild_hint(self.path, self.run_directory)
+        inside = self.path.parent == self.run_directory
+        own = [self.run_directory] if inside else [self.path, self.run_directory]
+        return rebuild_hint(*own, *self.gathered_in)
 
     def is_whole(self) -> bool:
         """Whether all its files are there with the bytes that it lists."""
         try:
             for name in self.files:
-                self.file(name, verify=True)
+                self.file(name)
         except StudyError:
             return False
         return True
+
+
+def seed_run(tuned: Manifest, seed: str) -> Manifest:
+    """The run of one seed of a fine-tuning, from the copy of its manifest in its run directory.
+
+    Raises StudyError when the fine-tuning has no such seed, or the run is not there.
+    """
+    key = tuned.figure("seeds", seed, "key", kind=str)
+    found = load_manifest(tuned.path.parent / key / MANIFEST_NAME, key=key)
+    return replace(found, gathered_in=(tuned.path, tuned.run_directory))
 
 
 def rebuild_hint(*paths: Path) -> str:
@@ -116,6 +145,22 @@ def label_of(path: str | Path, stage: str) -> str:
     return " ".join(names[-3:])
 
 
+def _misshapen(data: Any) -> str | None:
+    """What is wrong with the content of a manifest's file, naming the field; None if nothing is."""
+    if not isinstance(data, dict):
+        return f"expected an object, found {type(data).__name__}"
+    for name, kind in FIELDS.items():
+        if name not in data:
+            return f"field {name}: missing"
+        if not isinstance(data[name], kind):
+            return f"field {name}: expected {kind.__name__}, found {type(data[name]).__name__}"
+    for name, entry in data["files"].items():
+        known = entry if isinstance(entry, dict) else {}
+        if not (isinstance(known.get("bytes"), int) and isinstance(known.get("sha256"), str)):
+            return f"field files.{name}: expected bytes and sha256"
+    return None
+
+
 def load_manifest(
     path: str | Path, *, key: str | None = None, stage: str | None = None
 ) -> Manifest:
@@ -126,16 +171,14 @@ def load_manifest(
     path = Path(path)
     try:
         data = json.loads(path.read_text())
-        found = Manifest(
-            path=path,
-            **{name: data[name] for name in ("stage", "key", "recipe", "files", "figures")},
-        )
     except OSError as error:
         raise StudyError(f"{path}: {error.strerror}; snakemake makes it") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise StudyError(
-            f"{path}: not a manifest ({type(error).__name__}: {error}); {rebuild_hint(path)}"
-        ) from None
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"{path}: not a manifest ({error}); {rebuild_hint(path)}") from None
+    problem = _misshapen(data)
+    if problem:
+        raise StudyError(f"{path}: not a manifest ({problem}); {rebuild_hint(path)}")
+    found = Manifest(path=path, **{name: data[name] for name in FIELDS})
     if key_of(found.recipe) != found.key:
         raise StudyError(
             f"{path}: field key: {found.key} is not the key of its recipe "
@@ -162,12 +205,10 @@ def publish_manifest(
     path = Path(path)
     key = key_of(recipe)
     run_directory = path.parent / key
+    paths = {name: run_directory / name for name in sorted(files)}
     listed = {
-        name: {
-            "bytes": (run_directory / name).stat().st_size,
-            "sha256": sha256_file(run_directory / name),
-        }
-        for name in sorted(files)
+        name: {"bytes": paths[name].stat().st_size, "sha256": digest}
+        for name, digest in digest_files(paths, run_directory / MEMORY).items()
     }
     data = {
         "stage": recipe["stage"],

@@ -63,9 +63,25 @@ def check_places(sources: dict[str, dict], runs: str, mirror: str | Path | None)
             _check_place(load_manifest(path, key=key_of(recipe), stage="source"), root, runs)
 
 
+def source_entries(manifest: Manifest, split: str) -> list[dict]:
+    """What a source's manifest lists of a split: name, rows, bytes and sha256 of each file.
+
+    Raises StudyError for an unknown split, or an entry that lacks one of them.
+    """
+    entries = manifest.figure("files", split, kind=list)
+    kinds = {"name": str, "rows": int, "bytes": int, "sha256": str}
+    for entry in entries:
+        known = entry if isinstance(entry, dict) else {}
+        for name, kind in kinds.items():
+            if not isinstance(known.get(name), kind):
+                where = f"{manifest.path}: field figures.files.{split}: {name}"
+                raise StudyError(f"{where}: missing; {manifest.rebuild_hint}")
+    return entries
+
+
 def _check_place(manifest: Manifest, root: Path, runs: str) -> None:
-    for split, entries in manifest.figures["files"].items():
-        listed = [(entry["name"], entry["bytes"]) for entry in entries]
+    for split in manifest.recipe["splits"]:
+        listed = [(entry["name"], entry["bytes"]) for entry in source_entries(manifest, split)]
         files = split_files(manifest.recipe, root, split)
         found = [(file.relative_to(root).as_posix(), file.stat().st_size) for file in files]
         if listed != found:

@@ -12,9 +12,9 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from study.digests import sha256_file
 from study.errors import StudyError
 from study.identity import key_of
-from study.manifest import sha256_file
 from study.schema import PAIR_FORMATS, StudyFile, Vocabulary
 from study.section import Source
 from study.tasks import Finetuning

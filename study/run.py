@@ -127,7 +127,10 @@ def open_run(manifest_path: str | Path, recipe: dict):
     it ends, so nothing stale ever has to be cleaned by hand.
     """
     run = Run(Path(manifest_path), recipe)
-    run.directory.mkdir(parents=True, exist_ok=True)
+    try:
+        run.directory.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StudyError(f"{error.filename}: expected a folder; remove what lies there") from None
     with (run.directory / "lock").open("a+") as lock:
         _acquire(lock)
         lock.seek(0)

@@ -175,7 +175,11 @@ class Study:
             "settings": SETTINGS | changes,
             "seeds": [0],
         }
-        self.run(features, self.features, source="source", vocabulary="vocabulary")
+        self.run_features(self.features)
+
+    def run_features(self, recipe):
+        """Run the features stage with `recipe`."""
+        self.run(features, recipe, source="source", vocabulary="vocabulary")
 
     def path(self, stage):
         return self.folder / stage / "manifest.json"
@@ -199,4 +203,4 @@ class Study:
 
     def seed_files(self, seed):
         manifest = load_manifest(self.folder / "finetune" / f"seed-{seed}.json")
-        return {name: manifest.file(name, verify=True) for name in manifest.files}
+        return {name: manifest.file(name) for name in manifest.files}

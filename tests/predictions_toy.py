@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from study.identity import key_of
-from study.manifest import publish_manifest
+from study.manifest import load_manifest, publish_manifest
 
 PAIR = {"id": ["a", "b"], "label": [0, 1]}
 # Columns of predictions.parquet by the task's kind; half of the classes are wrong.
@@ -18,6 +18,14 @@ OUTPUTS = {
     "ranking": {**PAIR, "question": [0, 0], "probability": [0.2, 0.8]},
     "span": {**PAIR, "prediction": ["a red hat", ""]},
 }
+
+
+def rewrite(run, name, write):
+    """Publish the run again after `write` made its file `name` anew."""
+    write(run.run_directory / name)
+    beside = run.run_directory.parent / f"seed-{run.recipe['seed']}.json"
+    publish_manifest(beside, run.recipe, files=[*{**run.files, name: {}}], figures=run.figures)
+    return load_manifest(run.path)
 
 
 def publish_seeds(job, value, outputs=None, diverged=(), **figures):

@@ -117,7 +117,7 @@ def test_a_task_starts_from_the_best_setting_of_another(tmp_path):
             assert (tensor - encoder[name]).abs().max() < 1e-6, name
     assert "head.dense.weight" in result["fresh_tensors"]
     kept.unlink()
-    with pytest.raises(StudyError, match=r"kept no model\.safetensors; to make it anew"):
+    with pytest.raises(StudyError, match=r"model\.safetensors: missing, though .*make it anew"):
         first.finetune(*init, settings=settings, seeds=[0], **recipe)
 
 

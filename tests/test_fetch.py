@@ -88,6 +88,29 @@ def test_a_moved_mirror_is_found_again_and_a_changed_one_refused(tmp_path):
         fetch(tmp_path / "source.json", "--mirror", tmp_path / "other")
 
 
+def test_a_location_that_tells_no_path_is_one_line(tmp_path):
+    write_mirror(tmp_path / "mirror")
+    manifest = fetch(tmp_path / "source.json", "--mirror", tmp_path / "mirror")
+    location = manifest.run_directory / "location.json"
+    for content in ("[]", "{}", '{"root": 3}', "x"):
+        location.write_text(content)
+        with pytest.raises(StudyError, match=r"location\.json: field root: no path; to make it"):
+            source_files(manifest, "train")
+    location.unlink()
+    with pytest.raises(StudyError, match=r"location\.json: No such file"):
+        source_files(manifest, "train")
+
+
+def test_a_file_of_other_bytes_and_equal_size_is_refused(tmp_path):
+    path = write_mirror(tmp_path / "mirror")
+    manifest = fetch(tmp_path / "source.json", "--mirror", tmp_path / "mirror")
+    data = bytearray(path.read_bytes())
+    data[5] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(StudyError, match=r"train-00000-of-00001\.parquet: SHA-256 differs from"):
+        source_files(manifest, "train")
+
+
 def test_a_file_of_another_size_is_refused(tmp_path):
     path = write_mirror(tmp_path / "mirror")
     manifest = fetch(tmp_path / "source.json", "--mirror", tmp_path / "mirror")
@@ -95,7 +118,7 @@ def test_a_file_of_another_size_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(StudyError, match=f"{size - 7} bytes, expected {size}"):
         source_files(manifest, "train")
-    with pytest.raises(StudyError, match="no split dev; it has train"):
+    with pytest.raises(StudyError, match=r"field figures\.files\.dev: missing"):
         source_files(manifest, "dev")
 
 

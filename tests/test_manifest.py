@@ -24,7 +24,7 @@ def test_published_manifest_reads_back(tmp_path):
     path = published(tmp_path)
     manifest = load_manifest(path, key=key_of(RECIPE), stage="store")
     assert manifest.figures == {"tokens": 4}
-    assert manifest.file("tokens.bin", verify=True).read_bytes() == b"12345678"
+    assert manifest.file("tokens.bin").read_bytes() == b"12345678"
     assert manifest.files["tokens.bin"]["bytes"] == 8
 
 
@@ -49,8 +49,12 @@ def test_missing_field_is_named(tmp_path, field):
     data = json.loads(path.read_text())
     del data[field]
     path.write_text(json.dumps(data))
-    with pytest.raises(StudyError, match=rf"not a manifest \(KeyError: '{field}'\)"):
+    with pytest.raises(StudyError, match=rf"not a manifest \(field {field}: missing\)"):
         load_manifest(path)
+    for wrong in (None, 3, ["x"]):
+        path.write_text(json.dumps({**data, field: wrong}))
+        with pytest.raises(StudyError, match=rf"not a manifest \(field {field}: expected "):
+            load_manifest(path)
 
 
 def test_edited_recipe_no_longer_matches_its_key(tmp_path):
@@ -66,9 +70,8 @@ def test_missing_shortened_and_altered_files_are_told_apart(tmp_path):
     manifest = load_manifest(published(tmp_path))
     file = manifest.run_directory / "tokens.bin"
     file.write_bytes(b"12345679")
-    assert manifest.file("tokens.bin")
     with pytest.raises(StudyError, match="SHA-256 differs"):
-        manifest.file("tokens.bin", verify=True)
+        manifest.file("tokens.bin")
     file.write_bytes(b"1234")
     with pytest.raises(StudyError, match="4 bytes, expected 8; to make it anew: rm -r"):
         manifest.file("tokens.bin")

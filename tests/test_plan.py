@@ -177,7 +177,9 @@ def test_rows_come_from_the_best_that_is_there(place):
     # 151 tokens in rows of 128 with stride 64 are two windows, each counted as full.
     assert rows(laptop, "squad11") == (4000, 4000 * 128, "train_examples")
     source = paper.jobs[features(paper, "mnli").inputs["source"][0]]
-    publish(source, files={"train": [{"rows": 300}, {"rows": 200}], "validation_matched": []})
+    part = {"name": "train.parquet", "bytes": 3, "sha256": "d" * 64}
+    parts = [{**part, "rows": 300}, {**part, "rows": 200}]
+    publish(source, files={"train": parts, "validation_matched": []})
     assert rows(paper, "mnli") == (500, 500 * 41, "source")
     publish(features(paper, "mnli"), train={"rows": 480, "tokens": 20_000})
     assert rows(paper, "mnli") == (480, 20_000, "features")

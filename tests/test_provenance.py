@@ -9,9 +9,10 @@ import results_toy
 from predictions_toy import publish_seeds
 
 from analysis import provenance
+from study.digests import sha256_file
 from study.errors import StudyError
 from study.graph import Study
-from study.manifest import load_manifest, sha256_file
+from study.manifest import load_manifest
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import pytest
 from model.text import store as store_module
 from model.text.store import TokenStore
 from study.errors import StudyError
+from study.manifest import publish_manifest
 from study.run import open_run
 
 
@@ -64,7 +65,7 @@ def test_shards_are_put_together_block_by_block(tmp_path, monkeypatch, block_byt
 def publish(tmp_path, documents):
     for split in store_module.SPLITS:
         write_part(tmp_path / "parts" / split, documents[split])
-    recipe = {"stage": "store", "version": 1}
+    recipe = {"stage": "store", "version": 1, "corpora": ["toy"]}
     with open_run(tmp_path / "store.json", recipe) as run:
         for split in store_module.SPLITS:
             parts = [tmp_path / "parts" / split]
@@ -72,6 +73,13 @@ def publish(tmp_path, documents):
         return run.publish(
             files=store_module.STORE_FILES, figures={"dtype": "uint16", "corpora": ["toy"]}
         )
+
+
+def publish_again(manifest):
+    """The manifest of the same run with the bytes that lie there now."""
+    return publish_manifest(
+        manifest.path, manifest.recipe, files=list(manifest.files), figures=manifest.figures
+    )
 
 
 def test_open_maps_what_was_written_also_an_empty_split(tmp_path):
@@ -92,7 +100,9 @@ def test_open_maps_what_was_written_also_an_empty_split(tmp_path):
 def test_offsets_that_do_not_fit_the_tokens_are_refused(tmp_path):
     manifest = publish(tmp_path, {"train": [[[1, 2], [3]]], "heldout": []})
     np.save(manifest.run_directory / "train/sentences.npy", np.array([0, 2, 4]))
+    with pytest.raises(StudyError, match=r"train/sentences\.npy: SHA-256 differs"):
+        TokenStore.open(manifest, "train")
     with pytest.raises(
         StudyError, match="train: sentences: offsets run from 0 to 4, expected 0 to 3"
     ):
-        TokenStore.open(manifest, "train")
+        TokenStore.open(publish_again(manifest), "train")

@@ -11,7 +11,7 @@ import yaml
 from glue_validator import validate
 from hypothesis import given
 from hypothesis import strategies as st
-from predictions_toy import publish_seeds
+from predictions_toy import publish_seeds, rewrite
 
 from analysis.submission import main
 from analysis.winograd import match_rows
@@ -19,7 +19,7 @@ from model.fetch import main as fetch
 from study.errors import StudyError
 from study.glue import GLUE
 from study.graph import Study
-from study.identity import key_of
+from study.manifest import load_manifest, seed_run
 
 ROOT = Path(__file__).parent.parent
 ARGUMENTS = ["--scale", "smoke", "--output"]
@@ -113,9 +113,9 @@ def test_every_schema_answers_one_row(texts, random):
 def test_squad_answers_are_those_of_the_median_seed(study):
     job = study.finetune_job("large-160gb-500k", 0, "squad20")
     for seed in job.recipe["seeds"]:
-        recipe = {"stage": "finetune-seed", "seed": seed, "of": job.key}
-        place = Path(job.path).parent / key_of(recipe) / "predictions.json"
-        place.write_text(json.dumps({"q1": f"answer of seed {seed}", "q2": ""}))
+        run = seed_run(load_manifest(job.path), str(seed))
+        answers = json.dumps({"q1": f"answer of seed {seed}", "q2": ""})
+        rewrite(run, "predictions.json", lambda path, text=answers: path.write_text(text))
     main(["squad20", *ARGUMENTS, "squad.json"])
     assert json.loads(Path("squad.json").read_text()) == {"q1": "answer of seed 0", "q2": ""}
 

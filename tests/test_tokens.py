@@ -14,8 +14,9 @@ from model.text.sentences import SCHEMA
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
 from model.text.vocabulary import train_vocabulary
+from study.digests import sha256_file
 from study.errors import StudyError
-from study.manifest import load_manifest, sha256_file
+from study.manifest import load_manifest
 
 DOCUMENTS = [
     f"Heading {i}\n\nThe dog number {i} barks. Cats sleep, {i % 7} of them." for i in range(40)

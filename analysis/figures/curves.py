@@ -15,7 +15,7 @@ from analysis.scores import add_study_arguments, asked_study
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
-from study.manifest import load_manifest
+from study.manifest import MAYBE_NUMBER, NUMBER, load_manifest
 
 PANELS_A_LINE = 2
 UNITS = ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands"), (1, ""))
@@ -32,11 +32,13 @@ def read_curves(study: Study) -> pd.DataFrame:
     """
     rows = []
     for job in study.pretrain_jobs():
-        figures = load_manifest(job.path, key=job.key, stage="pretrain").figures
+        run = load_manifest(job.path, key=job.key, stage="pretrain")
+        tokens, steps = (run.figure(name, kind=NUMBER) for name in ("tokens", "steps"))
+        diverged = run.figure("diverged", kind=MAYBE_NUMBER) is not None
         _, cell, seed, _ = job.path.removeprefix(study.root + "/").split("/")
         # Every update sees the same number of tokens, up to a sample's length.
-        tokens_a_step = figures["tokens"] / max(figures["steps"], 1)
-        for step, loss in figures["curve"] or [[figures["steps"], None]]:
+        tokens_a_step = tokens / max(steps, 1)
+        for step, loss in run.figure("curve", kind=list) or [[steps, None]]:
             rows.append(
                 {
                     "cell": cell,
@@ -44,7 +46,7 @@ def read_curves(study: Study) -> pd.DataFrame:
                     "step": step,
                     "tokens": step * tokens_a_step,
                     "heldout_loss": loss,
-                    "diverged": figures["diverged"] is not None,
+                    "diverged": diverged,
                 }
             )
     return pd.DataFrame(rows).astype({"heldout_loss": float})

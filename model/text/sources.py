@@ -16,9 +16,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from study.digests import MEMORY, file_digest, sha256_file
 from study.errors import StudyError
-from study.manifest import Manifest, sha256_file, write_atomic
-from study.places import local_root, split_files, split_pattern
+from study.manifest import Manifest, write_atomic
+from study.places import local_root, source_entries, split_files, split_pattern
 
 LOCATION = "location.json"
 ROWS_PER_READ = 64
@@ -108,14 +109,11 @@ def write_location(run_directory: Path, root: Path) -> None:
 def source_files(manifest: Manifest, split: str, mirror: Path | None = None) -> list[Path]:
     """The files of a split of a published source, in order: in `mirror`, or where they were.
 
-    Raises StudyError when the split is unknown or a file is gone or of another size than it was.
+    Raises StudyError when the split is unknown or a file is gone or has other bytes than it had.
     """
-    splits = manifest.figures["files"]
-    if split not in splits:
-        raise StudyError(f"{manifest.path}: no split {split}; it has {', '.join(splits)}")
     root = local_root(manifest.recipe, mirror) or _noted_place(manifest)
     paths = []
-    for entry in splits[split]:
+    for entry in source_entries(manifest, split):
         path = root / entry["name"]
         if not path.is_file():
             raise StudyError(
@@ -127,6 +125,11 @@ def source_files(manifest: Manifest, split: str, mirror: Path | None = None) -> 
             raise StudyError(
                 f"{path}: {size} bytes, expected {entry['bytes']}; {manifest.rebuild_hint}"
             )
+        memory = manifest.run_directory / MEMORY
+        if file_digest(path, str(path.absolute()), memory) != entry["sha256"]:
+            raise StudyError(
+                f"{path}: SHA-256 differs from {manifest.path}; {manifest.rebuild_hint}"
+            )
         paths.append(path)
     return paths
 
@@ -134,9 +137,15 @@ def source_files(manifest: Manifest, split: str, mirror: Path | None = None) -> 
 def _noted_place(manifest: Manifest) -> Path:
     """The root that the source's files lay under when they were fetched."""
     location = manifest.run_directory / LOCATION
-    if not location.is_file():
-        raise StudyError(f"{location}: missing; {manifest.rebuild_hint}")
-    return manifest.run_directory / json.loads(location.read_text())["root"]
+    try:
+        noted = json.loads(location.read_text())
+    except OSError as error:
+        raise StudyError(f"{location}: {error.strerror}; {manifest.rebuild_hint}") from None
+    except ValueError:
+        noted = None
+    if not isinstance(noted, dict) or not isinstance(noted.get("root"), str):
+        raise StudyError(f"{location}: field root: no path; {manifest.rebuild_hint}")
+    return manifest.run_directory / noted["root"]
 
 
 def add_mirror_argument(parser: argparse.ArgumentParser) -> None:

@@ -50,8 +50,9 @@ class TokenStore:
         arrays = {
             name: np.load(manifest.file(f"{split}/{name}.npy"), mmap_mode="r") for name in ARRAYS
         }
-        tokens = map_tokens(manifest.file(f"{split}/tokens.bin"), manifest.figures["dtype"])
-        store = cls(tokens=tokens, corpus_names=tuple(manifest.figures["corpora"]), **arrays)
+        tokens = map_tokens(manifest.file(f"{split}/tokens.bin"), _token_dtype(manifest))
+        names = tuple(dict.fromkeys(manifest.recipe["corpora"]))
+        store = cls(tokens=tokens, corpus_names=names, **arrays)
         store._check_ends(str(manifest.run_directory / split))
         return store
 
@@ -99,6 +100,14 @@ class TokenStore:
                 f"{where}: corpora: {len(self.corpora)} entries, "
                 f"expected one per document ({len(self.documents) - 1})"
             )
+
+
+def _token_dtype(manifest: Manifest) -> str:
+    """The dtype of a store's tokens; StudyError for any but the two that a vocabulary has."""
+    dtype = manifest.figure("dtype", kind=str)
+    if dtype not in ("uint16", "uint32"):
+        raise StudyError(f"{manifest.path}: field figures.dtype: {dtype}; {manifest.rebuild_hint}")
+    return dtype
 
 
 def offsets_of(lengths: Sequence[int] | np.ndarray) -> np.ndarray:

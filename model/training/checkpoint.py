@@ -65,7 +65,8 @@ def forget_checkpoints(run_directory: Path) -> None:
 def _paths(run_directory: Path) -> list[Path]:
     """Checkpoints, newest first."""
     folder = Path(run_directory) / FOLDER
-    found = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{9}", path.name)]
+    named = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{9}", path.name)]
+    found = [path for path in named if path.is_file()]
     return sorted(found, reverse=True)
 
 

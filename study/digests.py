@@ -1,0 +1,90 @@
+"""SHA-256 of files, each computed once while its file stays as it is.
+
+A *memory* is a small JSON file: name -> [inode, bytes, mtime, ctime, SHA-256]. A file whose first
+four are still those is not read again, so that a corpus is not hashed by every job that opens it.
+It is a help and no record: lost, broken or in a folder that cannot be written, it costs hashing.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from study.errors import StudyError
+
+MEMORY = "verified.json"
+# A file system's clock is coarse: what was written this recently may change unseen.
+SETTLED_NS = 1_000_000_000
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex; StudyError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def remembered_digest(path: Path, name: str, memories: Iterable[Path]) -> str | None:
+    """The digest that one of the memories holds for `name`, if `path` is as it was then."""
+    state = _state(path)
+    for memory in memories:
+        entry = _read(memory).get(name)
+        if isinstance(entry, list) and entry[:-1] == state and isinstance(entry[-1], str):
+            return entry[-1]
+    return None
+
+
+def file_digest(path: Path, name: str, memory: Path) -> str:
+    """SHA-256 of `path`: the one that `memory` holds for `name`, else computed and remembered.
+
+    Raises StudyError when the file cannot be read.
+    """
+    return remembered_digest(path, name, [memory]) or digest_files({name: path}, memory)[name]
+
+
+def digest_files(paths: dict[str, Path], memory: Path) -> dict[str, str]:
+    """SHA-256 of files by name, all computed and remembered; StudyError for an unreadable one."""
+    digests, settled = {}, {}
+    for name, path in paths.items():
+        before = _state(path)
+        digests[name] = sha256_file(path)
+        if _state(path) == before and time.time_ns() - max(before[2:]) > SETTLED_NS:
+            settled[name] = [*before, digests[name]]
+    if settled:
+        with contextlib.suppress(OSError):
+            _write(memory, {**_read(memory), **settled})
+    return digests
+
+
+def _state(path: Path) -> list[int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read ({error.strerror})") from None
+    return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def _read(memory: Path) -> dict:
+    try:
+        entries = json.loads(memory.read_text())
+    except (OSError, ValueError):
+        return {}
+    return entries if isinstance(entries, dict) else {}
+
+
+def _write(memory: Path, entries: dict) -> None:
+    """Replace a memory in one step: several processes may do so, the last one stays."""
+    descriptor, temporary = tempfile.mkstemp(dir=memory.parent, prefix=f".{memory.name}.")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(json.dumps(entries, indent=0) + "\n")
+        Path(temporary).replace(memory)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
