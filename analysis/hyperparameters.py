@@ -5,8 +5,6 @@ the resolved cells of the chosen scale, so the table cannot drift from what is t
 stands what the paper prints, and the Markdown marks where the two differ.
 """
 
-from collections.abc import Callable
-
 import pandas as pd
 
 from analysis.render import DASH, latex_table, markdown_table
@@ -14,33 +12,8 @@ from analysis.scores import add_study_arguments, asked_study, write_csv
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
+from study.hyperparameters import hyperparameter
 from study.manifest import write_atomic
-from study.schema import Cell
-from study.tasks import Finetuning
-
-DERIVED: dict[str, Callable[[Cell], float]] = {
-    "head_size": lambda cell: cell.model.hidden // cell.model.heads,
-    "warmup_steps": lambda cell: round(cell.optimiser.warmup * cell.steps),
-    "schedule": lambda _: "linear",  # the only one that there is
-}
-
-
-def hyperparameter(recipe: Cell | Finetuning, key: str) -> float | str:
-    """A figure of a recipe: a dotted key, or one of DERIVED; a grid's values as `16, 32`.
-
-    Raises StudyError for a key that the recipe does not have.
-    """
-    if key in DERIVED:
-        return DERIVED[key](recipe)
-    found = recipe.model_dump()
-    grid = found.get("grid") or {}
-    if grid.get(key):
-        return ", ".join(f"{value:g}" for value in grid[key])
-    for part in key.split("."):
-        if not isinstance(found, dict) or part not in found:
-            raise StudyError(f"{key}: no key of the recipe; also known: {', '.join(DERIVED)}")
-        found = found[part]
-    return found
 
 
 def build_hyperparameters(study: Study, name: str) -> pd.DataFrame:

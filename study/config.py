@@ -1,67 +1,27 @@
 """Reading `config/`: study file + scale file -> one validated StudyFile.
 
-A scale changes sizes by the same keys as the study file; its values win. Cells are deltas on
-`base` (`study.cells`); per-task fine-tuning settings are deltas on `default`. Every error is one
-line that names the file and the key.
+A scale changes sizes by the same keys as the study file; its values win. Mappings are merged key
+by key, lists are replaced whole. A scale adds nothing: what it names is in the study file, and
+tables stand there alone. Cells are deltas on `base` (`study.cells`); per-task fine-tuning settings
+are deltas on `default`. Every error is one line that names the file and the key.
 """
 
-import difflib
-import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from study.cells import expand_families, write_out
+from study.checks import check
 from study.errors import StudyError
-from study.schema import StudyFile
+from study.names import RESERVED, RULE, SECTIONS, SHARED, is_name, same_file
+from study.origins import Fault, Origins, hint
+from study.schema import MOST_SEEDS, StudyFile
+from study.yaml_file import read_yaml
 
 STUDY_FILE = "config/study.yaml"
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 numbers (1e-4 is a float) and no silently repeated keys."""
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
-    seen: dict = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key {key} is written twice", key_node.start_mark
-            )
-        seen[key] = loader.construct_object(value_node, deep=True)
-    return seen
-
-
-def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
-    return float(node.value)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_Loader.add_constructor("!exponent", _number)
-_Loader.add_implicit_resolver(
-    "!exponent",
-    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping; StudyError names the file and the line at fault."""
-    try:
-        data = yaml.load(path.read_text(), Loader=_Loader)
-    except OSError as error:
-        raise StudyError(f"{path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}:" if mark else ""
-        raise StudyError(f"{path}:{line} {getattr(error, 'problem', error)}") from None
-    if not isinstance(data, dict):
-        raise StudyError(f"{path}: expected a mapping, found {type(data).__name__}")
-    return data
+NOT_OF_A_SCALE = ("tables", "hyperparameter_tables")
+MAPPINGS = ("base", *SECTIONS)
 
 
 def merge(base: Any, delta: Any) -> Any:
@@ -89,123 +49,107 @@ def load_study_file(
     study = read_yaml(study_path)
     scales = study_path.parent / "scales"
     scale_path = scales / f"{scale}.yaml"
-    if not scale_path.is_file():
+    if not is_name(scale) or not scale_path.is_file():
         known = ", ".join(sorted(path.stem for path in scales.glob("*.yaml"))) or "none"
         raise StudyError(f"{scale_path}: no such scale; there are: {known}")
     overrides = read_yaml(scale_path)
-    if replicates is not None:
-        seeds = {"seeds": {"pretraining": list(range(replicates))}}
-        overrides = merge(overrides, seeds)
-    merged = merge(study, overrides)
-    places = [(scale_path, overrides), (study_path, study)]
-    if "base" not in merged:
-        raise StudyError(f"{study_path}: base: missing, the recipe that every cell starts from")
-    for section in ("cells", "finetuning"):
-        if not isinstance(merged.get(section), dict):
-            raise StudyError(f"{_file_of((section,), places)}: {section}: expected a mapping")
-    merged["cells"] = write_out("cells", merged.pop("base"), merged["cells"], merge)
-    if isinstance(merged.get("tasks"), dict):
-        merged["tasks"] = write_out("tasks", {}, merged["tasks"], merge)
-    if isinstance(merged.get("families"), dict):
-        merged["families"] = expand_families(merged["families"], merged["cells"], merge)
-    merged["finetuning"] = _fill_finetuning(merged, places)
+    if replicates is not None and not 1 <= replicates <= MOST_SEEDS:
+        raise StudyError(f"replicates: expected 1 to {MOST_SEEDS}, found {replicates}")
+    return build_study_file((study_path, study), (scale_path, overrides), replicates)
+
+
+def build_study_file(
+    study: tuple[Path, dict], scale: tuple[Path, dict], replicates: int | None = None
+) -> StudyFile:
+    """The same from what two files hold, each with its path for errors."""
+    origins = Origins(scale, study)
     try:
-        return StudyFile.model_validate(merged)
+        _check_additions(study[1], scale[1])
+        merged = merge(study[1], scale[1])
+        if replicates is not None:
+            merged = merge(merged, {"seeds": {"pretraining": list(range(replicates))}})
+        config = StudyFile.model_validate(_fill(merged))
+        check(config)
+    except Fault as fault:
+        raise origins.error(fault) from None
     except ValidationError as error:
-        raise StudyError(_explain(error, places)) from None
+        raise origins.validation_error(error, StudyFile) from None
+    return config
 
 
-def _fill_finetuning(merged: dict, places: list) -> dict:
-    """Every named fine-tuning recipe, filled for every task from its `default`."""
-    filled = {}
-    for name, settings in merged["finetuning"].items():
-        default = settings.get("default")
-        if not isinstance(default, dict):
-            file = _file_of(("finetuning", name), places)
-            raise StudyError(f"{file}: finetuning.{name}.default: missing")
-        for task in settings:
-            if task != "default" and task not in merged.get("tasks", {}):
-                file = _file_of(("finetuning", name, task), places)
-                raise StudyError(f"{file}: finetuning.{name}.{task}: no such task")
-        filled[name] = {
-            task: merge(default, settings.get(task, {})) for task in merged.get("tasks", {})
-        }
+def _check_additions(study: dict, scale: dict) -> None:
+    """A scale changes what the study has: a name that is not there is a slip, not a new thing."""
+    for section in NOT_OF_A_SCALE:
+        if section in scale:
+            raise Fault("a scale changes sizes; tables stand in the study file", section)
+    for section in SECTIONS:
+        names = scale.get(section)
+        known = study.get(section)
+        if not isinstance(names, dict) or not isinstance(known, dict):
+            continue  # refused for its type
+        for name in names:
+            if name not in known:
+                raise Fault(
+                    f"not in the study file, where a scale adds nothing{hint(name, known)}",
+                    *(section, name),
+                )
+            if not isinstance(names[name], dict):
+                raise Fault(f"expected a mapping, found {names[name]!r}", section, name)
+
+
+def _fill(merged: dict) -> dict:
+    """Cells, tasks, families and fine-tuning settings written out in full."""
+    if "base" not in merged:
+        raise Fault("missing, the recipe that every cell starts from", "base")
+    for section in MAPPINGS:
+        if section in merged and not isinstance(merged[section], dict):
+            raise Fault(f"expected a mapping, found {merged[section]!r}", section)
+    _check_names(merged)
+    filled = dict(merged)
+    filled["cells"] = write_out("cells", filled.pop("base"), merged.get("cells", {}), merge)
+    filled["tasks"] = write_out("tasks", {}, merged.get("tasks", {}), merge)
+    if "families" in merged:
+        filled["families"] = expand_families(merged["families"], filled["cells"], merge)
+    filled["finetuning"] = _fill_finetuning(merged.get("finetuning", {}), filled["tasks"])
     return filled
 
 
-def _file_of(location: tuple, places: list) -> Path:
-    """The file that sets the key at `location` (the scale first), else the study file."""
-    for start in range(len(location), 0, -1):
-        for path, data in places:
-            found: Any = data
-            for part in location[:start]:
-                if not isinstance(found, dict) or part not in found:
-                    break
-                found = found[part]
-            else:
-                return path
-    return places[-1][0]
-
-
-def _explain(error: ValidationError, places: list) -> str:
-    """One line for the first validation error: file, dotted key, what is wrong."""
-    first = error.errors()[0]
-    # Where a key may have one of several types, pydantic adds the type, as in `literal['own']`.
-    location = tuple(part for part in first["loc"] if "[" not in str(part))
-    written = _written_location(location, places)
-    name = ".".join(str(part) for part in written)
-    file = _file_of(written, places)
-    if first["type"] == "extra_forbidden":
-        siblings = _fields_at(StudyFile, location[:-1])
-        close = difflib.get_close_matches(str(location[-1]), siblings, n=1)
-        hint = f", did you mean {close[0]}?" if close else f"; known: {', '.join(siblings)}"
-        return f"{file}: {name}: unknown key{hint}"
-    if first["type"] == "missing":
-        return f"{file}: {name}: missing"
-    message = first["msg"].removeprefix("Value error, ")
-    shown = first["input"]
-    value = f", found {shown!r}" if not isinstance(shown, (dict, BaseModel)) else ""
-    return f"{file}: {name}: {message[0].lower()}{message[1:]}{value}"
-
-
-def _written_location(location: tuple, places: list) -> tuple:
-    """A cell's key stands under `cells.<cell>` or under `base`; a task's under `default` too."""
-    alternatives = [location]
-    if location[0] == "cells" and len(location) > 2:
-        alternatives.append(("base", *location[2:]))
-    if location[0] == "finetuning" and len(location) > 3:
-        alternatives.append((*location[:2], "default", *location[3:]))
-    for candidate in alternatives:
-        for _, data in places:
-            found: Any = data
-            for part in candidate:
-                if not isinstance(found, dict) or part not in found:
-                    break
-                found = found[part]
-            else:
-                return candidate
-    return location
-
-
-def _fields_at(model: type[BaseModel], location: tuple) -> list[str]:
-    """Names of the fields that the mapping at `location` may have."""
-    current: Any = model
-    for part in location:
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            current = (
-                current.model_fields[part].annotation if part in current.model_fields else None
+def _check_names(merged: dict) -> None:
+    """Names that can stand in paths, and no two whose files would be the same."""
+    for section in SECTIONS:
+        for name in merged.get(section, {}):
+            if not is_name(name):
+                raise Fault(f"no name: {RULE}", section, name)
+            if name.casefold() in RESERVED.get(section, ()):
+                raise Fault("the name is taken; choose another", section, name)
+    for sections in (*((section,) for section in SECTIONS), *SHARED):
+        names = [name for section in sections for name in merged.get(section, {})]
+        if clash := same_file(names):
+            one, other = clash
+            section = next(s for s in reversed(sections) if other in merged.get(s, {}))
+            first = next(s for s in sections if one in merged.get(s, {}))
+            raise Fault(
+                f"{first}.{one} has this name too; their files would be one", section, other
             )
-        else:
-            arguments = getattr(current, "__args__", ())
-            current = arguments[-1] if arguments else None
-        for option in getattr(current, "__args__", ()):
-            if isinstance(option, type) and issubclass(option, BaseModel) and not _is_dict(current):
-                current = option
-                break
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return list(current.model_fields)
-    return []
 
 
-def _is_dict(annotation: Any) -> bool:
-    return getattr(annotation, "__origin__", None) is dict
+def _fill_finetuning(recipes: dict, tasks: dict) -> dict:
+    """Every named fine-tuning recipe, filled for every task from its `default`."""
+    filled = {}
+    for name, settings in recipes.items():
+        where = ("finetuning", name)
+        if not isinstance(settings, dict):
+            raise Fault(f"expected a mapping, found {settings!r}", *where)
+        default = settings.get("default")
+        if not isinstance(default, dict):
+            problem = (
+                f"expected a mapping, found {default!r}" if "default" in settings else "missing"
+            )
+            raise Fault(problem, *where, "default")
+        for task, own in settings.items():
+            if task != "default" and task not in tasks:
+                raise Fault(f"no such task{hint(task, tasks)}", *where, task)
+            if not isinstance(own, dict):
+                raise Fault(f"expected a mapping, found {own!r}", *where, task)
+        filled[name] = {task: merge(default, settings.get(task, {})) for task in tasks}
+    return filled

@@ -1,5 +1,6 @@
 """A study at one scale: its configuration, its jobs, and which of them each result reads."""
 
+import math
 from pathlib import Path
 
 from study.config import STUDY_FILE, load_study_file, read_yaml
@@ -8,6 +9,7 @@ from study.glue import GLUE, GlueFile
 from study.identity import canonical_json, key_of
 from study.jobs import Job, Jobs
 from study.layout import Column, HyperparameterColumn, HyperparameterTable, Row, Table
+from study.origins import hint
 from study.schema import PAIR_FORMATS, Cell
 from study.tasks import Finetuning
 
@@ -197,22 +199,31 @@ class Study(Jobs):
     def published(self, table: str) -> dict[str, dict[str, float]]:
         """A table's published values by row and column name; none where it names no file.
 
-        Raises StudyError for a row or column that no table with the same file has.
+        Raises StudyError for a row or column that no table with the same file has, and for what is
+        no value.
         """
         tables = {**self.config.tables, **self.config.hyperparameter_tables}
         file = tables[table].published
         if file is None:
             return {}
         users = [user for user in tables.values() if user.published == file]
-        rows = {row.id for user in users for row in user.rows}
-        columns = {name for user in users for name in published_names(user)}
+        rows = dict.fromkeys(row.id for user in users for row in user.rows)
+        columns = dict.fromkeys(name for user in users for name in published_names(user))
+        # Tables of hyperparameters quote words and grids as well.
+        kinds = (int, float, str) if table in self.config.hyperparameter_tables else (int, float)
         values = read_yaml(Path(file))
         for row, line in values.items():
             if row not in rows:
-                raise StudyError(f"{file}: {row}: no table has this row")
-            for column in line:
+                raise StudyError(f"{file}: {row}: no table has this row{hint(row, rows)}")
+            if not isinstance(line, dict):
+                raise StudyError(f"{file}: {row}: expected values by column, found {line!r}")
+            for column, value in line.items():
+                where = f"{file}: {row}.{column}"
                 if column not in columns:
-                    raise StudyError(f"{file}: {row}.{column}: no table has this column")
+                    raise StudyError(f"{where}: no table has this column{hint(column, columns)}")
+                number = isinstance(value, kinds) and not isinstance(value, bool)
+                if not number or value in (math.inf, -math.inf) or value != value:
+                    raise StudyError(f"{where}: expected a number, found {value!r}")
         return values
 
     def result_jobs(self, result: str) -> list[Job]:
@@ -275,9 +286,7 @@ class Study(Jobs):
 
     def hyperparameters(self, column: HyperparameterColumn) -> Cell | Finetuning:
         """The recipe that a column of a table of hyperparameters shows."""
-        if column.cell:
-            return self.config.cells[column.cell]
-        return self.config.finetuning[column.finetuning][column.task]
+        return self.config.recipe_of(column)
 
     def _table_of(self, result: str) -> str | None:
         """The table that a result shows: `table2`, `figures/table2`, `provenance/table2`."""

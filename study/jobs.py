@@ -40,7 +40,6 @@ class Jobs:
     def __init__(self, scale: str, config: StudyFile):
         self.config = config
         self.recipes = Recipes(config)
-        self.recipes.check()
         self.root = f"runs/{scale}"
         self.jobs: dict[str, Job] = {}
         self._paths: dict[str, str] = {}

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from study.section import Section
+from study.section import Name, Rate, Section
 
 # What a column can show besides scores. `analysis.values` says how each comes about.
 Value = Literal[
@@ -35,7 +35,7 @@ class Family(Section):
     """
 
     cell: str
-    learning_rates: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+    learning_rates: Annotated[list[Rate], Field(min_length=1)]
     members: dict[float, str]  # learning rate -> cell, filled by the loader
 
 
@@ -68,7 +68,7 @@ class Column(Section):
 class Row(Section):
     """A row of a table: one of our cells, the best of a family, or a published reference."""
 
-    id: str
+    id: Name
     label: str
     cell: str | None = None
     family: str | None = None
@@ -125,7 +125,7 @@ class Table(Section):
 class HyperparameterRow(Section):
     """A line of a table of hyperparameters: a key of the recipe, or a figure made of several."""
 
-    id: str
+    id: Name
     label: str
     key: str
 
@@ -133,7 +133,7 @@ class HyperparameterRow(Section):
 class HyperparameterColumn(Section):
     """A column of a table of hyperparameters: a cell, or a task's settings in a recipe."""
 
-    id: str
+    id: Name
     label: str
     cell: str | None = None
     finetuning: str | None = None

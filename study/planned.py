@@ -4,22 +4,22 @@ from typing import Annotated
 
 from pydantic import Field
 
-from study.section import Section
+from study.section import Positive, Rate, Section
 
 
 class PlannedCorpus(Section):
     """The size of a whole corpus, for plans until its sentences are there; part of no recipe."""
 
-    documents: Annotated[int, Field(gt=0)]
-    characters: Annotated[int, Field(gt=0)]
+    documents: Positive
+    characters: Annotated[int, Field(gt=0, le=10**15)]
 
 
 class PlannedTask(Section):
     """A task's examples and mean tokens per row, for plans until its features are there."""
 
-    train: Annotated[int, Field(gt=0)]
-    dev: Annotated[int, Field(gt=0)]
-    row_tokens: Annotated[float, Field(gt=0)]
+    train: Positive
+    dev: Positive
+    row_tokens: Rate
 
 
 class Hardware(Section):

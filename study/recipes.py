@@ -9,7 +9,7 @@ bumps its number here, and exactly that stage and what follows runs again (the g
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from study.digests import sha256_file
@@ -260,73 +260,6 @@ class Recipes:
             execution=self.config.execution.pretrain.model_dump(include=set(counted)),
         )
 
-    def check(self) -> None:
-        """Cross-references of the configuration; StudyError names the key at fault."""
-        config = self.config
-        clash = sorted(set(config.corpora) & set(config.tasks))
-        if clash:
-            raise StudyError(f"tasks.{clash[0]}: a corpus has this name too; names are shared")
-        for name, vocabulary in config.vocabularies.items():
-            _known(f"vocabularies.{name}.corpora", vocabulary.corpora or [], config.corpora)
-        for name, task in config.tasks.items():
-            _known(f"tasks.{name}.init", [task.init] if task.init else [], config.tasks)
-            if task.init and config.tasks[task.init].init:
-                raise StudyError(f"tasks.{name}.init: {task.init} starts from another task itself")
-        for name, cell in config.cells.items():
-            _known(f"cells.{name}.data", cell.data, config.corpora)
-            _known(f"cells.{name}.vocabulary", [cell.vocabulary], config.vocabularies)
-            _known(f"cells.{name}.finetuning", [cell.finetuning], config.finetuning)
-            for task, settings in config.finetuning[cell.finetuning].items():
-                if settings.length > cell.model.positions:
-                    raise StudyError(
-                        f"finetuning.{cell.finetuning}.{task}.length: {settings.length} exceeds "
-                        f"model.positions {cell.model.positions} of cell {name}"
-                    )
-        self._check_tables()
-        self._check_twins()
-
-    def _check_tables(self) -> None:
-        """What tables name must be there, and no two results may have one name."""
-        config = self.config
-        for name, table in config.tables.items():
-            tasks = [
-                task for c in table.score_columns for task in (c.task, c.ensemble_task) if task
-            ]
-            _known(f"tables.{name}.columns", tasks, config.tasks)
-            for column in table.score_columns:
-                metrics = config.tasks[column.task].reported_metrics
-                _known(f"tables.{name}.columns.{column.task}", [column.metric], metrics)
-                for row in (one for one in table.rows if one.ensemble):
-                    where = f"tables.{name}.rows.{row.id}.ensemble: {row.task_of(column)}"
-                    task = config.tasks[row.task_of(column)]
-                    if task.kind == "span":
-                        raise StudyError(f"{where}: answers of kind span cannot be averaged")
-                    _known(where, [column.metric], task.averaged_metrics)
-            _known(f"tables.{name}.rows", [r.cell for r in table.rows if r.cell], config.cells)
-            families = [row.family for row in table.rows if row.family]
-            _known(f"tables.{name}.rows", families, config.families)
-        for name, hyperparameters in config.hyperparameter_tables.items():
-            where = f"hyperparameter_tables.{name}.columns"
-            for column in hyperparameters.columns:
-                if column.cell:
-                    _known(where, [column.cell], config.cells)
-                else:
-                    _known(where, [column.finetuning], config.finetuning)
-                    _known(where, [column.task], config.tasks)
-            if name in config.tables:
-                raise StudyError(f"hyperparameter_tables.{name}: tables has this name too")
-
-    def _check_twins(self) -> None:
-        """Two cell names with the same resolved recipe are an error: one name per thing."""
-        seen: dict[tuple[str, str], str] = {}
-        for name, cell in self.config.cells.items():
-            identity = (self.key("pretrain", name, 0), cell.finetuning)
-            if identity in seen:
-                raise StudyError(
-                    f"cells.{name}: the same recipe as cells.{seen[identity]}; use that name"
-                )
-            seen[identity] = name
-
 
 def vocabulary_size(recipe: dict) -> int:
     """Entries of the vocabulary of a recipe: at most that many where it is still to be trained.
@@ -352,9 +285,3 @@ def _digest(name: str, vocabulary: Vocabulary) -> str:
     if not path.is_file():
         raise StudyError(f"vocabularies.{name}.path: {path}: no such file")
     return sha256_file(path)
-
-
-def _known(where: str, names: Iterable[str], known: Collection[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise StudyError(f"{where}: {name} is not defined; known: {', '.join(sorted(known))}")

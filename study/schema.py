@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from study.layout import Family, HyperparameterTable, Row, Table
+from study.layout import Family, HyperparameterColumn, HyperparameterTable, Row, Table
 from study.planned import Hardware, PlannedCorpus
-from study.section import Count, Dropout, Positive, Rate, Section, Share, Source
+from study.section import Count, Dropout, Place, Positive, Rate, Section, Share, Size, Source
 from study.tasks import Finetuning, Task
 
 
@@ -21,7 +21,9 @@ def _distinct(seeds: list[int]) -> list[int]:
     return seeds
 
 
-Seeds = Annotated[list[Count], Field(min_length=1), AfterValidator(_distinct)]
+MOST_SEEDS = 100
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seeds = Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS), AfterValidator(_distinct)]
 PAIR_FORMATS = ("segment-pair", "sentence-pair")
 
 
@@ -29,11 +31,11 @@ class Corpus(Section):
     """A pre-training corpus (section 3.2)."""
 
     source: Source
-    split: str = "train"
+    split: Place = "train"
     column: str = "text"
     language: str = "en"
     documents: Positive | None = None
-    shards: Positive = 1
+    shards: Annotated[int, Field(gt=0, le=10_000)] = 1
     planned: PlannedCorpus | None = None
 
 
@@ -41,7 +43,7 @@ class Vocabulary(Section):
     """A subword vocabulary (section 4.4), trained on the study's corpora or read from a file."""
 
     kind: Literal["wordpiece", "byte-bpe", "file"]
-    size: Positive | None = None
+    size: Annotated[int, Field(gt=0, le=10**7)] | None = None
     lowercase: bool | None = None
     corpora: list[str] | None = None
     characters: Positive | None = None
@@ -76,16 +78,16 @@ class Format(Section):
 class Model(Section):
     """The encoder (section 2.2)."""
 
-    layers: Positive
-    hidden: Positive
-    heads: Positive
-    ffn: Positive
-    positions: Positive
+    layers: Size
+    hidden: Size
+    heads: Size
+    ffn: Size
+    positions: Size
     dropout: Dropout
     attention_dropout: Dropout
     layer_norm_eps: Rate
     init_std: Rate
-    vocabulary_multiple: Positive
+    vocabulary_multiple: Size
 
     @model_validator(mode="after")
     def heads_divide(self):
@@ -184,7 +186,7 @@ class Resources(Section):
     mem_mb: Positive
     runtime: Positive
     gpu: Count = 0
-    slurm_partition: str | None = None
+    slurm_partition: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.,-]*$")] | None = None
 
 
 class TextExecution(Section):
@@ -245,6 +247,12 @@ class StudyFile(Section):
     seeds: SeedPlan
     execution: ExecutionPlan
     hardware: Hardware | None = None
+
+    def recipe_of(self, column: HyperparameterColumn) -> Cell | Finetuning:
+        """The recipe that a column of a table of hyperparameters shows."""
+        if column.cell:
+            return self.cells[column.cell]
+        return self.finetuning[column.finetuning][column.task]
 
     def row_cells(self, row: Row) -> list[str]:
         """The cells that a row shows or chooses from."""

@@ -1,20 +1,44 @@
 """What every part of the study file is made of: strict mappings, ranges of numbers, sources."""
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
+from study.names import RULE, is_name
+
+LARGEST = 10**12  # what a number of anything may be
+# The hub's names: no glob and no step up out of a folder.
+HUB_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=-]{0,95}")
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise ValueError(f"no name: {RULE}")
+    return text
+
+
+def _place(text: str) -> str:
+    parts = text.split("/")
+    if len(parts) > 2 or not all(map(HUB_NAME.fullmatch, parts)):
+        raise ValueError("expected a name of the hub, or two with / between them")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Place = Annotated[str, AfterValidator(_place)]  # `<org>/<name>`, `<config>/<split>`, or one of them
+Positive = Annotated[int, Field(gt=0, le=LARGEST)]
+Size = Annotated[int, Field(gt=0, le=10**6)]  # of a part of a network
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
-    """A mapping in which an undeclared key is an error and 1 is not true."""
+    """A mapping in which an undeclared key is an error, 1 is not true and numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Source(Section):
@@ -24,13 +48,13 @@ class Source(Section):
     source has the world's seed and a size per split: characters of a corpus, rows of a task.
     """
 
-    repo: str | None = None
-    config: str | None = None
-    revision: str | None = None
-    folder: str | None = None
-    generated: str | None = None
+    repo: Place | None = None
+    config: Place | None = None
+    revision: Place | None = None
+    folder: Annotated[str, Field(min_length=1)] | None = None
+    generated: Name | None = None
     seed: Count | None = None
-    sizes: dict[str, Positive] | None = None
+    sizes: dict[Place, Positive] | None = None
 
     @model_validator(mode="after")
     def one_place(self):

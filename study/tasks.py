@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from study.planned import PlannedTask
-from study.section import Count, Dropout, Positive, Rate, Section, Share, Source
+from study.section import Count, Dropout, Name, Place, Positive, Rate, Section, Share, Source
 
 SPAN_PARTS = ("has_answer_f1", "has_answer_em", "no_answer_f1", "no_answer_em")
 
@@ -20,10 +20,12 @@ class Task(Section):
     label: str | None = None
     labels: Positive | None = None
     scale: Rate | None = None  # a regression is trained on label / scale
-    train: str
-    dev: str
-    more_dev: dict[str, str] | None = None  # further labelled splits: their metrics are <name>_<m>
-    test: dict[str, str] | None = None  # splits without labels, for submissions
+    train: Place
+    dev: Place
+    more_dev: dict[Name, Place] | None = (
+        None  # further labelled splits: their metrics are <name>_<m>
+    )
+    test: dict[Name, Place] | None = None  # splits without labels, for submissions
     init: str | None = None  # start from the model that was tuned on this task
     train_examples: Positive | None = None
     dev_examples: Positive | None = None
@@ -109,10 +111,24 @@ class Grid(Section):
     batch: Annotated[list[Positive], Field(min_length=1)] | None = None
     learning_rate: Annotated[list[Rate], Field(min_length=1)] | None = None
 
+    @model_validator(mode="after")
+    def distinct(self):
+        """Settings are known by their names, in which six digits of a number count."""
+        names = [setting_name(point) for point in self.points()]
+        twice = [name for number, name in enumerate(names) if name in names[:number]]
+        if twice:
+            raise ValueError(f"a setting twice: {twice[0]}")
+        return self
+
     def points(self) -> list[dict[str, float]]:
         """Every combination, as the keys that it sets."""
         given = self.model_dump(exclude_none=True)
         return [dict(zip(given, values, strict=True)) for values in product(*given.values())]
+
+
+def setting_name(point: dict[str, float]) -> str:
+    """What a point of a grid is called: `batch-16-learning-rate-1e-05`."""
+    return "-".join(f"{key.replace('_', '-')}-{value:g}" for key, value in point.items())
 
 
 class Finetuning(Section):
@@ -136,8 +152,6 @@ class Finetuning(Section):
         if self.grid is None:
             return {"": self}
         return {
-            "-".join(f"{key.replace('_', '-')}-{value:g}" for key, value in point.items()): (
-                self.model_copy(update={**point, "grid": None})
-            )
+            setting_name(point): self.model_copy(update={**point, "grid": None})
             for point in self.grid.points()
         }

@@ -73,7 +73,8 @@ ERRORS = [
     ),
     (
         ("study.yaml", "cells.full-sentences.vocabulary", "latin"),
-        "cells.full-sentences.vocabulary: latin is not defined; known: byte-50k, character-30k",
+        "config/study.yaml: cells.full-sentences.vocabulary: latin is not defined; known: "
+        "byte-50k, character-30k",
     ),
     (
         ("scales/smoke.yaml", "base.length", 65),
@@ -86,7 +87,9 @@ ERRORS = [
     ),
     (
         ("scales/smoke.yaml", "finetuning.bert.boolq", {}),
-        "config/scales/smoke.yaml: finetuning.bert.boolq: no such task",
+        "config/scales/smoke.yaml: finetuning.bert.boolq: no such task; known: squad11, squad20, "
+        "mnli, sst2, race, qnli, qqp, rte, mrpc, cola, stsb, wnli, rte_from_mnli, mrpc_from_mnli, "
+        "stsb_from_mnli, qnli_ranking, wsc",
     ),
     (
         ("study.yaml", "tasks.sst2.metrics", ["acuracy"]),
@@ -131,7 +134,8 @@ ERRORS = [
             "tables.table7.rows",
             [{"id": "roberta", "label": "x", "cell": "full-sentences", "ensemble": True}],
         ),
-        "tables.table7.rows.roberta.ensemble: race: middle is not defined; known: accuracy",
+        "config/study.yaml: tables.table7.rows.roberta.ensemble.race: middle is not defined; "
+        "known: accuracy",
     ),
     (
         (
@@ -139,7 +143,8 @@ ERRORS = [
             "tables.table6.rows",
             [{"id": "roberta", "label": "x", "cell": "full-sentences", "ensemble": True}],
         ),
-        "tables.table6.rows.roberta.ensemble: squad11: answers of kind span cannot be averaged",
+        "config/study.yaml: tables.table6.rows.roberta.ensemble.squad11: answers of kind span "
+        "cannot be averaged",
     ),
     (
         ("study.yaml", "tasks.sst2.mined", 1),
@@ -160,11 +165,12 @@ ERRORS = [
     ),
     (
         ("paper/table2.yaml", "bert_huge", {"mnli.accuracy": 90}),
-        "config/paper/table2.yaml: bert_huge: no table has this row",
+        "config/paper/table2.yaml: bert_huge: no table has this row, did you mean bert_base?",
     ),
     (
         ("paper/table2.yaml", "bert_base", {"mnli.f1": 90}),
-        "config/paper/table2.yaml: bert_base.mnli.f1: no table has this column",
+        "config/paper/table2.yaml: bert_base.mnli.f1: no table has this column; known: squad11.f1, "
+        "squad20.f1, mnli.accuracy, sst2.accuracy, race.accuracy",
     ),
     (
         ("study.yaml", "tables.table2.published", "config/paper/none.yaml"),
@@ -172,7 +178,7 @@ ERRORS = [
     ),
     (
         ("study.yaml", "cells.twin", {"format": {"name": "doc-sentences"}}),
-        "cells.twin: the same recipe as cells.doc-sentences; use that name",
+        "config/study.yaml: cells.twin: the same recipe as cells.doc-sentences; use that name",
     ),
 ]
 

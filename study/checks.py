@@ -1,0 +1,151 @@
+"""What a validated study must also keep: what it names is there, and no two things are one.
+
+In: a StudyFile whose keys have the right types. Raises Fault for the first that is wrong; who
+reads the files adds which of them says it.
+"""
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from study.errors import StudyError
+from study.hyperparameters import hyperparameter
+from study.jobs import store_name
+from study.layout import HyperparameterTable, Table
+from study.names import same_file
+from study.origins import Fault, hint
+from study.recipes import Recipes
+from study.schema import StudyFile
+
+MOST_TOKENS = 10**15  # that a cell sees: the paper's longest sees 2e12
+LONGEST_FOLDER = 200  # letters of a folder's name
+# Columns of a table of hyperparameters that are no recipe's.
+FIRST_COLUMNS = ("row", "label")
+
+
+def check(config: StudyFile) -> None:
+    """All cross-references of the configuration; Fault names the key at fault."""
+    _check_data(config)
+    _check_cells(config)
+    for name, table in config.tables.items():
+        _check_table(config, name, table)
+    for name, hyperparameters in config.hyperparameter_tables.items():
+        _check_hyperparameter_table(config, name, hyperparameters)
+    _check_twins(config)
+
+
+def _check_data(config: StudyFile) -> None:
+    """Vocabularies, tasks, and the sizes of what is generated."""
+    for name, vocabulary in config.vocabularies.items():
+        where = ("vocabularies", name)
+        _known(vocabulary.corpora or [], config.corpora, *where, "corpora")
+        if vocabulary.kind == "file" and not Path(vocabulary.path).is_file():
+            raise Fault(f"{vocabulary.path}: no such file", *where, "path")
+    for name, task in config.tasks.items():
+        if task.init:
+            _known([task.init], config.tasks, "tasks", name, "init")
+            if config.tasks[task.init].init:
+                problem = f"{task.init} starts from another task itself"
+                raise Fault(problem, "tasks", name, "init")
+    read = {("tasks", name): task.splits for name, task in config.tasks.items()}
+    read |= {("corpora", name): [corpus.split] for name, corpus in config.corpora.items()}
+    for (section, name), splits in read.items():
+        sizes = getattr(config, section)[name].source.sizes
+        if sizes is not None:
+            _known(splits, sizes, section, name, "source", "sizes")
+
+
+def _check_cells(config: StudyFile) -> None:
+    """What cells name, and sizes that can be counted and stored."""
+    if not any(cell.steps for cell in config.cells.values()):
+        raise Fault("expected one with steps above 0", "cells")
+    for name, cell in config.cells.items():
+        where = ("cells", name)
+        _known(cell.data, config.corpora, *where, "data")
+        _known([cell.vocabulary], config.vocabularies, *where, "vocabulary")
+        _known([cell.finetuning], config.finetuning, *where, "finetuning")
+        if len(set(cell.data)) < len(cell.data):
+            raise Fault(f"a corpus twice, found {cell.data}", *where, "data")
+        if len(store_name(cell.data, cell.vocabulary)) > LONGEST_FOLDER:
+            problem = f"names of over {LONGEST_FOLDER} letters together make no folder's name"
+            raise Fault(problem, *where, "data")
+        if cell.steps * cell.batch.sequences * cell.length > MOST_TOKENS:
+            raise Fault(
+                f"{cell.steps} x batch.sequences {cell.batch.sequences} x length {cell.length} "
+                f"tokens, over {MOST_TOKENS:.0e}",
+                *(*where, "steps"),
+            )
+        for task, settings in config.finetuning[cell.finetuning].items():
+            if settings.length > cell.model.positions:
+                raise Fault(
+                    f"{settings.length} exceeds model.positions {cell.model.positions} of cell "
+                    f"{name}",
+                    *("finetuning", cell.finetuning, task, "length"),
+                )
+
+
+def _check_table(config: StudyFile, name: str, table: Table) -> None:
+    """What a table names must be there, each row and column once."""
+    where = ("tables", name)
+    _distinct([row.id for row in table.rows], *where, "rows")
+    _distinct([column.name for column in table.columns], *where, "columns")
+    if table.average and not any(column.averaged for column in table.score_columns):
+        raise Fault("no score column is averaged", *where, "average")
+    for row in table.rows:
+        if row.cell:
+            _known([row.cell], config.cells, *where, "rows", row.id, "cell")
+        if row.family:
+            _known([row.family], config.families, *where, "rows", row.id, "family")
+    for column in table.score_columns:
+        place = (*where, "columns", column.name)
+        _known([task for task in (column.task, column.ensemble_task) if task], config.tasks, *place)
+        _known([column.metric], config.tasks[column.task].reported_metrics, *place)
+        for row in (one for one in table.rows if one.ensemble):
+            task = config.tasks[row.task_of(column)]
+            ensemble = (*where, "rows", row.id, "ensemble", row.task_of(column))
+            if task.kind == "span":
+                raise Fault("answers of kind span cannot be averaged", *ensemble)
+            _known([column.metric], task.averaged_metrics, *ensemble)
+
+
+def _check_hyperparameter_table(config: StudyFile, name: str, table: HyperparameterTable) -> None:
+    """The recipes that its columns name must be there, and hold the keys of its rows."""
+    where = ("hyperparameter_tables", name)
+    _distinct([row.id for row in table.rows], *where, "rows")
+    _distinct([*FIRST_COLUMNS, *(column.id for column in table.columns)], *where, "columns")
+    for column in table.columns:
+        place = (*where, "columns", column.id)
+        if column.cell:
+            _known([column.cell], config.cells, *place, "cell")
+        else:
+            _known([column.finetuning], config.finetuning, *place, "finetuning")
+            _known([column.task], config.tasks, *place, "task")
+        for row in table.rows:
+            try:
+                hyperparameter(config.recipe_of(column), row.key)
+            except StudyError as error:
+                raise Fault(
+                    f"{error}, that of column {column.id}", *where, "rows", row.id
+                ) from None
+
+
+def _check_twins(config: StudyFile) -> None:
+    """Two cell names with the same resolved recipe are an error: one name per thing."""
+    recipes = Recipes(config)
+    seen: dict[tuple[str, str], str] = {}
+    for name, cell in config.cells.items():
+        identity = (recipes.key("pretrain", name, 0), cell.finetuning)
+        if identity in seen:
+            raise Fault(f"the same recipe as cells.{seen[identity]}; use that name", "cells", name)
+        seen[identity] = name
+
+
+def _distinct(names: list[str], *where: str) -> None:
+    """Ids are columns of a CSV and keys of published values, so they may not repeat."""
+    if clash := same_file(names):
+        raise Fault(f"{clash[1]} is there twice", *where)
+
+
+def _known(names: Iterable[str], known: Collection[str], *where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise Fault(f"{name} is not defined{hint(name, sorted(known))}", *where)

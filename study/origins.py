@@ -1,0 +1,130 @@
+"""Which file says what: a fault of the configuration is one line with the file and the dotted key.
+
+In: the files that were merged, and what is wrong where. Out: a StudyError that a person can act on.
+"""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from study.errors import StudyError
+
+LONGEST_VALUE = 60  # characters of a value that a message repeats
+# Pydantic's words for what Python calls its own types.
+MESSAGES = {
+    **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), "expected a mapping"),
+    "string_type": "expected text",
+    "list_type": "expected a list",
+}
+
+
+class Fault(Exception):
+    """What is wrong with the key at a location of the merged study, before its file is known."""
+
+    def __init__(self, message: str, *location: str | int):
+        super().__init__(message)
+        self.location = location
+
+
+def hint(name: object, known: Iterable[str]) -> str:
+    """`, did you mean X?`, or else the names that there are."""
+    names = list(known)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    if close:
+        return f", did you mean {close[0]}?"
+    return f"; known: {', '.join(names) or 'none'}"
+
+
+class Origins:
+    """The files of a study with what they say; where two say the same key, the first counts."""
+
+    def __init__(self, *files: tuple[Path, dict]):
+        self.files = files
+
+    def error(self, fault: Fault) -> StudyError:
+        """The fault with its file and key."""
+        return self._line(fault.location, str(fault))
+
+    def validation_error(self, error: ValidationError, model: type[BaseModel]) -> StudyError:
+        """The first of pydantic's errors about a `model`."""
+        first = error.errors()[0]
+        # Where a key may have one of several types, pydantic adds the type, as in `literal['own']`.
+        location = tuple(part for part in first["loc"] if "[" not in str(part))
+        if first["type"] == "extra_forbidden":
+            siblings = _fields_at(model, location[:-1])
+            return self._line(location, f"unknown key{hint(location[-1], siblings)}")
+        if first["type"] == "missing":
+            return self._line(location, "missing")
+        message = MESSAGES.get(first["type"], first["msg"].removeprefix("Value error, "))
+        found = ""
+        if not isinstance(first["input"], BaseModel):
+            value = repr(first["input"])
+            short = value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}…"
+            whole = isinstance(first["input"], dict) and first["type"] not in MESSAGES
+            found = "" if whole else f", found {short}"
+        return self._line(location, f"{message[0].lower()}{message[1:]}{found}")
+
+    def _line(self, location: tuple, message: str) -> StudyError:
+        written = self._written(location)
+        name = ".".join(map(_printable, written))
+        return StudyError(f"{self.file_of(written)}: {name}: {_printable(message)}")
+
+    def file_of(self, location: tuple) -> Path:
+        """The file that sets the key at `location`, or most of the way to it; else the last."""
+        for length in range(len(location), 0, -1):
+            for path, data in self.files:
+                if _holds(data, location[:length]):
+                    return path
+        return self.files[-1][0]
+
+    def _written(self, location: tuple) -> tuple:
+        """A cell's key stands under `cells.<cell>` or `base`; a task's under `default` too."""
+        places = [location]
+        if location[:1] == ("cells",) and len(location) > 2:
+            places.append(("base", *location[2:]))
+        if location[:1] == ("finetuning",) and len(location) > 3:
+            places.append((*location[:2], "default", *location[3:]))
+        for place in places:
+            if any(_holds(data, place) for _, data in self.files):
+                return place
+        return location
+
+
+def _holds(data: Any, location: tuple) -> bool:
+    for part in location:
+        known: Any = data if isinstance(data, dict) else ()
+        if isinstance(data, list):
+            known = range(len(data))
+        if part not in known:
+            return False
+        data = data[part]
+    return True
+
+
+def _printable(part: object) -> str:
+    """Text on one line."""
+    text = str(part)
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
+
+
+def _fields_at(model: type[BaseModel], location: tuple) -> list[str]:
+    """Names of the fields that the mapping at `location` may have."""
+    current: Any = model
+    for part in location:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            known = current.model_fields
+            current = known[part].annotation if part in known else None
+        else:
+            arguments = getattr(current, "__args__", ())
+            current = arguments[-1] if arguments else None
+        for option in getattr(current, "__args__", ()):
+            one = isinstance(option, type) and issubclass(option, BaseModel)
+            if one and getattr(current, "__origin__", None) is not dict:
+                current = option
+                break
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return list(current.model_fields)
+    return []

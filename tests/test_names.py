@@ -1,0 +1,256 @@
+"""Names are data: they exist, they can stand in a path, and no two of them are one file."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from study.errors import StudyError
+from study.graph import Study
+from study.names import RESULTS, RULE
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def edit(tmp_path, monkeypatch):
+    """A function that sets a key (a list of its parts) of a file of a copy of config/."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+
+    def edit(file, keys, value):
+        path = Path("config") / file
+        data = yaml.safe_load(path.read_text())
+        place = data
+        for key in keys[:-1]:
+            place = place.setdefault(key, {})
+        place[keys[-1]] = value
+        path.write_text(yaml.safe_dump(data, sort_keys=False))
+
+    return edit
+
+
+SCALE, STUDY = "config/scales/smoke.yaml", "config/study.yaml"
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            ["cells", "batch-2k-64-epoch"],
+            "cells.batch-2k-64-epoch: not in the study file, where a scale adds nothing, did you "
+            "mean batch-2k-64-epochs?",
+        ),
+        (
+            ["families", "batch-3k"],
+            "families.batch-3k: not in the study file, where a scale adds nothing, did you mean "
+            "batch-8k?",
+        ),
+        (
+            ["tasks", "boolq"],
+            "tasks.boolq: not in the study file, where a scale adds nothing; known: squad11, ",
+        ),
+        (
+            ["corpora", "book"],
+            "corpora.book: not in the study file, where a scale adds nothing, did",
+        ),
+        (["vocabularies", "byte-5k"], "vocabularies.byte-5k: not in the study file, where a scale"),
+        (["finetuning", "robert"], "finetuning.robert: not in the study file, where a scale adds"),
+        (
+            ["finetuning", "bert", "sst"],
+            "finetuning.bert.sst: no such task, did you mean sst2?",
+        ),
+        # Lists are replaced whole: rows in a scale would silently take the place of all others.
+        (["tables", "table2", "rows"], "tables: a scale changes sizes; tables stand in the study"),
+        (["hyperparameter_tables", "table9"], "hyperparameter_tables: a scale changes sizes; "),
+        (["cell", "doc-sentences"], "cell: unknown key, did you mean cells?"),
+    ],
+)
+def test_a_scale_names_only_what_the_study_has(edit, keys, message):
+    edit("scales/smoke.yaml", keys, {})
+    with pytest.raises(StudyError) as error:
+        Study("smoke")
+    assert str(error.value).startswith(f"{SCALE}: {message}")
+
+
+def test_a_null_of_a_scale_takes_no_cell_away(edit):
+    edit("scales/smoke.yaml", ["cells", "batch-2k"], None)
+    with pytest.raises(StudyError) as error:
+        Study("smoke")
+    assert str(error.value) == f"{SCALE}: cells.batch-2k: expected a mapping, found None"
+
+
+BAD_NAMES = [
+    *("a/b", "..", "", "a b", "{wildcard}", "mnli2.0", "x+", "`touch x`", "$(x)", "größe", "-x"),
+    *("a\nb", "a'b", 'a"b', "a*", "a;b", "x" * 65, "%s", "_a", "a[0-9]"),
+]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+@pytest.mark.parametrize(
+    "section",
+    ["corpora", "vocabularies", "cells", "families", "tasks", "finetuning", "tables"],
+)
+def test_a_name_that_no_path_can_hold_is_refused(edit, section, name):
+    edit("study.yaml", [section, name], {})
+    with pytest.raises(StudyError) as error:
+        Study("smoke")
+    shown = name.encode("unicode_escape").decode() if "\n" in name else name
+    assert str(error.value) == f"{STUDY}: {section}.{shown}: no name: {RULE}"
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (
+            ["tables", "table2", "rows"],
+            [{"id": "a.b", "label": "x"}],
+            "tables.table2.rows.0.id: no name: ",
+        ),
+        (
+            ["hyperparameter_tables", "table9", "rows"],
+            [{"id": "", "label": "x", "key": "steps"}],
+            "hyperparameter_tables.table9.rows.0.id: no name: ",
+        ),
+        (["tasks", "mnli", "more_dev"], {"m/m": "train"}, "tasks.mnli.more_dev.m/m: no name: "),
+        (["tasks", "sst2", "dev"], "../x", "tasks.sst2.dev: expected a name of the hub, or two "),
+        (["tasks", "sst2", "dev"], "val*", "tasks.sst2.dev: expected a name of the hub, or two "),
+        (["tasks", "sst2", "test"], {"test": "a/b/c"}, "tasks.sst2.test.test: expected a name of"),
+        (
+            ["corpora", "wiki", "split"],
+            "",
+            "corpora.wiki.split: expected a name of the hub, or two",
+        ),
+        (
+            ["corpora", "wiki", "source"],
+            {"repo": "/etc", "config": "x"},
+            "corpora.wiki.source.repo: expected a name of the hub, or two with / between them",
+        ),
+        (
+            ["execution", "text", "resources", "slurm_partition"],
+            "a; touch x",
+            "execution.text.resources.slurm_partition: string should match pattern",
+        ),
+    ],
+)
+def test_inner_names_are_checked_as_well(edit, keys, value, message):
+    edit("study.yaml", keys, value)
+    with pytest.raises(StudyError) as error:
+        Study("smoke")
+    assert str(error.value).startswith(f"{STUDY}: {message}")
+
+
+@pytest.mark.parametrize("name", [*RESULTS, "Scores"])
+def test_a_table_named_as_another_result_is_refused(edit, name):
+    for section in ("tables", "hyperparameter_tables"):
+        edit("study.yaml", [section], {name: {}})
+        with pytest.raises(StudyError) as error:
+            Study("smoke")
+        expected = f"{STUDY}: {section}.{name}: the name is taken; choose another"
+        assert str(error.value) == expected
+        edit("study.yaml", [section], {})
+
+
+def test_the_reserved_names_are_those_of_the_results(monkeypatch):
+    """Of `submission/…` nothing lies beside a table's files."""
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(StudyError) as error:
+        Study("smoke").result_jobs("none")
+    known = str(error.value).split("known: ")[1].split(", ")
+    results = {name.removeprefix("figures/") for name in known if "submission" not in name}
+    tables = {name for name in known if name.startswith(("table", "pretraining_effect"))}
+    assert results - tables - {"cells/<cell>"} == set(RESULTS) - {"all"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {("cells", "Doc-Sentences"): {}},
+            "cells.Doc-Sentences: cells.doc-sentences has this name too; their files would be one",
+        ),
+        (
+            {("tasks", "WIKI"): {"like": "sst2"}},
+            "tasks.WIKI: corpora.wiki has this name too; their files would be one",
+        ),
+        (
+            {("hyperparameter_tables", "TABLE2"): {}},
+            "hyperparameter_tables.TABLE2: tables.table2 has this name too; their files would be",
+        ),
+        ({("tasks", "default"): {"like": "sst2"}}, "tasks.default: the name is taken; choose"),
+        (
+            {
+                ("tables", "table2", "rows"): [
+                    {"id": "a", "label": "x", "cell": "doc-sentences"},
+                    {"id": "A", "label": "y", "cell": "full-sentences"},
+                ]
+            },
+            "tables.table2.rows: A is there twice",
+        ),
+        (
+            {
+                ("tables", "table2", "columns"): [
+                    {"task": "sst2", "metric": "accuracy", "label": "x"}
+                ]
+                * 2
+            },
+            "tables.table2.columns: sst2.accuracy is there twice",
+        ),
+        (
+            {
+                ("hyperparameter_tables", "table9", "columns"): [
+                    {"id": "label", "label": "x", "cell": "doc-sentences"}
+                ]
+            },
+            "hyperparameter_tables.table9.columns: label is there twice",
+        ),
+        (
+            {("cells", "batch-2k-lr-1"): {}, ("families", "batch-2k", "learning_rates"): [7e-4, 1]},
+            "families.batch-2k.learning_rates: cell batch-2k-lr-1 has the name of a member, 1",
+        ),
+        (
+            {("families", "batch-2k", "learning_rates"): [7e-4, 7e-4]},
+            "families.batch-2k.learning_rates: 0.0007 is there twice (six digits count)",
+        ),
+        (
+            {("families", "batch-2k", "members"): {}},
+            "families.batch-2k.members: unknown key; members follow from learning_rates",
+        ),
+        (
+            {("finetuning", "roberta", "default", "grid"): {"batch": [16, 16]}},
+            "finetuning.roberta.default.grid: a setting twice: batch-16",
+        ),
+    ],
+)
+def test_two_things_of_one_name_are_refused(edit, changes, message):
+    for keys, value in changes.items():
+        edit("study.yaml", list(keys), value)
+    with pytest.raises(StudyError) as error:
+        Study("paper")
+    assert str(error.value).startswith(f"{STUDY}: {message}")
+
+
+@pytest.mark.parametrize("scale", ["../scales/smoke", "", "smoke.yaml", "none", "smoke/", "a b"])
+def test_a_scale_is_a_name_of_its_folder(edit, scale):
+    with pytest.raises(StudyError, match="no such scale; there are: demo, h200, laptop, paper"):
+        Study(scale)
+
+
+@pytest.mark.parametrize("replicates", [0, -1, 101, 10**9])
+def test_replicates_are_few(edit, replicates):
+    with pytest.raises(StudyError) as error:
+        Study("smoke", replicates=replicates)
+    assert str(error.value) == f"replicates: expected 1 to 100, found {replicates}"
+
+
+def test_a_study_may_have_neither_families_nor_hyperparameter_tables(edit):
+    study = yaml.safe_load(Path(STUDY).read_text())
+    for section in ("families", "hyperparameter_tables"):
+        del study[section]
+    study["tables"] = {"table2": study["tables"]["table2"]}
+    Path(STUDY).write_text(yaml.safe_dump(study))
+    smoke = yaml.safe_load(Path(SCALE).read_text())
+    del smoke["families"]
+    Path(SCALE).write_text(yaml.safe_dump(smoke))
+    assert len(Study("smoke").result_jobs("table2")) == 20
