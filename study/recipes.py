@@ -30,6 +30,7 @@ VERSIONS = {
     "pretrain": 2,
     "selection": 1,
     "features": 1,
+    "span features": 2,  # the same stage, of tasks of kind span
     "finetune": 1,
     "throughput": 1,
 }
@@ -207,13 +208,16 @@ class Recipes:
         """A task's tokenised features, shared by all cells with the same vocabulary."""
         cell = self.config.cells[name]
         settings = self.config.finetuning[cell.finetuning][task]
-        return stage_recipe(
+        recipe = stage_recipe(
             "features",
             source=self.key("source", task),
             vocabulary=self.key("vocabulary", cell.vocabulary),
             task=self.task(task, settings.separators),
             length=settings.length,
         )
+        if self.config.tasks[task].kind == "span":
+            return {**recipe, "version": VERSIONS["span features"]}
+        return recipe
 
     def finetune(self, name: str, seed: int, task: str, setting: str = "") -> dict:
         """All fine-tuning seeds of one pre-trained model on one task at one setting."""

@@ -35,7 +35,7 @@ def test_every_answer_and_every_cause():
                 ["The cat", "mat", "cat sat on a mat", "sat on a mat"],
             ),
             ("who", "in a cats mat", ["cat", "mat"]),
-            ("who", "on\u200b a mat", ["\u200b"]),
+            ("who", "on \u200b a mat", ["\u200b"]),
             ("who", "a dog", []),
         ]
     )

@@ -6,7 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tasks_toy import byte_bpe, questions, readable, wordpiece
 
+from model.tasks.data import Examples
+from model.tasks.decoding import WindowSpans, answer_texts
 from model.tasks.span import Context, build_spans, most_context, window_starts
+from model.text.tokenizer import Vocabulary
+from model.text.vocabulary import train_vocabulary
 
 TASK = {
     "name": "squad11",
@@ -146,6 +150,66 @@ def back_and_forth(vocabulary, text, start, end):
 def test_tricky_answers_come_back(vocabulary, text, gold):
     start = text.index(gold)
     assert back_and_forth(vocabulary, text, start, start + len(gold)) == gold
+
+
+# A character of every category, each as likely as any other. Blanks part words, so they have none.
+CATEGORIES = [
+    *("Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe"),
+    *("Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So", "Cc", "Cf", "Co", "Cn"),
+]
+ANY = st.sampled_from(CATEGORIES).flatmap(lambda category: st.characters(categories=[category]))
+WORD = st.text(ANY.filter(lambda character: not character.isspace()), min_size=1, max_size=5)
+CASED = Vocabulary(train_vocabulary(lambda: [TEXTS], "wordpiece", 300, lowercase=False))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(WORD, min_size=1, max_size=6), st.sampled_from([" ", "\n", "\u00a0"]), st.data())
+def test_whole_words_of_any_category_come_back_exactly(words, blank, data):
+    """Whatever a normaliser drops at their ends; words of nothing else have no token at all."""
+    text = blank.join(words)
+    first = data.draw(st.integers(0, len(words) - 1))
+    last = data.draw(st.integers(first, len(words) - 1))
+    start = sum(len(word) + 1 for word in words[:first])
+    gold = blank.join(words[first : last + 1])
+    for vocabulary in (BYTE_BPE, WORDPIECE, CASED):
+        ends = (words[first], words[last])
+        if all(vocabulary.encode_batch(ends)):
+            assert back_and_forth(vocabulary, text, start, start + len(gold)) == gold
+
+
+@pytest.mark.parametrize("vocabulary", [BYTE_BPE, WORDPIECE], ids=["byte-bpe", "wordpiece"])
+@pytest.mark.parametrize(
+    "gold",
+    [
+        *("❤️", "हिन्दू", "cat\u200e", "\u200ecat", "e\u0301", "👩\u200d🚀"),
+        *("a\u20dd", "x\u00ad", "\ufeffy\x07"),
+    ],
+)
+def test_answers_keep_what_the_normaliser_drops_at_their_ends(vocabulary, gold):
+    """From the text to features, and from the features' answer back to text."""
+    context = f"It is {gold}, ({gold}) or {gold}"
+    for start in (6, len(context) - len(gold)):
+        examples = Examples(["q"], [["what"], [context]], answers=[[(gold, start)]])
+        features, figures = build_spans(examples, vocabulary, TASK, 200, characters=True)
+        arrays = features.arrays
+        spans = WindowSpans(np.zeros(1), arrays["starts"].astype(int), arrays["ends"].astype(int))
+        assert answer_texts(features, spans)[0] == [gold]
+        assert figures["gold_answers"]["exact"] == 1
+
+
+def test_byte_level_tokens_keep_their_own_characters():
+    """A mark with tokens of its own does not go with the letter before it."""
+    text = "e\u0301 x"
+    assert back_and_forth(BYTE_BPE, text, 0, 1) == "e"
+    assert back_and_forth(BYTE_BPE, text, 0, 2) == "e\u0301"
+    assert back_and_forth(WORDPIECE, text, 0, 1) == "e\u0301"
+
+
+def test_a_context_of_dropped_characters_has_one_empty_window():
+    task = TASK | {"answerability": True}
+    examples = Examples(["q"], [["what"], ["\u200e \u200b"]], answers=[[]])
+    features, figures = build_spans(examples, WORDPIECE, task, 64, characters=True)
+    assert figures["rows"] == 1 and not features.arrays["may_start"].any()
 
 
 def test_an_answer_inside_a_token_comes_back_with_the_whole_token():

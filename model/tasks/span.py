@@ -6,7 +6,6 @@ with one row per window, `<s> question </s> context tokens </s>`. The question k
 ended if a window holds fewer than that, until the context's end is shown.
 """
 
-import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,13 +27,22 @@ class Context:
 
     @classmethod
     def of(cls, text: str, tokens: list[int], offsets: list[tuple[int, int]]) -> "Context":
-        """`visible` tokens show a character that is not blank (offsets skip leading blanks)."""
+        """`visible` tokens show a character that is not blank (offsets skip leading blanks).
+
+        Characters that no token covers are those which the vocabulary's normaliser drops (BERT's:
+        accents and other marks without width, format and control characters). They go with the
+        token that ends right before them, or else with the one that starts right behind them.
+        """
         characters = np.array(offsets, dtype=np.int32).reshape(-1, 2)
-        if not text.isascii():
-            # BERT's normaliser strips accents: a combining mark goes with the letter before it.
-            for place in (i for i, letter in enumerate(text) if unicodedata.combining(letter)):
-                characters[characters[:, 1] == place, 1] = place + 1
-        return cls(text, tokens, characters, characters[:, 1] > characters[:, 0])
+        visible = characters[:, 1] > characters[:, 0]
+        for start, end in dropped_runs(text, characters):
+            before = visible & (characters[:, 1] == start)
+            behind = visible & (characters[:, 0] == end)
+            if before.any():
+                characters[before, 1] = end
+            else:
+                characters[behind, 0] = start
+        return cls(text, tokens, characters, visible)
 
     def span(self, start: int, end: int) -> tuple[int, int] | None:
         """First and last token that touch the characters start..end; None if none does."""
@@ -45,6 +53,22 @@ class Context:
     def answer(self, first: int, last: int) -> str:
         """The text from one token to another."""
         return self.text[self.characters[first, 0] : self.characters[last, 1]]
+
+
+def dropped_runs(text: str, characters: np.ndarray) -> list[tuple[int, int]]:
+    """Runs (start, end) of characters that are not blank and stand in no token."""
+    covering = np.zeros(len(text) + 1, dtype=np.int64)
+    np.add.at(covering, characters[:, 0], 1)
+    np.add.at(covering, characters[:, 1], -1)
+    runs: list[tuple[int, int]] = []
+    for place in np.flatnonzero(np.cumsum(covering[:-1]) == 0).tolist():
+        if text[place].isspace():
+            continue
+        if runs and runs[-1][1] == place:
+            runs[-1] = (runs[-1][0], place + 1)
+        else:
+            runs.append((place, place + 1))
+    return runs
 
 
 def window_starts(tokens: int, capacity: int, stride: int) -> np.ndarray:
