@@ -76,6 +76,78 @@ def test_a_text_that_spells_a_special_token_gets_ordinary_ids(vocabulary):
     assert not set(ids) & {vocabulary.start, vocabulary.separator, vocabulary.mask}
 
 
+SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+BERTS = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]
+LETTERS = "abcdefghijklmnopqrstuvwxyzCLSEPADUNKM<>/[] "
+
+
+def word_level(names):
+    words = {name: i for i, name in enumerate([*names, "cat", "sat"])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token=names[3]))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+def unigram(names):
+    pieces = [*((name, 0.0) for name in names), *((letter, -3.0) for letter in LETTERS)]
+    return Tokenizer(models.Unigram(pieces, unk_id=3))
+
+
+def word_piece(names):
+    """Split at blanks only, so that the model sees the names in one piece."""
+    words = [*names, "cat", "sat", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+    entries = {word: i for i, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordPiece(entries, unk_token=names[3]))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+def bpe(names):
+    """Whole words that are entries are taken before any merge, as in Llama's tokenizer."""
+    entries = {word: i for i, word in enumerate([*names, *LETTERS])}
+    tokenizer = Tokenizer(models.BPE(entries, [], unk_token=names[3], ignore_merges=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+def byte_level(names):
+    words = [*names, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokenizer = Tokenizer(models.BPE({word: i for i, word in enumerate(words)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return tokenizer
+
+
+@pytest.mark.parametrize("names", [SPECIALS, BERTS], ids=["roberta", "bert"])
+@pytest.mark.parametrize("added", ["special", "plain", "none"])
+@pytest.mark.parametrize("kind", [word_level, unigram, word_piece, bpe, byte_level])
+def test_no_kind_of_tokenizer_reads_special_tokens_out_of_a_text(tmp_path, kind, added, names):
+    tokenizer = kind(names)
+    if added == "special":
+        tokenizer.add_special_tokens(names)
+    elif added == "plain":
+        tokenizer.add_tokens(names)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    vocabulary = Vocabulary.load(tmp_path / "tokenizer.json")
+    roles = {vocabulary.start, vocabulary.pad, vocabulary.separator, vocabulary.mask}
+    for name in names:
+        for text in (name, f"cat {name} sat", f"cat{name}{name}sat", f"{name} {name}"):
+            [ids] = vocabulary.encode_batch([text])
+            assert ids and not set(ids) & roles, text
+            again, [offsets] = vocabulary.encode_with_offsets([text])
+            assert again == [ids]
+            spelt = "".join(dict.fromkeys(text[a:b] for a, b in offsets if a < b))
+            assert set(spelt) == set(text) - {" "} or set(spelt) == set(text)
+
+
+def test_an_added_token_that_is_no_special_one_is_read():
+    tokenizer = word_level(SPECIALS)
+    tokenizer.add_special_tokens(SPECIALS)
+    tokenizer.add_tokens(["New York"])
+    vocabulary = Vocabulary(tokenizer)
+    assert vocabulary.encode_batch(["cat New York"]) == [[5, 7]]
+    assert vocabulary.in_text.tolist() == [3, 5, 6, 7]
+
+
 def test_names_of_bert_are_found(tmp_path):
     names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "word"]
     entries = {name: i for i, name in enumerate(names)}
@@ -99,6 +171,10 @@ def test_what_is_no_vocabulary_is_refused_in_one_line(tmp_path):
     bare = tmp_path / "bare.json"
     Tokenizer(models.WordLevel({"<s>": 0, "<pad>": 1}, unk_token="<s>")).save(str(bare))
     with pytest.raises(StudyError, match="no separator token; expected one of </s>"):
+        Vocabulary.load(bare)
+    names = {name: i for i, name in enumerate(SPECIALS)}
+    Tokenizer(models.WordLevel(names, unk_token="<unk>")).save(str(bare))
+    with pytest.raises(StudyError, match=r"bare\.json: no entries besides the special tokens"):
         Vocabulary.load(bare)
 
 

@@ -1,10 +1,12 @@
 """Vocabulary training: sizes, special tokens, determinism, and who is read."""
 
+import hashlib
 import json
 
 import pytest
 
 from model.text.sentences import write_sentences
+from model.text.tokenizer import Vocabulary
 from model.text.vocabulary import limited_blocks, share_characters, train_vocabulary
 from study.errors import StudyError
 
@@ -57,6 +59,46 @@ def test_a_size_below_the_alphabet_is_refused():
         train_vocabulary(lambda: [SENTENCES], "byte-bpe", 200)
     with pytest.raises(StudyError, match="field kind: unigram"):
         train_vocabulary(lambda: [SENTENCES], "unigram", 300)
+
+
+@pytest.mark.parametrize(
+    ("kind", "digest"), [("byte-bpe", "741f0dcb0c08f453"), ("wordpiece", "a43011560ff37242")]
+)
+def test_golden_vocabularies(kind, digest):
+    """Another file from the same sentences is another result: bump the stage's version with it."""
+    text = train_vocabulary(lambda: [SENTENCES], kind, 400, lowercase=True).to_str()
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == digest
+
+
+@pytest.mark.parametrize("kind", ["byte-bpe", "wordpiece"])
+def test_long_words_are_learnt_from_in_pieces(kind):
+    pieces = [["a" * 1000], ["a" * 1000, "a"], SENTENCES]
+    whole = train_vocabulary(lambda: [["a" * 2001], SENTENCES], kind, 400, lowercase=True)
+    assert whole.to_str() == train_vocabulary(lambda: pieces, kind, 400, lowercase=True).to_str()
+    assert max(len(token.removeprefix("##")) for token in whole.get_vocab()) <= 1000
+    middle = [["x " + "a" * 1000, "a y"], SENTENCES]
+    inside = train_vocabulary(lambda: [["x " + "a" * 1001 + " y"], SENTENCES], kind, 400, True)
+    assert inside.to_str() == train_vocabulary(lambda: middle, kind, 400, True).to_str()
+
+
+@pytest.mark.parametrize("kind", ["byte-bpe", "wordpiece"])
+def test_a_word_of_a_megabyte_ends(kind):
+    """Training takes the square of a word's length, so this would take hours if it were whole."""
+    word = "abcdefghijk" * 100_000
+    tokenizer = train_vocabulary(lambda: [[f"see {word} there"], SENTENCES], kind, 400, True)
+    assert tokenizer.get_vocab_size() == 400
+    [ids] = Vocabulary(tokenizer).encode_batch([word])
+    # BERT's WordPiece gives up on words of more than 100 characters.
+    assert ids == [3] if kind == "wordpiece" else tokenizer.decode(ids) == word
+
+
+@pytest.mark.parametrize("kind", ["byte-bpe", "wordpiece"])
+def test_a_text_without_words_is_refused(kind):
+    for blocks in ([], [[]], [[""]], [[], [""]]):
+        with pytest.raises(StudyError, match="field characters: so few leave no word to train on"):
+            train_vocabulary(lambda blocks=blocks: blocks, kind, 400, lowercase=True)
+    with pytest.raises(StudyError, match="field characters: so few leave no word to train on"):
+        train_vocabulary(lambda: [["\u200b"]], "wordpiece", 400, lowercase=True)
 
 
 def test_characters_are_shared_in_proportion():

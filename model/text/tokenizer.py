@@ -3,7 +3,8 @@
 In: a `tokenizer.json` of the `tokenizers` library, trained by `model.text.vocabulary` or named by
 the study. Out: token ids without special tokens (lists of int) and offsets in characters of the
 original text. Special tokens are found by their common names, and are never read out of a text: a
-document that spells `<mask>` gets the ids of its characters.
+document that spells `<mask>` gets the ids of its characters, or `<unk>` where the tokenizer knows
+the name as an entry of its model (WordLevel, Unigram) or as an added token that is not special.
 """
 
 from collections.abc import Sequence
@@ -49,6 +50,8 @@ class Vocabulary:
         self.start, self.pad, self.separator, self.unknown, self.mask = (
             _role_id(entries, role, where) for role in ROLES
         )
+        if not len(self.ordinary):
+            raise StudyError(f"{where}: no entries besides the special tokens")
 
     @classmethod
     def load(cls, source: str | Path | Manifest) -> "Vocabulary":
@@ -90,7 +93,7 @@ class Vocabulary:
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, without special tokens."""
         encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [encoding.ids for encoding in encodings]
+        return [self._of_text(encoding.ids) for encoding in encodings]
 
     def encode_with_offsets(
         self, texts: Sequence[str]
@@ -101,12 +104,22 @@ class Vocabulary:
         character that the bytes of several tokens make up all have that character's offsets.
         """
         encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        ids = [encoding.ids for encoding in encodings]
+        ids = [self._of_text(encoding.ids) for encoding in encodings]
         offsets = [
             _without_leading_blanks(text, encoding.offsets)
             for text, encoding in zip(texts, encodings, strict=True)
         ]
         return ids, offsets
+
+    def _of_text(self, ids: list[int]) -> list[int]:
+        """The ids of a text, unknown where the tokenizer read a special token out of it."""
+        if self._never_in_text.isdisjoint(ids):
+            return ids
+        return [self.unknown if i in self._never_in_text else i for i in ids]
+
+    @cached_property
+    def _never_in_text(self) -> frozenset[int]:
+        return frozenset(self.special.tolist()) - {self.unknown}
 
 
 def _role_id(entries: dict[str, int], role: str, where: str) -> int:

@@ -6,8 +6,13 @@ wordpiece  BERT's: WordPiece over BERT's normaliser and pre-tokeniser, "##" insi
 Ids 0 to 3 are <s> <pad> </s> <unk> and the last one is <mask>. A sentence is encoded without a
 blank in front. No post-processor is set: formats and exports put the special tokens where they
 belong. Equal sentences give an equal file, whatever the number of threads.
+
+Training takes the square of a word's length, so words of more than LONGEST_WORD characters are
+learnt from in pieces of that many. Encoding is linear and takes any word: byte-level as it is,
+WordPiece as unknown from 101 characters on, as in BERT.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -24,6 +29,9 @@ INSIDE_WORD = "##"
 # BERT keeps 1000 characters in 30,000 entries; smaller vocabularies keep the same share.
 ENTRIES_PER_CHARACTER = 30
 FEWEST_CHARACTERS = 100
+LONGEST_WORD = 1000
+
+_WORD = re.compile(r"\S+")
 
 # A function that reads the training sentences from their beginning, in blocks.
 Blocks = Callable[[], Iterable[list[str]]]
@@ -32,15 +40,23 @@ Blocks = Callable[[], Iterable[list[str]]]
 def train_vocabulary(blocks: Blocks, kind: str, size: int, lowercase: bool = False) -> Tokenizer:
     """Train a tokenizer of at most `size` entries, special tokens included.
 
-    Fewer come out when the text has too few distinct words. Raises StudyError for an unknown kind
-    or a size that cannot hold the special tokens and the alphabet.
+    Fewer come out when the text has too few distinct words. Raises StudyError for an unknown kind,
+    a size that cannot hold the special tokens and the alphabet, or a text without a word.
     """
+
+    def bounded() -> Iterator[list[str]]:
+        return (list(_cut_long_words(sentences)) for sentences in blocks())
+
     if kind == "byte-bpe":
-        tokenizer = _train_byte_bpe(blocks, size - 1)
+        tokenizer = _train_byte_bpe(bounded, size - 1)
     elif kind == "wordpiece":
-        tokenizer = _train_wordpiece(blocks, size - 1, lowercase)
+        tokenizer = _train_wordpiece(bounded, size - 1, lowercase)
     else:
         raise StudyError(f"--recipe: field kind: {kind}, expected one of byte-bpe, wordpiece, file")
+    if not any(map(any, blocks())) or tokenizer.get_vocab_size() == len(LEADING_SPECIALS):
+        raise StudyError(
+            "--recipe: field characters: so few leave no word to train on; expected more text"
+        )
     if tokenizer.get_vocab_size() > size - 1:
         raise StudyError(
             f"--recipe: field size: {size} cannot hold the special tokens and the alphabet; "
@@ -73,6 +89,18 @@ def share_characters(limit: int | None, available: list[int]) -> list[int | None
     if limit is None or limit >= total:
         return [None] * len(available)
     return [limit * characters // total for characters in available]
+
+
+def _cut_long_words(sentences: Iterable[str]) -> Iterator[str]:
+    """The sentences, cut wherever a word has had LONGEST_WORD characters."""
+    for sentence in sentences:
+        start = 0
+        if len(sentence) > LONGEST_WORD:
+            for word in _WORD.finditer(sentence):
+                for cut in range(word.start() + LONGEST_WORD, word.end(), LONGEST_WORD):
+                    yield sentence[start:cut]
+                    start = cut
+        yield sentence[start:]
 
 
 def _train_byte_bpe(blocks: Blocks, size: int) -> Tokenizer:
