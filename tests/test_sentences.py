@@ -15,6 +15,7 @@ from model.text.sentences import (
     training_sentences,
     write_sentences,
 )
+from model.text.sources import read_texts
 
 RECIPE = {"splitter": "sentencex", "language": "en", "heldout_fraction": 0.0}
 
@@ -31,6 +32,18 @@ def test_rows_and_figures(tmp_path):
         "heldout": {"documents": 0, "sentences": 0, "characters": 0, "words": 0, "bytes": 0},
         "empty_documents": 1,
     }
+
+
+def test_half_a_surrogate_pair_is_replaced(tmp_path):
+    """JSON can spell one, as tools do that cut text between the halves of an emoji."""
+    file = tmp_path / "texts.jsonl"
+    lines = ["One \\ud83d\\ude00.", "Two \\ud83d.", "\\ude00Three", "\\ude00\\ud83d"]
+    file.write_text("".join(f'{{"text": "{line}"}}\n' for line in lines))
+    path = tmp_path / "s.parquet"
+    figures = write_sentences(read_texts(file, "text"), RECIPE, path)
+    found = [row["sentences"] for row in pq.read_table(path).to_pylist()]
+    assert found == [["One 😀."], ["Two \ufffd."], ["\ufffdThree"], ["\ufffd\ufffd"]]
+    assert figures["train"]["bytes"] == 9 + 8 + 8 + 6
 
 
 def test_heldout_share_is_the_fraction_and_grows_with_it():

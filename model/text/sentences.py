@@ -6,10 +6,12 @@ Columns of `sentences.parquet`, one row per document that has a sentence:
     heldout    bool          id below `heldout_fraction` of 2**64: the same documents at any shards
     sentences  list<string>  see model.text.splitting
 
-Documents are read, split and written in blocks of a few million characters.
+Documents are read, split and written in blocks of a few million characters. Half a surrogate pair,
+which JSON can spell and UTF-8 cannot, becomes U+FFFD.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -25,13 +27,13 @@ SCHEMA = pa.schema(
     [("id", pa.uint64()), ("heldout", pa.bool_()), ("sentences", pa.list_(pa.string()))]
 )
 BLOCK_CHARACTERS = 4_000_000
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 COUNTS = ("documents", "sentences", "characters", "words", "bytes")
 
 
 def document_id(text: str) -> int:
     """64-bit hash of a document's text; equal texts are held out together."""
-    data = text.encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 def is_heldout(identity: int, fraction: float) -> bool:
@@ -54,7 +56,8 @@ def write_sentences(texts: Iterable[str], recipe: dict, path: Path) -> dict:
     counts = {name: dict.fromkeys(COUNTS, 0) for name in ("train", "heldout")}
     empty = 0
     with BlockWriter(path) as writer:
-        for text in texts:
+        for read in texts:
+            text = LONE_SURROGATE.sub("\ufffd", read)
             sentences = split(text, language)
             if not sentences:
                 empty += 1
