@@ -9,7 +9,6 @@ compares the text that it returns. So this is what a perfect model would score. 
 by cause, with examples; without a mirror the data are generated.
 """
 
-import argparse
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from model.tasks.features import Features
 from model.tasks.span import Context, build_spans
 from model.tasks.squad_metric import normalise
 from model.text.tokenizer import Vocabulary
+from study.command import command_parser, run_command
 
 KINDS = ("wordpiece", "byte-bpe")
 ROWS = 128  # windows decoded at a time
@@ -177,8 +177,10 @@ def visible_characters(context: Context, gold: tuple[str, int]) -> np.ndarray:
 
 def main(argv: list[str] | None = None) -> None:
     """Print the tallies."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.answer_round_trip", description=__doc__.splitlines()[0]
+    parser = command_parser(
+        "benchmarks.answer_round_trip",
+        __doc__.splitlines()[0],
+        "python -m benchmarks.answer_round_trip --mirror DIR",
     )
     parser.add_argument("--mirror", type=Path, help="mirror of the hub; default: generated data")
     parser.add_argument("--task", nargs="+", default=["squad11", "squad20"])
@@ -203,4 +205,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -29,6 +29,7 @@ from benchmarks.finetuning_arms import PADDING, Ours, Theirs, Turn, Work, initia
 from benchmarks.task_data import generate_mirror, read_task, task_examples, wiki_vocabulary
 from model.training.execution import CHOICES
 from model.training.hardware import device_name
+from study.command import command_parser, run_command
 from study.errors import StudyError
 
 MODELS = {  # layers, hidden, heads, ffn
@@ -101,9 +102,10 @@ def measure(work: Work, turns: int) -> dict[str, list[Turn]]:
 
 def arguments_of(argv: list[str] | None) -> argparse.Namespace:
     """Command line of the benchmark."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.finetuning",
-        description="Fine-tuning speed: ours and transformers' Trainer.",
+    parser = command_parser(
+        "benchmarks.finetuning",
+        "Fine-tuning speed: ours and transformers' Trainer.",
+        "python -m benchmarks.finetuning --task mnli --turns 3",
     )
     parser.add_argument("--task", choices=("sst2", "mnli"), default="sst2")
     parser.add_argument("--mirror", type=Path, help="mirror of the hub; default: generated data")
@@ -146,4 +148,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

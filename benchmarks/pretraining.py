@@ -32,6 +32,7 @@ from model.training.execution import CHOICES, Execution
 from model.training.hardware import device_name, matrix_peak
 from model.training.optimiser import make_adamw
 from model.training.precision import Precision
+from study.command import command_parser, run_command
 
 OPTIMISER = {
     "learning_rate": 1e-4,
@@ -200,9 +201,10 @@ def report(seconds: dict[str, list[float]], works: dict[str, Workload], peak: fl
 
 def arguments_of(argv: list[str] | None) -> argparse.Namespace:
     """Command line of the benchmark."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.pretraining",
-        description="Pre-training speed: ours and transformers' RobertaForMaskedLM.",
+    parser = command_parser(
+        "benchmarks.pretraining",
+        "Pre-training speed: ours and transformers' RobertaForMaskedLM.",
+        "python -m benchmarks.pretraining --turns 3",
     )
     parser.add_argument("--device", choices=CHOICES["device"], default="cpu")
     parser.add_argument("--model", choices=("laptop", "base"), default="laptop")
@@ -254,4 +256,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

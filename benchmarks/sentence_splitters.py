@@ -8,7 +8,6 @@ are joined by single blanks. Speed counts processor time of one process, paragra
 paragraph, so that a busy machine changes it little.
 """
 
-import argparse
 import importlib.util
 import json
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from model.text.sources import read_texts
 from model.text.splitting import PARAGRAPH_END, split_with_sentencex
+from study.command import command_parser, run_command
 
 BOUNDARIES = Path(__file__).parent / "sentence_boundaries.jsonl"
 Splitter = Callable[[str], list[str]]
@@ -109,14 +109,18 @@ def speed(split: Splitter, paragraphs: list[str], seconds: float) -> float:
     return done / (time.process_time() - started)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser(
+        "benchmarks.sentence_splitters",
+        __doc__.splitlines()[0],
+        "python -m benchmarks.sentence_splitters --parquet FILE",
+    )
     parser.add_argument("--parquet", type=Path, nargs="+", required=True, help="text to time on")
     parser.add_argument("--train", type=Path, nargs="*", default=[], help="text to train Punkt on")
     parser.add_argument("--train-characters", type=int, default=8_000_000)
     parser.add_argument("--seconds", type=float, default=5.0, help="timing limit per candidate")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     texts = [text for path in args.parquet for text in read_texts(path, "text")]
     paragraphs = [piece for text in texts for piece in PARAGRAPH_END.split(text)]
     training: list[str] = []
@@ -144,4 +148,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

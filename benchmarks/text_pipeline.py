@@ -17,7 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from study.command import command_parser, run_command
 from study.identity import key_of
+from study.run import available_cores
 
 FORMATS = {
     "segment-pair": "document",
@@ -80,9 +82,13 @@ class Pipeline:
         )
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Run and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser(
+        "benchmarks.text_pipeline",
+        __doc__.splitlines()[0],
+        "python -m benchmarks.text_pipeline --mirror DIR",
+    )
     parser.add_argument("--mirror", required=True, help="offline mirror of the hub")
     parser.add_argument("--repo", default="wikimedia/wikipedia")
     parser.add_argument("--config", default="20231101.en")
@@ -92,8 +98,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=30_000)
     parser.add_argument("--characters", type=int, default=20_000_000, help="for the vocabulary")
     parser.add_argument("--length", type=int, default=512)
-    args = parser.parse_args()
-    print(f"load average before: {os.getloadavg()[0]:.2f}; cores: {len(os.sched_getaffinity(0))}\n")
+    args = parser.parse_args(argv)
+    print(f"load average before: {os.getloadavg()[0]:.2f}; cores: {available_cores()}\n")
     print("| step | processes | seconds | CPU seconds | largest process, MiB | together, MiB |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
@@ -147,4 +153,4 @@ def run_text(pipeline: Pipeline, args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -8,7 +8,6 @@ another. Equal arguments give equal bytes (with one version of pyarrow).
 `python -m language.write all DIR` writes a whole mirror, with the hub's folder names.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 
 from language import pairs, passages, pronouns, single
 from language.corpora import CORPORA, corpus_columns
-from study.command import run_command
+from study.command import command_parser, run_command
 from study.errors import StudyError
 
 ROWS_PER_GROUP = 1024
@@ -165,11 +164,10 @@ def default_sizes(name: str, characters: int, train: int, dev: int, test: int) -
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line: write one source, or a whole mirror."""
-    parser = argparse.ArgumentParser(
-        "python -m language.write",
-        description=__doc__,
-        epilog="example:\n  python -m language.write mnli DIR --seed 0 --train 4000 --dev 1000",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "language.write",
+        __doc__,
+        "python -m language.write mnli DIR --seed 0 --train 4000 --dev 1000",
     )
     parser.add_argument("name", choices=(*NAMES, "all"), help="corpus or task; all: a mirror")
     parser.add_argument("folder", help="where the parquet files go")

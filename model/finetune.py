@@ -31,7 +31,6 @@ from model.training.checkpoint import forget_checkpoints
 from model.training.distributed import Ranks, open_ranks, open_shared_run
 from model.training.engine import TrainingResult
 from model.training.execution import Execution, add_execution_arguments, execution_argument
-from model.training.stopping import StopRequest
 from study.command import Resumable, recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.identity import canonical_json, key_of
@@ -43,6 +42,7 @@ from study.manifest import (
     seed_run,
     write_atomic,
 )
+from study.stopping import StopRequest
 
 WEIGHTS = "model.safetensors"
 
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     with (
         StopRequest(args.time_budget) as stop,
         open_ranks(execution.device) as ranks,
-        open_shared_run(args.manifest, recipe, ranks) as shared,
+        open_shared_run(args.manifest, recipe, ranks, stop) as shared,
     ):
         if shared.adopted:
             return
@@ -162,7 +162,7 @@ def finetune_seed(
     """Train and score one seed, or adopt its finished run; its figures, on the first rank."""
     recipe = seed_recipe(inputs.recipe, seed)
     manifest_path = str(folder / f"seed-{seed}.json")
-    with open_shared_run(manifest_path, recipe, ranks) as shared:
+    with open_shared_run(manifest_path, recipe, ranks, stop) as shared:
         if not shared.adopted:
             if any(ranks.any(stop.reason() is not None)):
                 raise Resumable(f"{stop.reason()}, before seed {seed}")
@@ -171,6 +171,8 @@ def finetune_seed(
             if shared.run:
                 start = {"init": weights.parent.name} if "init" in inputs.recipe else {}
                 publish_seed(shared.run, inputs, model, result, {"fresh_tensors": fresh, **start})
+        elif shared.run:
+            tidy_up(shared.directory)
         if not shared.run:
             return None
         figures = load_manifest(manifest_path, key=shared.run.key).figures
@@ -207,8 +209,13 @@ def publish_seed(
         write_atomic(run.directory / WEIGHTS, save(tensors))
         files.append(WEIGHTS)
     run.publish(["metrics.json", *files], figures, provenance=result.speed)
-    (run.directory / BEST).unlink(missing_ok=True)
-    forget_checkpoints(run.directory)
+    tidy_up(run.directory)
+
+
+def tidy_up(directory: Path) -> None:
+    """Delete what only a training that goes on would need."""
+    (directory / BEST).unlink(missing_ok=True)
+    forget_checkpoints(directory)
 
 
 def selection_of(metric: str, result: TrainingResult, directory: Path) -> dict[str, Any] | str:

@@ -28,10 +28,10 @@ from model.training.execution import Execution, add_execution_arguments, executi
 from model.training.journal import Journal, finite
 from model.training.perplexity import heldout_losses, perplexity
 from model.training.precision import Precision
-from model.training.stopping import StopRequest
 from study.command import recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.manifest import Manifest, label_of, load_manifest, write_atomic
+from study.stopping import StopRequest
 
 INPUTS = ("store", "samples", "vocabulary")
 FIELDS = {
@@ -159,14 +159,14 @@ def main(arguments: list[str] | None = None) -> None:
     manifests = {
         name: load_manifest(getattr(args, name), key=recipe[name], stage=name) for name in INPUTS
     }
-    # The budget runs from here, but SIGTERM is left alone until this process owns the run.
-    stop = StopRequest(args.time_budget)
     with (
+        StopRequest(args.time_budget) as stop,
         open_ranks(execution.device) as ranks,
-        open_shared_run(args.manifest, recipe, ranks) as shared,
-        stop,
+        open_shared_run(args.manifest, recipe, ranks, stop) as shared,
     ):
         if shared.adopted:
+            # Its process may have been killed between publishing and tidying up.
+            forget_checkpoints(shared.directory)
             return
         data = Data.open(manifests, recipe, execution.micro_batch_tokens)
         if ranks.first:

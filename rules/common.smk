@@ -88,11 +88,11 @@ def execution_of(stage):
 
 
 def launcher_of(stage):
-    """`python -m`, or torchrun where the stage runs in several processes of one machine."""
+    """`python -m`, or our launcher where the stage runs in several processes of one machine."""
     processes = getattr(STUDY.config.execution, stage).processes
     if processes == 1:
         return "python -m"
-    return f"torchrun --standalone --nproc-per-node={processes} -m"
+    return f"python -m model.launch {processes}"
 
 
 def cores_of(stage):

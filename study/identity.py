@@ -56,10 +56,12 @@ def read_json_argument(text: str, what: str) -> dict:
             text = path.read_text()
         except OSError as error:
             raise StudyError(f"{path}: {what}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise StudyError(f"{path}: {what}: not UTF-8") from None
         what = f"{path}: {what}"
     try:
         value = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise StudyError(f"{what}: not JSON ({error})") from None
     if not isinstance(value, dict):
         raise StudyError(f"{what}: expected a JSON object, found {type(value).__name__}")

@@ -7,9 +7,14 @@ times, hosts or absolute paths; those go to `provenance.json` in the run directo
 repeated bit for bit changes no manifest and re-runs nothing downstream.
 """
 
+import contextlib
+import fcntl
+import glob
 import json
 import os
+import re
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +27,7 @@ MANIFEST_NAME = "manifest.json"
 FIELDS = {"stage": str, "key": str, "recipe": dict, "files": dict, "figures": dict}
 NUMBER = (int, float)
 MAYBE_NUMBER = (int, float, type(None))
+TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # `.model.safetensors.x7_k2p0q`, as tempfile makes it
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
@@ -29,24 +35,58 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(data, str):
         data = data.encode()
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    forget_temporaries(path.parent, path.name)
+    with naming(path):
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                with contextlib.suppress(OSError):
+                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the folder's names on disk, where its file system can be asked for that."""
+    with contextlib.suppress(OSError):
+        directory = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an OSError name `path`, which a person knows, and not a temporary file or nothing."""
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, IsADirectoryError):
-            raise StudyError(f"{path}: a folder lies where this file belongs") from None
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        yield
+    except IsADirectoryError:
+        raise StudyError(f"{path}: a folder lies where this file belongs") from None
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+def forget_temporaries(folder: Path, name: str = "*") -> None:
+    """Delete what a killed process left of `write_atomic` in `folder`, of files called `name`.
+
+    A live writer holds a lock on its temporary file; the lock of a dead one is free.
+    """
+    pattern = name if name == "*" else glob.escape(name)
+    for left in folder.glob(f".{pattern}.????????"):
+        if TEMPORARY.fullmatch(left.name):
+            with contextlib.suppress(OSError), left.open("rb+") as file:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
 
 
 @dataclass(frozen=True)

@@ -4,31 +4,38 @@ The trainer owns its run directory through a lock that dies with the process. A 
 says who holds it, and then adopts the finished result or resumes: it never fights.
 """
 
+import errno
 import fcntl
 import json
 import os
 import platform
+import re
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from study.command import Resumable
 from study.errors import StudyError
 from study.identity import canonical_json, key_of
 from study.manifest import (
     MANIFEST_NAME,
     Manifest,
+    forget_temporaries,
     load_manifest,
     publish_manifest,
     write_atomic,
 )
 
 PACKAGES = ("torch", "tokenizers", "numpy", "pyarrow", "sentencex", "safetensors", "snakemake")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NUMPY_NO_ROOM = re.compile(r"requested and \d+ written|enough free space")
 
 
 @dataclass
@@ -76,24 +83,39 @@ class Run:
 
 
 def gather_provenance(started: float) -> dict[str, Any]:
-    """Code version, package versions, host, processor and wall-clock seconds since `started`."""
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = None
+    """Code version, package versions, host, processor and wall-clock seconds since `started`.
+
+    What this machine does not tell is None.
+    """
     return {
-        "code": code_version(),
-        "versions": versions,
-        "host": socket.gethostname(),
-        "processor": processor_name(),
-        "cores": len(os.sched_getaffinity(0)),
+        "code": if_known(code_version),
+        "versions": {
+            "python": platform.python_version(),
+            **{package: if_known(version, package) for package in PACKAGES},
+        },
+        "host": if_known(socket.gethostname),
+        "processor": if_known(processor_name),
+        "cores": available_cores(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
         "command": sys.argv,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "wall_seconds": round(time.time() - started, 3),
     }
+
+
+def if_known(fact: Callable[..., Any], *arguments: Any) -> Any:
+    """What `fact` returns; None whatever goes wrong, for no record may cost a finished job."""
+    try:
+        return fact(*arguments)
+    except Exception:
+        return None
+
+
+def available_cores() -> int:
+    """Processor cores that this process may use; all of the machine where nothing tells (macOS)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def code_version() -> str:
@@ -104,27 +126,30 @@ def code_version() -> str:
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
     return found.stdout.strip() or "unknown"
 
 
 def processor_name() -> str:
-    """The processor's marketing name where Linux tells it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
+    """The processor's marketing name where Linux or macOS tells it, else its kind."""
+    cpuinfo = if_known(Path("/proc/cpuinfo").read_text) or ""
+    for line in cpuinfo.splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
 
 
 @contextmanager
-def open_run(manifest_path: str | Path, recipe: dict):
+def open_run(
+    manifest_path: str | Path, recipe: dict, stop: Callable[[], str | None] = lambda: None
+) -> Iterator[Run]:
     """Lock the run directory of `recipe` and yield its Run; waits while another process holds it.
 
     The lock is an `fcntl` lock on `<run>/lock`: the kernel drops it when the process ends, however
-    it ends, so nothing stale ever has to be cleaned by hand.
+    it ends, so nothing stale ever has to be cleaned by hand; what a killed process left half
+    written is deleted. Raises Resumable when `stop` gives a reason to wait no longer, StudyError
+    where there is no folder to work in or no lock to have.
     """
     run = Run(Path(manifest_path), recipe)
     try:
@@ -132,32 +157,50 @@ def open_run(manifest_path: str | Path, recipe: dict):
     except (FileExistsError, NotADirectoryError) as error:
         raise StudyError(f"{error.filename}: expected a folder; remove what lies there") from None
     with (run.directory / "lock").open("a+") as lock:
-        _acquire(lock)
+        _acquire(lock, stop)
+        forget_temporaries(run.manifest_path.parent, run.manifest_path.name)
+        for folder, _, _ in os.walk(run.directory):
+            forget_temporaries(Path(folder))
         lock.seek(0)
         lock.truncate()
-        owner = {"host": socket.gethostname(), "pid": os.getpid()}
+        owner = {"host": if_known(socket.gethostname), "pid": os.getpid()}
         if "SLURM_JOB_ID" in os.environ:
             owner["slurm_job"] = os.environ["SLURM_JOB_ID"]
         lock.write(json.dumps(owner))
         lock.flush()
         run.started = time.time()
         write_atomic(run.directory / "recipe.json", canonical_json(recipe) + "\n")
-        yield run
+        try:
+            yield run
+        except OSError as error:
+            told = error.strerror or str(error)
+            if error.filename is None and (error.errno in NO_ROOM or NUMPY_NO_ROOM.search(told)):
+                # Who writes through numpy or Arrow is not told for which file there was no room.
+                raise StudyError(f"{run.directory}: no room to write ({told})") from error
+            raise
 
 
-def _acquire(lock) -> None:
+def _acquire(lock: TextIO, stop: Callable[[], str | None]) -> None:
     """Take the lock, telling on stderr who holds it while waiting."""
     told = False
     while True:
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
-        except OSError:
-            if not told:
-                lock.seek(0)
-                print(
-                    f"waiting for {lock.name}, held by {lock.read() or 'another process'}",
-                    file=sys.stderr,
-                )
-                told = True
-            time.sleep(0.5)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            raise StudyError(
+                f"{lock.name}: no lock to be had ({error.strerror}); this folder must lie on a "
+                "file system with locks (NFS: mounted with them)"
+            ) from None
+        if not told:
+            lock.seek(0)
+            print(
+                f"waiting for {lock.name}, held by {lock.read() or 'another process'}",
+                file=sys.stderr,
+            )
+            told = True
+        if reason := stop():
+            raise Resumable(f"{reason}, while waiting for {lock.name}")
+        time.sleep(0.5)

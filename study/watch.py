@@ -3,20 +3,25 @@
 Snakemake's own output goes to `runs/<scale>/logs/snakemake.log`; what is running and how long the
 rest will take is read from the manifests and logs that the jobs write. On a terminal the line
 renews itself, elsewhere a line is printed now and then. Ends with Snakemake's exit code and, where
-it failed, with the end of its output.
+it failed, with the end of its output. A signal to stop is handed on to the jobs, which save their
+state and end; then it ends with 75.
 """
 
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from study.command import command_parser, run_command
+from study.command import Resumable, command_parser, run_command
 from study.config import STUDY_FILE
 from study.graph import Job, Study
+from study.run import available_cores
+from study.stopping import StopRequest
 
 # Seconds of a job of each stage until jobs of this run tell better.
 GUESS = {"pretrain": 60.0, "finetune": 15.0}
@@ -24,6 +29,7 @@ GUESS_OTHERS = 4.0
 STARTING = 3.0  # a job's interpreter and libraries
 RECENT = 30.0  # seconds after its last line that a job counts as running
 PAUSE_TERMINAL, PAUSE_PLAIN = 1.0, 15.0
+POLL = 0.2
 LAST_LINES = 40
 
 
@@ -95,25 +101,58 @@ def show(line: str) -> None:
 
 
 def watch(command: list[str], watch: Watch, log: Path) -> int:
-    """Run Snakemake to its end, showing the line; its exit code."""
+    """Run Snakemake to its end, showing the line; its exit code.
+
+    Raises Resumable when a signal asked to stop, after Snakemake and all its jobs have ended.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     pause = PAUSE_TERMINAL if sys.stderr.isatty() else PAUSE_PLAIN
-    with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        while True:
-            try:
-                code = process.wait(timeout=pause)
-                break
-            except subprocess.TimeoutExpired:
+    shown, told = time.monotonic(), False
+    with log.open("w") as output, StopRequest() as stop:
+        # A process group of its own: Ctrl-C reaches it once, from here, and as SIGINT, for which
+        # both Snakemake and the shells of its jobs wait until the jobs have saved and ended.
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+            preexec_fn=_heed_interrupts,
+        )
+        while process.poll() is None:
+            if stop.reason() and not told:
+                told = True
+                show("stopping: running trainings save their state first")
+                _signal_group(process, signal.SIGINT)
+            elif time.monotonic() - shown >= pause and not told:
+                shown = time.monotonic()
                 watch.update()
                 if watch.missing:
                     show(watch.line())
-            except KeyboardInterrupt:
-                # Snakemake got it too and stops its jobs; its exit code tells.
-                continue
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=POLL)
+        # Where Snakemake was killed, its jobs are not left to train for nobody.
+        _signal_group(process, signal.SIGTERM)
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
-    return code
+    watch.update()
+    if told and process.returncode:
+        done = watch.total - len(watch.missing)
+        raise Resumable(
+            f"{stop.reason()}; {done} of {watch.total} jobs are done, and trainings under way "
+            "kept their state"
+        )
+    return process.returncode
+
+
+def _heed_interrupts() -> None:
+    """Undo what a script does to its background commands, which makes them deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _signal_group(process: subprocess.Popen, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def main(arguments: list[str] | None) -> None:
@@ -128,7 +167,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("--study", default=STUDY_FILE, metavar="FILE", help="study file")
     parser.add_argument("--mirror", metavar="DIR", help="a folder in the hub's layout")
     parser.add_argument("--replicates", type=int, metavar="N", help="pre-training seeds 0..N-1")
-    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
+    parser.add_argument("--cores", type=int, default=available_cores(), metavar="N")
     args = parser.parse_args(arguments)
     study = Study(args.scale, args.study, args.replicates)
     jobs = needed_jobs(study, args.target)

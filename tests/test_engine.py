@@ -16,9 +16,9 @@ from model.training.checkpoint import FOLDER
 from model.training.distributed import open_ranks
 from model.training.engine import Training, generator_seed, train
 from model.training.execution import Execution
-from model.training.stopping import StopRequest
 from study.command import Resumable
 from study.errors import StudyError
+from study.stopping import StopRequest
 
 
 def gradients(updates: ToyUpdates, directory: Path, **execution) -> dict[str, torch.Tensor]:

@@ -33,8 +33,8 @@ from model.text.tokenizer import Vocabulary
 from model.training.engine import TrainingResult, train
 from model.training.execution import Execution
 from model.training.precision import Precision
-from model.training.stopping import StopRequest
 from study.manifest import write_atomic
+from study.stopping import StopRequest
 
 BEST = "best.safetensors"
 

@@ -143,16 +143,18 @@ def write_store(parts: list[Path], corpora: list[int], directory: Path) -> None:
 def _write_offsets(lengths: list[Path], target: Path) -> None:
     """Write the running sum of int32 lengths kept in several files, with a zero in front."""
     shape = (sum(map(_entries, lengths)) + 1,)
-    offsets = np.lib.format.open_memmap(target, mode="w+", dtype=np.int64, shape=shape)
-    offsets[0] = 0
-    filled, end = 1, 0
-    for path in lengths:
-        with path.open("rb") as source:
-            while data := source.read(BLOCK_BYTES):
-                block = np.cumsum(np.frombuffer(data, "<i4"), dtype=np.int64) + end
-                offsets[filled : filled + len(block)] = block
-                filled, end = filled + len(block), int(block[-1])
-    offsets.flush()
+    # Not through a memory map: on a full disk that is a crash without a word.
+    with target.open("wb") as offsets:
+        header = {"descr": "<i8", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(offsets, header)
+        offsets.write(np.zeros(1, "<i8").tobytes())
+        end = 0
+        for path in lengths:
+            with path.open("rb") as source:
+                while data := source.read(BLOCK_BYTES):
+                    block = np.cumsum(np.frombuffer(data, "<i4"), dtype="<i8") + end
+                    offsets.write(block.tobytes())
+                    end = int(block[-1])
 
 
 def _entries(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""The processes that train together: started alone, or by `torchrun`.
+"""The processes that train together: started alone, by `model.launch`, or by `torchrun`.
 
 Every rank holds the whole model; the micro-batches of an update are dealt out in turn. NCCL
 carries tensors on GPUs, gloo those in host memory.
@@ -6,7 +6,7 @@ carries tensors on GPUs, gloo those in host memory.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from study.command import RANKS_FOLDER, Resumable
 from study.run import Run, open_run
+from study.stopping import StopRequest
 
 # Another process may hold the run directory for as long as a whole training takes.
 PATIENCE = timedelta(days=7)
@@ -76,20 +78,33 @@ def current_ranks(device: str) -> Ranks:
 
 @contextmanager
 def open_ranks(device: str) -> Iterator[Ranks]:
-    """Join the processes that `torchrun` started; a process started alone is a world of one."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Join the processes that were started together; one started alone is a world of one."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
         yield current_ranks(device)
         return
     on_gpu = device == "cuda"
+    meeting = {}
+    if RANKS_FOLDER in os.environ:
+        meeting["init_method"] = f"file://{os.environ[RANKS_FOLDER]}/store"
+        meeting |= {"rank": int(os.environ["RANK"]), "world_size": world}
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
         timeout=PATIENCE,
         device_id=_own_device(device) if on_gpu else None,
+        **meeting,
     )
+    failed = True
     try:
         yield current_ranks(device)
+        failed = False
+    except Resumable:
+        failed = False
+        raise
     finally:
-        dist.destroy_process_group()
+        # The connections of a rank that failed end with its process, after its last words.
+        if not failed:
+            dist.destroy_process_group()
 
 
 def _own_device(device: str) -> torch.device:
@@ -110,13 +125,26 @@ class SharedRun:
 
 
 @contextmanager
-def open_shared_run(manifest_path: str, recipe: dict, ranks: Ranks) -> Iterator[SharedRun]:
-    """The first rank locks the run directory and adopts a finished result; the others are told."""
+def open_shared_run(
+    manifest_path: str, recipe: dict, ranks: Ranks, stop: StopRequest
+) -> Iterator[SharedRun]:
+    """The first rank locks the run directory and adopts a finished result; the others are told.
+
+    Raises Resumable on every rank when `stop` asks the first one to wait for the lock no longer.
+    """
     if not ranks.first:
-        directory, adopted = ranks.tell(None)
+        told = ranks.tell(None)
+        if isinstance(told, str):
+            raise Resumable(told)
+        directory, adopted = told
         yield SharedRun(Path(directory), None, adopted)
         return
-    with open_run(manifest_path, recipe) as run:
+    with ExitStack() as stack:
+        try:
+            run = stack.enter_context(open_run(manifest_path, recipe, stop.reason))
+        except Resumable as reason:
+            ranks.tell(str(reason))
+            raise
         adopted = run.adopt() is not None
         ranks.tell((str(run.directory), adopted))
         yield SharedRun(run.directory, run, adopted)

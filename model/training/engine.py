@@ -15,7 +15,6 @@ recipe: RoBERTa (arXiv 1907.11692) sections 2.4 and 3.1.
 """
 
 import hashlib
-import signal
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
@@ -42,8 +41,8 @@ from model.training.journal import Journal
 from model.training.optimiser import learning_rate, make_adamw, set_learning_rate
 from model.training.precision import Precision, deterministic_kernels
 from model.training.progress import Progress
-from model.training.stopping import StopRequest
 from study.command import Resumable
+from study.stopping import StopRequest, leave_signals_to_parent
 
 LOG_POINTS = 100  # lines in log.jsonl, evaluations apart
 COUNTED = ("tokens", "masked", "samples", "padded")  # figures of an update that add up
@@ -106,7 +105,7 @@ def train(
     `optimiser` is the recipe's section; `evaluate(module)` runs on every rank after the updates
     numbered in `evaluations` (from 1), then `evaluated(module, curve)` on the first rank with all
     points so far, those before a resumption too. Raises Resumable after saving when `stop`
-    (SIGTERM, time budget) asks for it, StudyError when a checkpoint does not fit.
+    (a signal, time budget) asks for it, StudyError when a checkpoint does not fit.
     """
     with (
         nullcontext(stop) if stop else StopRequest() as stop,
@@ -390,5 +389,4 @@ def _as_arrays(update: Any) -> Any:
 
 
 def _leave_signals_to_parent(worker: int) -> None:
-    """A scheduler signals every process; a worker must live until the parent has saved."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    leave_signals_to_parent()

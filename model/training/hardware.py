@@ -2,10 +2,13 @@
 
 import ctypes
 import resource
+import sys
 import time
 from functools import lru_cache
 
 import torch
+
+from study.run import if_known
 
 
 @lru_cache
@@ -40,17 +43,17 @@ def peak_memory_bytes(device: torch.device) -> int:
     """Most bytes held so far: by tensors on a GPU, by the process on the CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
 
 
 def energy_joules(device: torch.device) -> float | None:
     """Energy the GPU has used since its driver was loaded; None where nothing tells."""
-    if device.type != "cuda":
-        return None
-    try:
-        nvml = ctypes.CDLL("libnvidia-ml.so.1")
-    except OSError:
-        return None
+    return if_known(_energy_joules, device) if device.type == "cuda" else None
+
+
+def _energy_joules(device: torch.device) -> float | None:
+    nvml = ctypes.CDLL("libnvidia-ml.so.1")
     handle, millijoules = ctypes.c_void_p(), ctypes.c_ulonglong()
     uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}".encode()
     failed = (

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from study.manifest import write_atomic
+from study.run import if_known
 
 
 class Journal:
@@ -42,7 +43,7 @@ class Journal:
         self.event(
             "start",
             step=step,
-            host=socket.gethostname(),
+            host=if_known(socket.gethostname),
             pid=os.getpid(),
             slurm_job=os.environ.get("SLURM_JOB_ID"),
             **facts,

@@ -1,0 +1,57 @@
+"""A wish to stop early: a polite signal, or a time budget that is nearly used up.
+
+SIGTERM comes from preemption and `scancel`, SIGINT from Ctrl-C, SIGHUP from a closed terminal; all
+mean the same. The engine looks at it between updates, saves a checkpoint and raises
+`study.command.Resumable`.
+"""
+
+import signal
+import threading
+import time
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class StopRequest:
+    """Context manager that remembers a signal and the time budget in minutes (None = no limit).
+
+    The last tenth of the budget, at most two minutes, is kept for saving. Signals that were ignored
+    before (nohup) still are.
+    """
+
+    def __init__(self, time_budget: float | None = None):
+        self._deadline = None
+        if time_budget is not None:
+            usable = time_budget - min(2.0, 0.1 * time_budget)
+            self._deadline = time.monotonic() + 60 * usable
+        self._signalled: str | None = None
+        self._previous: dict = {}
+
+    def __enter__(self) -> "StopRequest":
+        # Python delivers signals to the main thread only, and only it may install a handler.
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._remember)
+        return self
+
+    def __exit__(self, *exception) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _remember(self, number, frame) -> None:
+        self._signalled = signal.Signals(number).name
+
+    def reason(self) -> str | None:
+        """Why to stop at the next update boundary; None to go on."""
+        if self._signalled:
+            return self._signalled
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return "time budget"
+        return None
+
+
+def leave_signals_to_parent() -> None:
+    """Ignore the signals of a wish to stop: a helper process lives until its parent has saved."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
