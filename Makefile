@@ -6,7 +6,7 @@ REPLICATES ?=
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
   $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2> /dev/null)))
 
-# Rules of the study call `python`, and torch's launcher, by name.
+# Rules of the study call `python` by name.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # What a result is built from; empty variables leave the choice to the scale and the machine.

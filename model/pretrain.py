@@ -1,4 +1,4 @@
-"""`python -m model.pretrain`: pre-train one cell; alone, or on several devices under `torchrun`.
+"""`python -m model.pretrain`: pre-train one cell; alone, or as several processes (`model.launch`).
 
 In: manifests of the token store, of the samples in the cell's format and of the vocabulary. Out in
 the run directory: model.safetensors (fp32), log.jsonl (losses along training); events.jsonl and

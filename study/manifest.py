@@ -36,7 +36,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     if isinstance(data, str):
         data = data.encode()
     forget_temporaries(path.parent, path.name)
-    with naming(path):
+    with _naming(path):
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -64,7 +64,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
+def _naming(path: Path) -> Iterator[None]:
     """Have an OSError name `path`, which a person knows, and not a temporary file or nothing."""
     try:
         yield

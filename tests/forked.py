@@ -1,10 +1,12 @@
 """Processes for tests without the price of importing torch again: forks of the test process."""
 
 import os
+import signal
 import socket
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -52,3 +54,24 @@ def run_world(size: int, function: Callable[[], None]) -> None:
     """Run `function` on `size` ranks; all must succeed."""
     codes = [child.wait() for child in start_world(size, function)]
     assert codes == [0] * size
+
+
+def kill_at(call: int) -> None:
+    """Kill this process at the n-th fsync or rename: before it if n is even, after it if odd."""
+    seen = 0
+
+    def watched(real):
+        def wrapper(*arguments):
+            nonlocal seen
+            here, seen = seen, seen + 1
+            if here == call // 2 and call % 2 == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            outcome = real(*arguments)
+            if here == call // 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return outcome
+
+        return wrapper
+
+    os.fsync = watched(os.fsync)
+    Path.replace = watched(Path.replace)

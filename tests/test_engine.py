@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from forked import Child, run_world, start_world
+from forked import Child, kill_at, run_world, start_world
 from training_toy import OPTIMISER, ToyModel, ToyUpdates, outcome, train_toy
 
 from model.training.checkpoint import FOLDER
@@ -152,18 +152,20 @@ def test_workers_change_nothing(tmp_path):
     assert outcome(tmp_path / "none") == outcome(tmp_path / "two")
 
 
-def slow_updates(pause: float = 0.02) -> ToyUpdates:
+def held_updates(directory: Path, step: int = 10) -> ToyUpdates:
+    """Updates of which those from `step` on wait until `terminate` was there."""
     updates = ToyUpdates(30)
-    updates.pause = pause
+    updates.gate = (step, directory / f"terminated-{step}")
     return updates
 
 
-def terminate(child: Child, directory: Path) -> None:
-    """SIGTERM once training is under way (a first log point is written)."""
+def terminate(child: Child, directory: Path, step: int = 10, number=signal.SIGTERM) -> None:
+    """Send a signal once training is under way (a first log point is written)."""
     events = directory / "events.jsonl"
     while not (events.exists() and '"log"' in events.read_text()):
         time.sleep(0.005)
-    os.kill(child.pid, signal.SIGTERM)
+    os.kill(child.pid, number)
+    (directory / f"terminated-{step}").touch()
 
 
 @pytest.fixture(scope="module")
@@ -174,36 +176,17 @@ def uninterrupted(tmp_path_factory) -> tuple[bytes, bytes]:
 
 
 def test_killed_at_any_time_and_resumed_is_the_same(tmp_path, uninterrupted):
-    kills, draw = 0, random.Random(1)
-    for _ in range(25):
-        child = Child(lambda: train_toy(tmp_path, slow_updates(0.005), checkpoint_minutes=0))
-        time.sleep(draw.uniform(0.02, 0.12))
-        os.kill(child.pid, signal.SIGKILL)
-        kills += child.wait() == -signal.SIGKILL
-    assert kills >= 1
+    draw, step = random.Random(1), 0
+    for _ in range(12):
+        step = min(step + draw.randint(0, 4), 28)
+        updates = ToyUpdates(30)
+        updates.kill = (step, draw.uniform(0, 0.02))
+        child = Child(lambda updates=updates: train_toy(tmp_path, updates, checkpoint_minutes=0))
+        assert child.wait() == -signal.SIGKILL
+        saved = [int(path.name[5:]) for path in (tmp_path / FOLDER).glob("step-*")]
+        step = max([step, *saved])
     train_toy(tmp_path, ToyUpdates(30), checkpoint_minutes=0)
     assert outcome(tmp_path) == uninterrupted
-
-
-def kill_at(call: int) -> None:
-    """Kill this process at the n-th fsync or rename: before it if n is even, after it if odd."""
-    seen = 0
-
-    def watched(real):
-        def wrapper(*arguments):
-            nonlocal seen
-            here, seen = seen, seen + 1
-            if here == call // 2 and call % 2 == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            outcome = real(*arguments)
-            if here == call // 2:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return outcome
-
-        return wrapper
-
-    os.fsync = watched(os.fsync)
-    Path.replace = watched(Path.replace)
 
 
 def test_killed_while_writing_a_checkpoint_and_resumed_is_the_same(tmp_path, uninterrupted):
@@ -219,13 +202,16 @@ def test_killed_while_writing_a_checkpoint_and_resumed_is_the_same(tmp_path, uni
     assert outcome(tmp_path) == uninterrupted
 
 
-@pytest.mark.parametrize("mode", ["exact", "fast"])
-def test_sigterm_saves_and_the_next_start_goes_on(tmp_path, uninterrupted, mode):
+@pytest.mark.parametrize(
+    ("mode", "number"),
+    [("exact", signal.SIGTERM), ("fast", signal.SIGINT), ("exact", signal.SIGHUP)],
+)
+def test_a_signal_saves_and_the_next_start_goes_on(tmp_path, uninterrupted, mode, number):
     def attempt():
-        train_toy(tmp_path / "stopped", slow_updates(), mode=mode, workers=1)
+        train_toy(tmp_path / "stopped", held_updates(tmp_path / "stopped"), mode=mode, workers=1)
 
     child = Child(attempt)
-    terminate(child, tmp_path / "stopped")
+    terminate(child, tmp_path / "stopped", number=number)
     assert child.wait() == 75
     result = train_toy(tmp_path / "stopped", ToyUpdates(30), mode=mode)
     assert 0 < result.speed["resumed_from"] < 30
@@ -237,9 +223,10 @@ def test_sigterm_saves_and_the_next_start_goes_on(tmp_path, uninterrupted, mode)
 
 
 def test_a_run_goes_on_with_another_number_of_processes(tmp_path, uninterrupted):
-    for world in (4, 2):
-        children = start_world(world, lambda: train_toy(tmp_path, slow_updates()))
-        terminate(children[-1], tmp_path)  # one rank is told, all stop
+    for world, step in ((4, 10), (2, 20)):
+        updates = held_updates(tmp_path, step)
+        children = start_world(world, lambda updates=updates: train_toy(tmp_path, updates))
+        terminate(children[-1], tmp_path, step)  # one rank is told, all stop
         assert [child.wait() for child in children] == [75] * world
         (tmp_path / "events.jsonl").unlink()
     result = train_toy(tmp_path, ToyUpdates(30))
@@ -248,7 +235,7 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path, uninterrupted)
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, uninterrupted, capsys):
-    child = Child(lambda: train_toy(tmp_path, slow_updates(), checkpoint_minutes=0))
+    child = Child(lambda: train_toy(tmp_path, held_updates(tmp_path), checkpoint_minutes=0))
     terminate(child, tmp_path)
     assert child.wait() == 75
     older, newest = sorted((tmp_path / FOLDER).iterdir())
@@ -262,7 +249,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, uninterrupt
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
-    child = Child(lambda: train_toy(tmp_path, slow_updates(), checkpoint_minutes=0))
+    child = Child(lambda: train_toy(tmp_path, held_updates(tmp_path), checkpoint_minutes=0))
     terminate(child, tmp_path)
     assert child.wait() == 75
     model = ToyModel()
@@ -282,7 +269,7 @@ def test_mixed_precision_trains(tmp_path):
 
 
 def test_fp16_resumes_with_its_loss_scale(tmp_path):
-    child = Child(lambda: train_toy(tmp_path / "a", slow_updates(), precision="fp16"))
+    child = Child(lambda: train_toy(tmp_path / "a", held_updates(tmp_path / "a"), precision="fp16"))
     terminate(child, tmp_path / "a")
     assert child.wait() == 75
     train_toy(tmp_path / "a", ToyUpdates(30), precision="fp16")

@@ -1,16 +1,24 @@
 """The stages model.features and model.finetune on toy tasks that a tiny random encoder learns."""
 
 import json
+import os
+import shutil
+import signal
+import sys
+import time
 
 import pyarrow.parquet as pq
 import pytest
 from finetune_toy import TASKS, Study
+from forked import Child
 
 from model.tasks.squad_metric import squad11_metrics
+from model.tasks.tuning import BEST
 from study.command import Resumable
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest
+from study.run import open_run
 
 
 @pytest.mark.parametrize("segments", [False, True])
@@ -149,3 +157,33 @@ def test_an_unknown_metric_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(TASKS["pairs"][1], "metrics", ["bleu"])
     with pytest.raises(StudyError, match="metrics: bleu is none of accuracy, f1, matthews"):
         Study(tmp_path, "pairs")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_waits_for_the_lock_obeys_a_signal(tmp_path, number):
+    study = Study(tmp_path, "pairs")
+
+    def wait():
+        sys.stderr = (tmp_path / "told").open("w", buffering=1)
+        study.finetune()
+
+    with open_run(study.path("finetune"), study.recipe):
+        child = Child(wait)
+        while not (tmp_path / "told").exists() or not (tmp_path / "told").read_text():
+            time.sleep(0.01)
+        os.kill(child.pid, number)
+        assert child.wait() == 75
+
+
+def test_a_run_that_was_killed_before_it_tidied_up_is_tidied_when_adopted(tmp_path):
+    study = Study(tmp_path, "pairs")
+    study.finetune()
+    (run,) = {path.parent for path in study.seed_files(0).values()}
+    (run / BEST).write_text("weights")
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "step-000000001").write_text("weights")
+    study.path("finetune").unlink()
+    shutil.rmtree(study.path("finetune").parent / key_of(study.recipe))
+    study.finetune()
+    assert not (run / BEST).exists()
+    assert not (run / "checkpoints").exists()

@@ -1,5 +1,8 @@
 """A tiny model and its updates: what the engine needs, without samples or network."""
 
+import os
+import signal
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,13 +69,15 @@ class ToyUpdates:
 
     def __init__(self, steps: int, rows: int = 12, micro: int = 3, targets: float = 0.5):
         self.steps, self.rows, self.micro, self.targets = steps, rows, micro, targets
-        self.pause, self.broken = 0.0, None  # seconds per update; a step with NaN weights
+        self.broken = None  # a step with NaN weights
+        self.gate = None  # (step, file): from this step on, updates wait until the file is there
+        self.kill = None  # (step, seconds): SIGKILL so long after this step's update was asked for
 
     def __len__(self) -> int:
         return self.steps
 
     def __getitem__(self, step: int) -> ToyUpdate:
-        time.sleep(self.pause)
+        self._wait_or_die(step)
         draw = np.random.default_rng((7, step))
         whole = {
             "ids": draw.integers(0, VOCABULARY, self.rows),
@@ -89,6 +94,15 @@ class ToyUpdates:
         ]
         counts = {"word": int(np.nansum(whole["weights"])), "sign": self.rows}
         return ToyUpdate(micro_batches, counts, {"tokens": self.rows, "epoch": step / 10})
+
+    def _wait_or_die(self, step: int) -> None:
+        if self.gate is not None and step >= self.gate[0]:
+            while not self.gate[1].exists():
+                time.sleep(0.005)
+        if self.kill is not None and step == self.kill[0]:
+            threading.Timer(self.kill[1], os.kill, (os.getpid(), signal.SIGKILL)).start()
+        if self.kill is not None and step == self.steps - 1:
+            time.sleep(3600)  # the end comes first
 
 
 def train_toy(
