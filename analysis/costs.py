@@ -35,6 +35,8 @@ TOKEN_BYTES = 2.3
 SAMPLE_BYTES = 40
 FEATURE_BYTES = 4
 CHARACTERS_PER_TOKEN = 4.6
+# Tokens of an epoch's samples per token of the store, at 512: a random second part is shown again.
+REPEATED = {"segment-pair": 1.28, "sentence-pair": 2.15}
 TOKENS_PER_SENTENCE = 25
 
 
@@ -51,6 +53,7 @@ class Cost:
     basis: str  # what the tokens were found from
     parameters: int  # of the network that is trained, and how many of them its vocabulary adds
     vocabulary_parameters: int
+    passes: float | None = None  # of a pre-training, over its samples; None if nothing tells
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,21 @@ def _pretraining(study: Study, job: Job) -> Cost:
         basis="steps",
         parameters=parameters,
         vocabulary_parameters=vocabulary_parameters(recipe["model"], entries),
+        passes=_passes(study, job, tokens),
     )
+
+
+def _passes(study: Study, job: Job, tokens: float) -> float | None:
+    """How often a pre-training of so many tokens goes through its samples."""
+    samples = input_of(study, job, "samples")
+    manifest = finished(samples)
+    if manifest is not None:
+        return tokens / manifest.figures["train"]["tokens"]
+    stored = _tokens(study, samples)
+    if stored is None:
+        return None
+    shown = stored * (1 - study.config.heldout_fraction)
+    return tokens / (shown * REPEATED.get(samples.recipe["format"], 1))
 
 
 def _finetuning(study: Study, job: Job) -> Cost:
@@ -236,14 +253,16 @@ def _characters(study: Study, sentences: Job) -> float | None:
         total = spec.planned.characters
         if recipe["documents"]:
             total *= min(1, recipe["documents"] / spec.planned.documents)
+    if total is not None and "bytes" in recipe:
+        total = min(total, recipe["bytes"])
     return None if total is None else total / recipe["shards"]
 
 
-def _tokens(study: Study, job: Job) -> float:
-    """Tokens of a shard or of a whole store."""
+def _tokens(study: Study, job: Job) -> float | None:
+    """Tokens of a shard or of a whole store; None if nothing tells."""
     shards = [other for other in study.needed([job]) if other.recipe["stage"] == "tokens"]
-    sentences = [study.jobs[shard.inputs["sentences"][0]] for shard in shards]
-    return sum(_characters(study, job) for job in sentences) / CHARACTERS_PER_TOKEN
+    sizes = [_characters(study, study.jobs[shard.inputs["sentences"][0]]) for shard in shards]
+    return None if None in sizes else sum(sizes) / CHARACTERS_PER_TOKEN
 
 
 def _samples(study: Study, job: Job) -> float:

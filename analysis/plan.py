@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.costs import Cost, cost_of, finished, text_megabytes
+from analysis.costs import CHARACTERS_PER_TOKEN, Cost, cost_of, finished, text_megabytes
 from analysis.render import DASH, markdown_rows
 from analysis.scores import add_study_arguments, asked_study, write_csv
 from study.command import command_parser, run_command
@@ -24,16 +24,17 @@ TRAINING = ("pretrain", "finetune")
 COLUMNS = [
     *("level", "table", "cell", "pretraining_seed", "task", "stage", "jobs", "done", "tokens"),
     *("flops", "device_hours", "device_hours_left", "device_hours_counted_above"),
-    *("parameters", "vocabulary_parameters"),
+    *("passes", "parameters", "vocabulary_parameters"),
     *("disk_mb", "checkpoint_mb", "memory_mb", "devices", "basis", "key"),
 ]
 SUMS = ("jobs", "done", "tokens", "flops", "device_hours", "device_hours_left", "disk_mb")
 LARGEST = ("parameters", "vocabulary_parameters", "checkpoint_mb", "memory_mb", "devices")
 HEADER = [
     *("pre + fine", "done", "tokens", "FLOPs", "device time", "still to run"),
-    *("counted above", "parameters", "of the vocabulary", "disk", "checkpoints", "memory"),
+    *("counted above", "passes", "parameters", "of the vocabulary"),
+    *("disk", "checkpoints", "memory"),
 ]
-OF_TABLES, OF_CELLS = ("counted above",), ("parameters", "of the vocabulary")
+OF_TABLES, OF_CELLS = ("counted above",), ("passes", "parameters", "of the vocabulary")
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
         "flops": cost.flops,
         "device_hours": seconds / 3600,
         "device_hours_left": 0.0 if done else seconds / 3600,
+        "passes": cost.passes,
         "parameters": cost.parameters,
         "vocabulary_parameters": cost.vocabulary_parameters,
         "disk_mb": cost.weights_mb,
@@ -101,10 +103,14 @@ def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
 
 
 def total(lines: list[dict], **names: str) -> dict:
-    """Sums over lines; parameters, checkpoints, memory, devices are the largest of one job."""
+    """Sums over lines; parameters, checkpoints, memory, devices are the largest of one job.
+
+    `passes` over the samples are told where all pre-trainings make as many.
+    """
     sums = {name: sum(line[name] for line in lines) for name in SUMS}
     largest = {name: max((line[name] for line in lines), default=0) for name in LARGEST}
-    return {**names, **sums, **largest}
+    passes = {line["passes"] for line in lines} - {None}
+    return {**names, **sums, **largest, "passes": passes.pop() if len(passes) == 1 else None}
 
 
 def totals(lines: list[dict], **names: str) -> list[dict]:
@@ -159,7 +165,8 @@ def build_plan(study: Study, speed: Speed) -> pd.DataFrame:
     frame[whole] = frame[whole].astype("Int64")
     hours = [name for name in COLUMNS if name.startswith("device_hours")]
     sizes = [name for name in COLUMNS if name.endswith("_mb")]
-    return frame.round(dict.fromkeys(hours, 6) | dict.fromkeys(sizes, 3))
+    frame["passes"] = frame["passes"].astype(float)
+    return frame.round(dict.fromkeys(hours, 6) | dict.fromkeys(sizes, 3) | {"passes": 2})
 
 
 def duration(hours: float) -> str:
@@ -200,6 +207,7 @@ def summary_row(frame: pd.DataFrame, name: str) -> list[str]:
         duration(everything["device_hours"]),
         duration(everything["device_hours_left"]),
         duration(above) if above > 0 else DASH,
+        DASH if pd.isna(everything["passes"]) else f"{everything['passes']:.1f}",
         amount(everything["parameters"]),
         amount(everything["vocabulary_parameters"]),
         megabytes(everything["disk_mb"]),
@@ -261,6 +269,9 @@ def notes_of(study: Study, frame: pd.DataFrame, speed: Speed) -> list[str]:
         "Pre + fine: pre-trainings + fine-tunings (each of all its seeds). Memory: of one device, "
         "weights, gradients, optimiser and one micro-batch's activations (formula in "
         "`model/network/sizes.py`); the interpreter and its libraries come on top.",
+        "Passes: of a pre-training over its samples; until these are there, at "
+        f"{CHARACTERS_PER_TOKEN} characters a token. A pair with a random second part shows that "
+        "text again, so pair formats make fewer.",
         "Of the vocabulary: the word table, filler rows included, and the decoder's biases.",
         "Counted above: the part of a table whose jobs an earlier table has too.",
     ]

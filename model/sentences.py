@@ -1,10 +1,16 @@
 """Sentences stage: one shard of a corpus, documents to sentences (paper sections 3.2 and 4.2).
 
 In: a source manifest. Out: `sentences.parquet` (see model.text.sentences) and its figures. Shards
-are contiguous ranges of the corpus's first `documents` documents and can be made in parallel.
+are contiguous ranges of the corpus's first `documents` documents (or of the first that hold
+`bytes` of UTF-8 text, if the recipe has that) and can be made in parallel.
 """
 
-from model.text.sentences import SENTENCES_FILE, shard_range, write_sentences
+from model.text.sentences import (
+    SENTENCES_FILE,
+    documents_within,
+    shard_range,
+    write_sentences,
+)
 from model.text.sources import add_mirror_argument, read_range, source_files
 from study.command import recipe_argument, run_command, stage_parser
 from study.errors import StudyError
@@ -36,6 +42,9 @@ def main(arguments: list[str] | None = None) -> None:
         paths = source_files(source, recipe["split"], args.mirror)
         rows = [entry["rows"] for entry in source_entries(source, recipe["split"])]
         documents = min(sum(rows), recipe["documents"] or sum(rows))
+        if "bytes" in recipe:
+            texts = read_range(paths, rows, recipe["column"], 0, documents)
+            documents = documents_within(texts, recipe["bytes"])
         start, stop = shard_range(documents, recipe["shard"], recipe["shards"])
         texts = read_range(paths, rows, recipe["column"], start, stop)
         figures = write_sentences(texts, recipe, run.directory / SENTENCES_FILE)

@@ -85,8 +85,10 @@ class Recipes:
     def sentences(self, corpus: str, shard: int) -> dict:
         """Sentences of one shard of a corpus."""
         spec = self.config.corpora[corpus]
+        capped = {} if spec.bytes is None else {"bytes": spec.bytes}
         return stage_recipe(
             "sentences",
+            **capped,
             source=self.key("source", corpus),
             corpus=corpus,
             column=spec.column,

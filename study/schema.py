@@ -34,7 +34,8 @@ class Corpus(Section):
     split: Place = "train"
     column: str = "text"
     language: str = "en"
-    documents: Positive | None = None
+    documents: Positive | None = None  # the first ones only
+    bytes: Positive | None = None  # the first documents of so much text (UTF-8)
     shards: Annotated[int, Field(gt=0, le=10_000)] = 1
     planned: PlannedCorpus | None = None
 

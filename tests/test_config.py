@@ -216,3 +216,32 @@ def test_merge_replaces_leaves_and_joins_mappings():
 
 def test_exponents_without_a_dot_are_numbers(config):
     assert load_study_file("paper").cells["full-sentences"].optimiser.learning_rate == 1e-4
+
+
+def documented(section: str) -> dict:
+    """The YAML that docs/data.md prints under a heading."""
+    text = (ROOT / "docs/data.md").read_text().split(f"## {section}\n")[1].split("\n## ")[0]
+    return yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+
+
+def test_what_docs_say_of_data_is_valid_configuration(config):
+    shown = documented("Corpora of `laptop` and `h200`")
+    config("scales/laptop.yaml", "corpora", shown["corpora"])
+    corpora = load_study_file("laptop").corpora
+    assert corpora["books"].source.repo == "lucadiliello/bookcorpusopen"
+    assert corpora["web"].source.repo == "Skylion007/openwebtext"
+    assert (corpora["news"].documents, corpora["news"].split) == (4000, "train")
+    for name, value in documented("A copy of your own")["corpora"].items():
+        config("scales/paper.yaml", f"corpora.{name}", value)
+    corpora = load_study_file("paper").corpora
+    assert (corpora["books"].source.folder, corpora["books"].bytes) == ("/data/books", 4700000000)
+    assert (corpora["news"].column, corpora["news"].split) == ("plain_text", "train")
+
+
+def test_a_cap_is_part_of_a_recipe_only_where_it_is_set(config):
+    assert "bytes" not in Study("smoke").recipes.sentences("books", 0)
+    plain = Study("smoke").recipes.key("sentences", "books", 0)
+    config("scales/smoke.yaml", "corpora.books.bytes", 5000)
+    assert Study("smoke").recipes.sentences("books", 0)["bytes"] == 5000
+    assert Study("smoke").recipes.key("sentences", "books", 0) != plain
+    assert Study("paper").recipes.sentences("wiki", 31)["bytes"] == 11_700_000_000

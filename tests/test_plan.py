@@ -73,7 +73,7 @@ def line(frame: pd.DataFrame, **names) -> pd.Series:
 
 
 def test_a_base_pretraining_costs_what_it_does_by_hand(place):
-    """131 B tokens of 587.5 MFLOP (30K) or 601.5 MFLOP (50,265 entries) at 60 % of 805 TFLOP/s."""
+    """131 B tokens of 587.5 MFLOP (30K) or 601.5 MFLOP (50,265 entries) at 44 % of 805 TFLOP/s."""
     tokens = 1_000_000 * 256 * 512
     assert tokens == 131_072_000_000
     frame = plan_of(Study("paper"))
@@ -81,11 +81,10 @@ def test_a_base_pretraining_costs_what_it_does_by_hand(place):
     assert job["tokens"] == tokens
     head_30k = 6 * 0.15 * (768**2 + 768 * 30_000)
     assert job["flops"] == pytest.approx(tokens * (509_607_936 + 56_623_104 + head_30k), rel=1e-9)
-    assert job["device_hours"] == pytest.approx(44.3, rel=0.001)
-    assert job["device_hours"] == pytest.approx(46, rel=0.04)
+    assert job["device_hours"] == pytest.approx(61.1, rel=0.001)
     job = line(frame, cell="byte-level", level="job", stage="pretrain")
     assert job["flops"] == pytest.approx(tokens * 601.5e6, rel=1e-4)
-    assert job["device_hours"] == pytest.approx(46, rel=0.03)
+    assert job["device_hours"] == pytest.approx(131.072e9 * 601.5e6 / 3.5e14 / 3600, rel=1e-4)
 
 
 def test_a_byte_level_vocabulary_adds_15_million_parameters_to_base_and_20_to_large(place):
@@ -108,6 +107,26 @@ def test_a_byte_level_vocabulary_adds_15_million_parameters_to_base_and_20_to_la
         line(frame, cell="large-16gb-100k", level="cell", stage="all")["parameters"]
         == (line(frame, cell="large-16gb-100k", level="job", stage="pretrain")["parameters"])
     )
+
+
+def test_passes_are_those_over_the_capped_corpora(place):
+    """16.4 GB less a hundredth at 4.6 characters a token; all of today's 26.8 GB made 22.7."""
+    frame = plan_of(Study("paper"))
+    pretrained = frame[(frame["level"] == "job") & (frame["stage"] == "pretrain")]
+    passes = dict(zip(pretrained["cell"], pretrained["passes"], strict=True))
+    assert passes["full-sentences"] == pytest.approx(131.072 / (16.4 * 0.99 / 4.6), abs=0.01)
+    assert passes["static-segment-pair"] == pytest.approx(37.1 / 1.28, abs=0.1)
+    assert (
+        line(frame, cell="static-segment-pair", level="cell", stage="all")["passes"]
+        == (passes["static-segment-pair"])
+    )
+    edit("scales/paper.yaml", lambda data: data.pop("corpora"))
+    frame = plan_of(Study("paper"))
+    job = line(frame, cell="full-sentences", level="job", stage="pretrain")
+    assert job["passes"] == pytest.approx(22.7, abs=0.05)
+    publish(Study("paper").samples_job("full-sentences", 0), train={"tokens": 4_000_000_000})
+    job = line(plan_of(Study("paper")), cell="full-sentences", level="job", stage="pretrain")
+    assert job["passes"] == pytest.approx(131.072 / 4, abs=0.01)
 
 
 def only(*tables: str) -> None:
@@ -234,7 +253,7 @@ def test_what_is_only_planned_with_changes_no_key(place):
 def test_speed_is_given_or_the_scales_or_measured(place):
     paper, demo = Study("paper"), Study("demo")
     assert speed_of(paper, 1e14).flops_per_second == 1e14
-    assert speed_of(paper, None).flops_per_second == 4.83e14
+    assert speed_of(paper, None).flops_per_second == 3.5e14  # until this code was measured on one
     with pytest.raises(StudyError, match="no measured speed yet"):
         speed_of(demo, None)
     for wrong in (0.0, -1.0, float("nan"), float("inf")):
@@ -306,7 +325,7 @@ def test_disk_of_weights_checkpoints_and_text(place):
     assert cost.weights_mb == pytest.approx(4e-6 * parameters)
     assert cost.checkpoint_mb == pytest.approx(3 * 12e-6 * parameters)
     text = line(plan_of(study), table="table2", stage="text")
-    assert 30_000 < text["disk_mb"] < 60_000
+    assert 20_000 < text["disk_mb"] < 40_000
     edit("study.yaml", lambda data: data["corpora"]["books"].pop("planned"))
     frame = plan_of(Study("paper"))
     assert pd.isna(line(frame, table="table2", stage="text")["disk_mb"])

@@ -9,6 +9,7 @@ import pytest
 from model.text import sentences as stage
 from model.text.sentences import (
     document_id,
+    documents_within,
     is_heldout,
     read_blocks,
     shard_range,
@@ -62,6 +63,14 @@ def test_shards_partition_the_documents(documents, shards):
     assert ranges[0][0] == 0 and ranges[-1][1] == documents
     assert all(left[1] == right[0] for left, right in pairwise(ranges))
     assert max(b - a for a, b in ranges) - min(b - a for a, b in ranges) <= 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(1, 1), (4, 1), (5, 2), (6, 2), (8, 3), (9, 4), (10, 4), (99, 4)]
+)
+def test_a_cap_in_bytes_keeps_the_first_documents_that_fit(limit, expected):
+    """The texts are of 3, 2, 3 and 1 bytes; the first one always stays."""
+    assert documents_within(["abc", "é", "xyz", "z"], limit) == expected
 
 
 def test_files_are_written_and_read_in_blocks(tmp_path, monkeypatch):

@@ -28,13 +28,13 @@ def run(stage, manifest, recipe, *more):
     return load_manifest(manifest)
 
 
-def build(folder, root, shards):
+def build(folder, root, shards, **capped):
     """Run all text stages on a folder of files; returns the store's manifest and the vocabulary."""
     recipe = {"stage": "source", "version": 1, "folder": str(folder), "splits": ["train"]}
     source = run(fetch, root / "source.json", recipe)
     common = {"stage": "sentences", "version": 1, "source": source.key, "corpus": "toy"}
     common |= {"column": "text", "split": "train", "documents": None, "shards": shards}
-    common |= {"splitter": "sentencex", "language": "en", "heldout_fraction": 0.25}
+    common |= {"splitter": "sentencex", "language": "en", "heldout_fraction": 0.25, **capped}
     parts = [
         run(sentences, root / f"s{i}.json", {**common, "shard": i}, "--source", source.path)
         for i in range(shards)
@@ -97,6 +97,18 @@ def test_store_holds_every_sentence_in_order(folder, tmp_path):
     assert figures["characters"] == sum(len(s) for d in found["train"] for s in d)
     assert figures["tokens"] == len(TokenStore.open(manifest, "train").tokens)
     assert figures["unknown_tokens"] == figures["empty_sentences"] == 0
+
+
+def test_a_cap_in_bytes_keeps_the_first_documents_for_any_number_of_shards(folder, tmp_path):
+    limit = sum(len(text.encode()) for text in DOCUMENTS[:30]) + 5  # the 31st does not fit
+    found = []
+    for shards in (1, 4):
+        (tmp_path / str(shards)).mkdir()
+        manifest, trained = build(folder, tmp_path / str(shards), shards, bytes=limit)
+        found.append({split: decoded(manifest, trained, split) for split in ("train", "heldout")})
+    assert found[0] == found[1]
+    titles = sorted(document[0] for documents in found[0].values() for document in documents)
+    assert titles == sorted(f"Heading {i}" for i in range(30))
 
 
 def test_number_of_shards_does_not_change_the_store(folder, tmp_path):

@@ -46,6 +46,20 @@ def shard_range(documents: int, shard: int, shards: int) -> tuple[int, int]:
     return documents * shard // shards, documents * (shard + 1) // shards
 
 
+def documents_within(texts: Iterable[str], limit: int) -> int:
+    """How many of the first documents hold at most `limit` bytes of UTF-8 text together.
+
+    At least one, and all if they hold less; the texts are read no further than that.
+    """
+    count = size = 0
+    for text in texts:
+        size += len(text.encode(errors="surrogatepass"))
+        if count and size > limit:
+            break
+        count += 1
+    return count
+
+
 def write_sentences(texts: Iterable[str], recipe: dict, path: Path) -> dict:
     """Split `texts` as the sentences recipe says and write `path`.
 
