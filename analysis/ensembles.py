@@ -7,6 +7,7 @@ seven, as in the paper; several pre-trained models make as many ensembles. Where
 fine-tuning seed of its own, one ensemble takes a model of each. What diverged is left out.
 """
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 
@@ -40,27 +41,29 @@ class Member:
 
 @dataclass(frozen=True)
 class Members:
-    """The models of one ensemble, at most seven, and how many others diverged."""
+    """The models of one ensemble, at most seven, and how many others diverged: perhaps all."""
 
+    pretraining_seed: int  # of a model of each, that of the first
     models: list[Member]
     left_out: int
 
 
 def ensembles(study: Study, cell: str, task: str, setting: str) -> list[Members]:
-    """The ensembles of a cell on a task, by pre-training seed, each with one model or more."""
+    """The ensembles of a cell on a task by pre-training seed, those without a model left too."""
+    seeds = study.config.seeds
     groups: dict[int, list[Member]] = {}
     diverged: Counter[int] = Counter()
-    for seed in study.config.seeds.pretraining:
+    for seed in seeds.pretraining:
         job = study.finetune_job(cell, seed, task, setting)
         manifest = load_manifest(job.path, key=job.key, stage="finetune")
-        group = 0 if study.config.seeds.finetuning == "own" else seed
+        group = seeds.pretraining[0] if seeds.finetuning == "own" else seed
+        models = groups.setdefault(group, [])
         for finetuning_seed in manifest.figure("seeds"):
             if manifest.figure("seeds", finetuning_seed, "diverged", kind=bool):
                 diverged[group] += 1
                 continue
-            run = seed_run(manifest, finetuning_seed)
-            groups.setdefault(group, []).append(Member(seed, int(finetuning_seed), run))
-    return [Members(models[:MOST], diverged[group]) for group, models in groups.items()]
+            models.append(Member(seed, int(finetuning_seed), seed_run(manifest, finetuning_seed)))
+    return [Members(group, models[:MOST], diverged[group]) for group, models in groups.items()]
 
 
 def row_ensembles(study: Study, row: Row, column: Column, settings: pd.DataFrame) -> list[Members]:
@@ -127,18 +130,19 @@ def ensemble_metrics(study: Study, task: str, members: list[Member]) -> dict[str
 def ensemble_scores(study: Study, row: Row, column: Column, settings: pd.DataFrame) -> pd.DataFrame:
     """Scores of an ensemble row in one column: pretraining_seed, value, models, left_out, diverged.
 
-    A line per ensemble; `models` counts those averaged, `left_out` those that diverged. Empty when
-    all models did.
+    A line per ensemble; `models` counts those averaged, `left_out` those that diverged. Where all
+    did, the ensemble did, and has no value.
     """
-    lines = [
-        {
-            "pretraining_seed": members.models[0].pretraining_seed,
-            "value": ensemble_metrics(study, row.task_of(column), members.models)[column.metric],
-            "models": len(members.models),
-            "left_out": members.left_out,
-            "diverged": False,
-        }
-        for members in row_ensembles(study, row, column, settings)
-    ]
-    columns = ["pretraining_seed", "value", "models", "left_out", "diverged"]
-    return pd.DataFrame(lines, columns=columns)
+    task, lines = row.task_of(column), []
+    for members in row_ensembles(study, row, column, settings):
+        metrics = ensemble_metrics(study, task, members.models) if members.models else {}
+        lines.append(
+            {
+                "pretraining_seed": members.pretraining_seed,
+                "value": metrics.get(column.metric, math.nan),
+                "models": len(members.models),
+                "left_out": members.left_out,
+                "diverged": not members.models,
+            }
+        )
+    return pd.DataFrame(lines)

@@ -210,8 +210,9 @@ def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
                 found = scores[scores["cell"] == cell]
                 entry |= behind(study, cell, row.task_of(column), column.metric, found, runs)
                 if row.ensemble and column.task:
-                    ensembles = row_ensembles(study, row, column, settings)
-                    entry["scores"] = [s for s in entry["scores"] if is_member(s, ensembles)]
+                    ensembles, found = row_ensembles(study, row, column, settings), entry["scores"]
+                    entry["scores"] = [s for s in found if is_member(s, ensembles)]
+                    entry["left_out"] = [s for s in found if "diverged" in s]
             rows[row.id][column.name] = entry
     return rows
 
@@ -253,6 +254,7 @@ def behind(
                 "pretraining_seed": score["pretraining_seed"],
                 "finetuning_seed": score["finetuning_seed"],
                 "value": plain(score["value"]),
+                **({"diverged": True} if score["diverged"] else {}),
                 "run": runs.seeds.get((score["key"], score["finetuning_seed"])),
             }
         )

@@ -25,17 +25,14 @@ EXAMPLE = (
 def choose(perplexities: dict[str, list[float | None]]) -> str:
     """The member with the lowest median perplexity over its replicates, the first of equals.
 
-    A replicate without a perplexity diverged and counts as infinite. Raises StudyError when no
-    member has a finite median.
+    A replicate without a perplexity diverged and counts as infinite. Where no member has a finite
+    median the first stands for the family, so that what diverged is shown as such.
     """
     medians = {
         member: median(math.inf if value is None else value for value in values)
         for member, values in perplexities.items()
     }
-    best = min(medians, key=lambda member: medians[member])
-    if math.isinf(medians[best]):
-        raise StudyError(f"no member of the family can be chosen: all diverged ({list(medians)})")
-    return best
+    return min(medians, key=lambda member: medians[member])
 
 
 def read_selection(study: Study, family: str) -> str:

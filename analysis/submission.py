@@ -4,8 +4,9 @@ In: the stored predictions of a cell's fine-tuned models on test splits. Out: th
 per task (and AX, the diagnostics that MNLI's models answer) with the columns `index` and
 `prediction`, classes in the leaderboard's words; and SQuAD 2.0's JSON of answers by question id.
 GLUE's predictions are those of the ensemble (`analysis.ensembles`) of the tasks in the row of Table
-5, WNLI's those of WSC (`analysis.winograd`); SQuAD's hidden test set has no file at all, so its
-JSON holds the development answers of the seed whose F1 is the median, in the same format.
+5, WNLI's those of WSC (`analysis.winograd`); the test set's column idx numbers the rows. SQuAD's
+hidden test set has no file at all, so its JSON holds the development answers of the seed whose F1
+is the median, in the same format.
 """
 
 import io
@@ -16,35 +17,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.ensembles import ensemble_of, row_ensembles
+from analysis.ensembles import Members, ensemble_of, row_ensembles
 from analysis.scores import add_study_arguments, asked_study, read_scores
 from analysis.settings import choose_settings, compare_settings
 from analysis.winograd import schema_order
-from model.text.sources import add_mirror_argument
+from model.text.sources import add_mirror_argument, open_parquet, source_files
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.glue import GLUE, GlueFile
 from study.graph import Study
 from study.manifest import load_manifest, seed_run, write_atomic
 
+INDEX = "idx"  # GLUE's column: a row's number on the leaderboard
 STAMP = (2019, 7, 29, 0, 0, 0)  # of every file in the zip: the same predictions, the same bytes
 
 
 def glue_predictions(
-    study: Study, settings: pd.DataFrame, file: GlueFile, mirror: Path | None
+    study: Study, members: Members, file: GlueFile, mirror: Path | None
 ) -> list[str]:
-    """The predictions of a file, one per test example in the order of the test set.
-
-    They are those of the first pre-training's ensemble. Raises StudyError naming the task where all
-    its models diverged.
-    """
-    row, column = study.submitted_row, study.submitted_column(file)
-    task = row.task_of(column)
-    members = row_ensembles(study, row, column, settings)
-    if not members:
-        raise StudyError(f"cell {row.cell}: every fine-tuning on {task} diverged")
-    kind = study.config.tasks[task].kind
-    predictions = ensemble_of(members[0].models, kind, f"test-{file.split}").predictions
+    """The predictions of a file's ensemble, one per test example in the order of the test set."""
+    kind = study.config.tasks[study.submitted_row.task_of(study.submitted_column(file))].kind
+    predictions = ensemble_of(members.models, kind, f"test-{file.split}").predictions
     if file.schemas:
         predictions = predictions[schema_order(study, mirror)]
     if kind == "regression":
@@ -52,20 +45,77 @@ def glue_predictions(
     return [file.words[place] if file.words else str(place) for place in predictions]
 
 
+def submitted_members(study: Study, settings: pd.DataFrame) -> dict[str, Members]:
+    """The ensemble of every file: all of one pre-training, the first that has a model for each.
+
+    Raises StudyError naming the tasks of which all models diverged where there is none.
+    """
+    row, found = study.submitted_row, {}
+    for name, file in GLUE.items():
+        if file.optional and file.split not in (study.config.tasks[file.task].test or {}):
+            continue
+        found[name] = row_ensembles(study, row, study.submitted_column(file), settings)
+    lost: dict[int, list[str]] = {}
+    for number, ensembles in enumerate(zip(*found.values(), strict=True)):
+        chosen = dict(zip(found, ensembles, strict=True))
+        lost[number] = [name for name, members in chosen.items() if not members.models]
+        if not lost[number]:
+            return chosen
+    told = "; ".join(
+        f"of pre-training {number + 1}: {', '.join(names)}" for number, names in lost.items()
+    )
+    raise StudyError(f"cell {row.cell}: every fine-tuning diverged that these files need, {told}")
+
+
+def glue_rows(study: Study, file: GlueFile, mirror: Path | None) -> list[int]:
+    """The leaderboard's row of every test example, in the order of the test set: column idx.
+
+    Raises StudyError naming the file where it has no such column, or where its rows are not 0 to
+    the number of examples less 1, each once.
+    """
+    task = study.submitted_row.task_of(study.submitted_column(file))
+    task, split = ("wnli", "test") if file.schemas else (task, file.split)
+    job = study.source_job(task)
+    source = load_manifest(job.path, key=job.key, stage="source")
+    paths = source_files(source, study.config.tasks[task].test[split], mirror)
+    rows: list[int] = []
+    for path in paths:
+        with open_parquet(path) as parquet:
+            names = parquet.schema_arrow.names
+            if INDEX not in names:
+                raise StudyError(f"{path}: no column {INDEX}; it has {', '.join(names)}")
+            rows += parquet.read(columns=[INDEX])[INDEX].to_pylist()
+    places: dict[int, int] = {}
+    for place, row in enumerate(rows):
+        where = f"{paths[0]}: column {INDEX}: row {place}"
+        if type(row) is not int or not 0 <= row < len(rows):
+            raise StudyError(f"{where}: {row}, expected 0 to {len(rows) - 1}, each once")
+        if row in places:
+            raise StudyError(f"{where}: {row} stands in row {places[row]} too")
+        places[row] = place
+    return rows
+
+
 def glue_zip(study: Study, mirror: Path | None = None) -> bytes:
     """The zip of all files; equal predictions give equal bytes.
 
-    The test sets of WNLI and WSC are looked up in `mirror`, or where they were.
+    The test sets are looked up in `mirror`, or where they were.
     """
     scores = read_scores(study, study.table_jobs("table5"), "results/submission/glue.zip")
-    settings = compare_settings(study, scores)
+    chosen = submitted_members(study, compare_settings(study, scores))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, file in GLUE.items():
-            if file.optional and file.split not in (study.config.tasks[file.task].test or {}):
-                continue
-            predictions = glue_predictions(study, settings, file, mirror)
-            lines = [f"{index}\t{value}" for index, value in enumerate(predictions)]
+        for name, members in chosen.items():
+            rows = glue_rows(study, GLUE[name], mirror)
+            predictions = glue_predictions(study, members, GLUE[name], mirror)
+            if len(rows) != len(predictions):
+                raise StudyError(
+                    f"{name}: {len(predictions)} predictions for {len(rows)} test examples; their "
+                    "files have changed since"
+                )
+            lines = [
+                f"{row}\t{value}" for row, value in sorted(zip(rows, predictions, strict=True))
+            ]
             text = "\n".join(["index\tprediction", *lines]) + "\n"
             archive.writestr(zipfile.ZipInfo(name, STAMP), text, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()

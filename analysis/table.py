@@ -7,9 +7,10 @@ reading. The published values are for orientation; a small scale is not expected
 import pandas as pd
 
 from analysis.coverage import text_notes
-from analysis.ensembles import MOST, ensemble_scores
+from analysis.ensembles import ensemble_scores
 from analysis.intervals import welch_difference
 from analysis.medians import replicate_values, summarise
+from analysis.notes import choice_notes, difference_notes
 from analysis.render import to_latex, to_markdown
 from analysis.scores import add_study_arguments, asked_study, read_scores, write_csv
 from analysis.selection import read_selection, shown_cell
@@ -19,7 +20,7 @@ from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
 from study.layout import Column, Row, Table
-from study.manifest import write_atomic
+from study.manifest import load_manifest, write_atomic
 
 STATISTICS = ("median", "min", "max", "seeds", "replicates", "diverged")
 DIFFERENCE = ("difference", "low", "high")
@@ -94,18 +95,18 @@ def differences(table: Table, frame: pd.DataFrame, chosen: pd.DataFrame) -> pd.D
 def ensemble_fields(
     study: Study, row: Row, column: Column, settings: pd.DataFrame
 ) -> dict[str, float]:
-    """The fields of an ensemble's score: `seeds` are all its models, `replicates` the ensembles.
+    """The fields of an ensemble's score: `seeds` are the models averaged, `replicates` the
+    ensembles.
 
-    `diverged` counts the models that were left out and the ensembles without a score. One ensemble
-    has no range.
+    `diverged` counts the models that were left out, and the ensembles of others without a score.
+    One ensemble has no range.
     """
     scores = ensemble_scores(study, row, column, settings)
-    if scores.empty:
-        return {"seeds": 0, "replicates": 0}
     (found,) = summarise(scores.assign(ensemble=row.id), ["ensemble"]).to_dict("records")
     ranged = ("min", "max") if len(scores) > 1 else ()
     fields = {name: found[name] for name in ("median", *ranged, "replicates")}
-    failed = found["diverged"] + scores["left_out"].sum()
+    without_score = (scores["models"] > 0) & scores["value"].isna()
+    failed = without_score.sum() + scores["left_out"].sum()
     return {**fields, "seeds": scores["models"].sum(), "diverged": failed}
 
 
@@ -176,17 +177,7 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
             f"{diverged} scores are of fine-tunings that diverged or have no score; a missing one "
             "counts as the worst."
         )
-    if any(len(study.recipes.settings(cell, task)) > 1 for cell, task in shown_pairs(study, name)):
-        notes.append(
-            "Fine-tuning settings: per cell and task the point of the grid with the best median, "
-            "chosen on these development sets; results/settings.csv has all of them."
-        )
-    if any(row.ensemble for row in table.rows):
-        members = "a model of every pre-training" if own else "all seeds of a pre-trained model"
-        notes.append(
-            f"Ensembles average the predictions of {members} at the chosen setting, "
-            f"at most {MOST}, without those that diverged."
-        )
+    notes += choice_notes(study, name)
     if table.average:
         notes.append(f"Average: {table.average}.")
     if table.baseline:
@@ -194,25 +185,53 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
             "Differences: of the means over replicates, with 95 % Welch intervals; a pre-training "
             "seed is one replicate."
         )
-    notes += [*static_notes(study, name), *text_notes(study, name), *edge_notes(study, name)]
-    return [*notes, *table.notes]
+    first_rows: dict[str, str] = {}
+    for row, cell in zip(frame["row"], frame["cell"], strict=True):
+        if cell and cell not in first_rows.values():
+            first_rows[row] = cell
+    return [
+        *notes,
+        *difference_notes(study, table, first_rows),
+        *diverged_notes(study, name, first_rows),
+        *static_notes(study, name),
+        *text_notes(study, name),
+        *edge_notes(study, name),
+        *table.notes,
+    ]
 
 
-def shown_pairs(study: Study, name: str) -> list[tuple[str, str]]:
-    """(cell, task) of every score that a table shows."""
-    return [(c, t) for c in study.table_cells(name) for t in study.table_tasks(name)]
+def diverged_notes(study: Study, name: str, cells: dict[str, str]) -> list[str]:
+    """Pre-trainings that diverged, of the `cells` shown (by row) whose pre-trainings are read."""
+    labels = {row.id: row.label for row in study.config.tables[name].rows}
+    read = study.table_pretrained_cells(name)
+    parts = []
+    for row, cell in cells.items():
+        jobs = study.pretrain_jobs([cell]) if cell in read else []
+        runs = [load_manifest(job.path, key=job.key, stage="pretrain").figures for job in jobs]
+        lost = sum(run["diverged"] is not None for run in runs)
+        if lost:
+            parts.append(f"{labels[row]}: {lost} of {len(runs)}")
+    if not parts:
+        return []
+    return [f"Pre-trainings that diverged: {'; '.join(parts)}; each counts as the worst."]
 
 
 def edge_notes(study: Study, name: str) -> list[str]:
-    """Families whose choice lies at an end of its grid: beyond it there may be a better one."""
+    """Families whose choice lies at an end of its grid: beyond it there may be a better one.
+
+    And those of which every member mostly diverged, so that there was nothing to choose by.
+    """
     notes = []
-    for row in study.config.tables[name].rows:
-        members = study.config.families[row.family].members if row.family else {}
-        rates = sorted(members)
-        if len(rates) > 1 and read_selection(study, row.family) in (
-            members[rates[0]],
-            members[rates[-1]],
-        ):
+    for row in (row for row in study.config.tables[name].rows if row.family):
+        members = study.config.families[row.family].members
+        rates, winner = sorted(members), read_selection(study, row.family)
+        perplexity = value_fields(cell_values(study, winner), "perplexity")["median"]
+        if pd.isna(perplexity):
+            notes.append(
+                f"{row.label}: no learning rate of the grid has a median held-out perplexity, most "
+                f"pre-trainings of each diverged; the row shows {winner} in their place."
+            )
+        elif len(rates) > 1 and winner in (members[rates[0]], members[rates[-1]]):
             notes.append(
                 f"{row.label}: the chosen learning rate is at the edge of its grid "
                 f"({', '.join(f'{rate:g}' for rate in rates)}); a wider grid may do better."

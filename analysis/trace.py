@@ -88,9 +88,12 @@ def replicate_lines(entry: dict, record: dict) -> list[str]:
     for key in entry["pretraining"]:
         seed = record["runs"][key]["seed"]
         lines += ["", f"pre-training seed {seed}", *run_lines(key, record, INDENT)]
-        for score in entry.get("scores", []):
+        left_out = entry.get("left_out", [])
+        for score in (*entry.get("scores", []), *left_out):
             if score["pretraining_seed"] == seed:
                 told = f"fine-tuning seed {score['finetuning_seed']}: {number(score['value'])}"
+                told += ", diverged" if "diverged" in score else ""
+                told += ", not in the ensemble" if score in left_out else ""
                 lines += [f"{INDENT}{told}", *run_lines(score["run"], record, INDENT * 2)]
     return lines
 

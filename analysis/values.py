@@ -27,6 +27,8 @@ from study.graph import Study
 from study.manifest import MAYBE_NUMBER, NUMBER, Manifest, load_manifest
 
 REPLICATED = ("epochs", "perplexity", "bits_per_byte")
+# Of a pre-training that diverged these are missing, which counts as the worst: infinite.
+LOSSES = ("perplexity", "bits_per_byte")
 FORMATS = {
     "batch": "{:.0f}",
     "steps": "{:,.0f}",
@@ -94,12 +96,17 @@ def cell_values(study: Study, cell: str) -> dict[str, float | list[float]]:
 
 
 def value_fields(values: dict[str, float | list[float]], name: str) -> dict[str, float]:
-    """The fields of a column: `value`, or `median`, `min` and `max` over replicates."""
+    """The fields of a column: `value`, or `median`, `min` and `max` over replicates.
+
+    The median of a loss is missing where it is that of a pre-training that diverged; minimum and
+    maximum are over the others.
+    """
     value = values[name]
     if not isinstance(value, list):
         return {"value": value}
     series = pd.Series(value, dtype=float)
-    median = math.nan if series.isna().any() else series.median()
+    median = (series.fillna(math.inf) if name in LOSSES else series).median()
+    median = math.nan if math.isinf(median) else median
     return {"median": median, "min": series.min(), "max": series.max()}
 
 

@@ -123,9 +123,18 @@ def train_or_leave(model: nn.Module, updates: PretrainingBatches, *optimiser, **
     return TrainingResult(0, None, [(0, losses)], totals, 0.0)
 
 
+def is_sound(losses: dict[str, float]) -> bool:
+    """Whether held-out losses are those of a model that did not diverge."""
+    return math.isfinite(perplexity(losses["mlm"])) and math.isfinite(losses.get("nsp", 0.0))
+
+
 def figures_of(result: TrainingResult, model: nn.Module, heldout: dict) -> dict:
     """The manifest's figures: nothing that may differ between equal runs."""
-    last = result.curve[-1][1] if result.curve and result.diverged is None else {}
+    last, diverged = result.curve[-1][1] if result.curve else {}, result.diverged
+    if diverged is None and heldout and not is_sound(last):
+        diverged = result.step
+    if diverged is not None:
+        last = {}
 
     def pair(suffix: str) -> dict:
         loss = last.get(f"mlm{suffix}", math.nan)
@@ -138,7 +147,7 @@ def figures_of(result: TrainingResult, model: nn.Module, heldout: dict) -> dict:
         "corpora": {name: pair(f"/{name}") for name in heldout},
         "curve": [[step, finite(losses["mlm"])] for step, losses in result.curve],
         "steps": result.step,
-        "diverged": result.diverged,
+        "diverged": diverged,
         "epochs": result.epochs,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         **{name: result.totals[name] for name in ("tokens", "masked", "samples")},

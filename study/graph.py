@@ -112,14 +112,15 @@ class Study(Jobs):
         return needed[file.task]
 
     def glue_submission_jobs(self) -> list[Job]:
-        """What GLUE's zip is made of: Table 5's fine-tunings, and the rows of WNLI and of WSC.
+        """What GLUE's zip is made of: Table 5's fine-tunings, and the files of their test sets.
 
         Raises StudyError for a task or split that is missing, before anything is trained for them.
         """
+        tasks = {"wnli"}
         for file in GLUE.values():
             if not file.optional:
-                self.submitted_column(file)
-        return [*self.table_jobs("table5"), *map(self.source_job, ("wnli", "wsc"))]
+                tasks.add(self.submitted_row.task_of(self.submitted_column(file)))
+        return [*self.table_jobs("table5"), *map(self.source_job, sorted(tasks))]
 
     def squad_submission_jobs(self) -> list[Job]:
         """The fine-tunings on SQuAD 2.0 of the cell that is submitted."""
@@ -129,10 +130,7 @@ class Study(Jobs):
         """The samples, pre-trainings, stores and selections that a table reads besides scores."""
         spec = self.config.tables[table]
         jobs = [self.selection_job(row.family) for row in spec.rows if row.family]
-        cells = self.table_cells(table)
-        if not spec.value_columns:
-            # The table's notes tell how often static masks came round.
-            cells = [c for c in cells if self.config.cells[c].masking.policy == "static"]
+        cells = self.table_pretrained_cells(table)
         if cells:
             jobs += [*self.pretrain_jobs(cells), *map(self.store_job, cells)]
         jobs += self.pair_samples_jobs(table)
@@ -147,6 +145,14 @@ class Study(Jobs):
             if format in PAIR_FORMATS
             for seed in self.config.seeds.pretraining
         ]
+
+    def table_pretrained_cells(self, table: str) -> list[str]:
+        """The cells whose pre-trainings a table reads, for its values and its notes."""
+        spec, cells = self.config.tables[table], self.table_cells(table)
+        if spec.value_columns or any(row.family for row in spec.rows):
+            return cells
+        # The table's notes tell how often static masks came round.
+        return [c for c in cells if self.config.cells[c].masking.policy == "static"]
 
     def all_table_jobs(self) -> list[Job]:
         """The fine-tuning jobs of all tables, each once."""
@@ -269,6 +275,9 @@ class Study(Jobs):
         if table:
             shown["table"] = self.config.tables[table].model_dump()
             shown["published"] = self.published(table)
+            # The notes tell in what the rows differ, by the names of data and vocabularies.
+            cells = self.table_cells(table)
+            shown["cells"] = {cell: self.config.cells[cell].model_dump() for cell in cells}
         if table or result.startswith("figures/"):
             shown["about"] = self.config.about
         if result == "figures/curves":

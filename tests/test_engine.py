@@ -138,12 +138,60 @@ def test_divergence_is_recorded_with_its_step(tmp_path, mode):
     assert "diverged at update 7" in (tmp_path / "events.jsonl").read_text()
 
 
-def test_exact_mode_refuses_gradients_beyond_its_range(tmp_path):
+@pytest.mark.parametrize("micro", [3, 12])
+def test_a_gradient_beyond_the_range_of_exact_sums_is_a_divergence(tmp_path, micro):
     model = ToyModel(dropout=0.0)
     with torch.no_grad():
         model.words.weight.mul_(1e9)
-    with pytest.raises(StudyError, match=r"^update 1: a gradient or a loss exceeds .*mode: fast"):
-        train_toy(tmp_path, model=model)
+    result = train_toy(tmp_path, ToyUpdates(20, micro=micro), model=model)
+    assert (result.step, result.diverged) == (1, 1)
+    assert json.loads((tmp_path / "log.jsonl").read_text()) == {"step": 1, "diverged": 1}
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("rate", [1e3, 1e6, 1e10, 1e30, 1e300])
+def test_no_learning_rate_stops_more_than_its_own_training(tmp_path, mode, precision, rate):
+    optimiser = {**OPTIMISER, "learning_rate": rate}
+    result = train_toy(tmp_path, optimiser=optimiser, mode=mode, precision=precision)
+    assert result.diverged == (result.step if result.diverged else None)
+    assert result.diverged or result.step == 20
+    if rate >= 1e30:
+        assert result.diverged
+
+
+def test_weights_that_the_last_update_spoilt_are_a_divergence(tmp_path):
+    class Spoilt(ToyModel):
+        """Its gradient is infinite in the third update, though its loss is not."""
+
+        calls = 0
+
+        def forward(self, micro):
+            self.calls += 1
+            if self.calls == 3:
+                self.bias.register_hook(lambda gradient: gradient * torch.inf)
+            return super().forward(micro)
+
+    updates = ToyUpdates(3, rows=4, micro=4, targets=1.0)
+    result = train_toy(tmp_path, updates, Spoilt(dropout=0.0), mode="fast", evaluations=(3,))
+    assert (result.step, result.diverged, result.curve) == (3, 3, [])
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_fp16_that_can_only_skip_is_a_divergence(tmp_path, mode):
+    class Overflowing(ToyModel):
+        """Every gradient is infinite, whatever the loss was scaled by."""
+
+        def forward(self, micro):
+            if not hasattr(self, "hook"):
+                self.hook = self.bias.register_hook(lambda gradient: gradient * torch.inf)
+            return super().forward(micro)
+
+    updates = ToyUpdates(200, rows=4, micro=4, targets=1.0)
+    result = train_toy(
+        tmp_path, updates, Overflowing(), mode=mode, precision="fp16", evaluations=()
+    )
+    assert result.diverged is not None
 
 
 def test_workers_change_nothing(tmp_path):

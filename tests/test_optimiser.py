@@ -23,6 +23,13 @@ def test_schedule_rises_to_the_peak_and_falls_to_0():
     assert [learning_rate(step, 4, recipe) for step in range(1, 5)] == [0.25, 0.5, 0.75, 1.0]
 
 
+@pytest.mark.parametrize("warmup", [0.0, 0.06, 0.5, 1.0])
+def test_the_first_update_always_trains(warmup):
+    recipe = {**OPTIMISER, "learning_rate": 3.0, "warmup": warmup}
+    assert learning_rate(1, 1, recipe) == 3.0
+    assert all(learning_rate(1, steps, recipe) > 0 for steps in range(1, 200))
+
+
 def test_paper_scale_schedule():
     recipe = {**OPTIMISER, "learning_rate": 1e-4, "warmup": 0.01}  # 10K of 1M
     assert learning_rate(1, 1_000_000, recipe) == pytest.approx(1e-8)

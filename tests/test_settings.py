@@ -17,6 +17,7 @@ from analysis import settings as settings_command
 from analysis import table as table_command
 from analysis.ensembles import ensemble_metrics, ensemble_of, ensembles
 from analysis.settings import choose_settings, compare_settings
+from analysis.table import build_table
 from study.config import load_study_file
 from study.errors import StudyError
 from study.graph import Study
@@ -164,8 +165,8 @@ def test_every_pretraining_has_an_ensemble_of_its_own_without_what_diverged(stud
     publish_cola(study, COLA)
     publish_cola(study, BETTER, replicate=1, diverged=[0])
     publish_cola(study, COLA, replicate=2, diverged=[0, 1])
-    assert seeds_of(study) == [[(0, 0), (0, 1)], [(1, 1)]]
-    assert [ensemble.left_out for ensemble in cola_ensembles(study)] == [0, 1]
+    assert seeds_of(study) == [[(0, 0), (0, 1)], [(1, 1)], []]
+    assert [ensemble.left_out for ensemble in cola_ensembles(study)] == [0, 1, 2]
 
 
 def test_full_replicates_make_one_ensemble_of_at_most_seven(study):
@@ -243,6 +244,32 @@ def test_ensembles_without_a_score_count_as_the_worst(study):
     assert [row[f"cola.matthews.{name}"] for name in fields] == [3, 3, 3]
     markdown = Path("results/table5.md").read_text()
     assert "scores are of fine-tunings that diverged or have no score" in markdown
+
+
+def test_a_pretraining_whose_models_all_diverged_counts_as_an_ensemble_without_a_score(study):
+    """Two pre-trainings with three fine-tuning seeds each: all of the second one diverged."""
+    path = Path("config/scales/smoke.yaml")
+    scale = yaml.safe_load(path.read_text())
+    scale["seeds"] = {"pretraining": [4, 5], "finetuning": [0, 1, 2]}
+    path.write_text(yaml.safe_dump(scale))
+    study = Study("smoke")
+    for job in study.table_jobs("table5"):
+        publish_seeds(job, 50, diverged=[0, 1, 2] if "seed-5" in job.path else [])
+    frame = build_table(study, "table5").set_index("row")
+    fields = ("seeds", "replicates", "diverged")
+    assert [frame.loc["ensemble", f"cola.matthews.{name}"] for name in fields] == [3, 2, 3]
+    assert [frame.loc["roberta", f"cola.matthews.{name}"] for name in fields] == [6, 2, 3]
+    # The worst of two and the other one: no median.
+    assert pd.isna(frame.loc["ensemble", "cola.matthews.median"])
+    assert not pd.isna(frame.loc["ensemble", "cola.matthews.max"])
+    scale["seeds"] = {"pretraining": [4, 5], "finetuning": "own"}
+    path.write_text(yaml.safe_dump(scale))
+    study = Study("smoke")
+    for job in study.table_jobs("table5"):
+        publish_seeds(job, 50, diverged=[4, 5])
+    frame = build_table(study, "table5").set_index("row")
+    assert [frame.loc["ensemble", f"cola.matthews.{name}"] for name in fields] == [0, 1, 2]
+    assert pd.isna(frame.loc["ensemble", "cola.matthews.median"])
 
 
 def test_settings_csv_keeps_every_setting(study):

@@ -6,20 +6,25 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import smoke
 import yaml
 from glue_validator import validate
 from hypothesis import given
 from hypothesis import strategies as st
-from predictions_toy import publish_seeds, rewrite
+from predictions_toy import OUTPUTS, publish_seeds, rewrite
 
 from analysis.submission import main
 from analysis.winograd import match_rows
 from model.fetch import main as fetch
+from model.text.sources import source_files
+from study.digests import sha256_file
 from study.errors import StudyError
 from study.glue import GLUE
 from study.graph import Study
-from study.manifest import load_manifest, seed_run
+from study.manifest import load_manifest, publish_manifest, seed_run
 
 ROOT = Path(__file__).parent.parent
 ARGUMENTS = ["--scale", "smoke", "--output"]
@@ -29,39 +34,153 @@ SCHEMAS = {
     "label": [0, 1] * 4,
     "margin": [0.5, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0, 0.5],
 }
+# Test examples: those of tests/smoke.py, else those that the generator was asked for.
+ROWS = dict.fromkeys(GLUE, 8) | dict.fromkeys(
+    ("AX.tsv", "MNLI-m.tsv", "MNLI-mm.tsv", "SST-2.tsv"), 6
+)
+
+
+def outputs_of(job):
+    """Predictions of as many rows as the task's test sets have."""
+    kind, name = job.recipe["task"]["kind"], job.recipe["task"]["name"]
+    if kind == "wsc":
+        return SCHEMAS
+    rows = 6 if name in ("mnli", "sst2") else 8
+    columns = {key: (values * rows)[:rows] for key, values in OUTPUTS[kind].items()}
+    if kind == "ranking":
+        columns["question"] = [row // 2 for row in range(rows)]
+    return columns
+
+
+def publish_table5(study, diverged=()):
+    """Table 5's fine-tunings; of the pre-training seeds in `diverged`, all as diverged."""
+    for job in study.table_jobs("table5"):
+        lost = any(f"/seed-{seed}/" in job.path for seed in diverged)
+        publish_seeds(job, 50, outputs_of(job), diverged=job.recipe["seeds"] if lost else ())
 
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    """A smoke study whose Table 5 and 6 are finished; tests have two examples, WSC's eight."""
+    """A smoke study whose Table 5 and 6 are finished, with the files of its test sets."""
     shutil.copytree(ROOT / "config", tmp_path / "config")
     monkeypatch.chdir(tmp_path)
+    smoke.write_hub("hub")
     study = Study("smoke")
-    for job in study.table_jobs("table5") + study.table_jobs("table6"):
-        publish_seeds(job, 50, SCHEMAS if job.recipe["task"]["kind"] == "wsc" else None)
-    for task in ("wnli", "wsc"):
-        job = study.source_job(task)
-        fetch(["--recipe", job.recipe_json, "--manifest", job.path])
+    publish_table5(study)
+    for job in study.table_jobs("table6"):
+        publish_seeds(job, 50)
+    for job in study.result_jobs("submission/glue"):
+        if job.recipe["stage"] == "source":
+            fetch(["--recipe", job.recipe_json, "--manifest", job.path, "--mirror", "hub"])
     return study
+
+
+def zipped_lines(path, name):
+    """Lines of one file of a zip, without the header."""
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(name).decode().splitlines()[1:]
 
 
 def test_the_zip_passes_the_validator(study):
     main(["glue", *ARGUMENTS, "glue.zip"])
     archive = Path("glue.zip").read_bytes()
-    assert validate(archive, dict.fromkeys(GLUE, 2) | {"WNLI.tsv": 8}) == []
+    assert validate(archive, ROWS) == []
     with zipfile.ZipFile(io.BytesIO(archive)) as found:
-        assert found.read("RTE.tsv").decode() == "index\tprediction\n0\tentailment\n1\tentailment\n"
+        rte = found.read("RTE.tsv").decode()
+        assert rte.startswith("index\tprediction\n0\tentailment\n1\tentailment\n2\t")
         # QNLI is ranked: one sentence of the question answers it, the other does not.
-        assert found.read("QNLI.tsv").decode().split() == [
+        assert found.read("QNLI.tsv").decode().split()[:6] == [
             *("index", "prediction", "0", "not_entailment", "1", "entailment"),
         ]
-        assert found.read("STS-B.tsv").decode().split() == [
+        assert found.read("STS-B.tsv").decode().split()[:6] == [
             *("index", "prediction", "0", "1.000", "1", "2.000"),
         ]
         predicted = [line.split()[1] for line in found.read("WNLI.tsv").decode().splitlines()]
         assert predicted == ["prediction", *"10000001"]
     main(["glue", *ARGUMENTS, "again.zip"])
     assert Path("again.zip").read_bytes() == archive
+
+
+def rewrite_test_set(study, task, change):
+    """Give a task's test set other values of idx: `change` of those that it has."""
+    source = load_manifest(study.source_job(task).path)
+    (path,) = source_files(source, "test")
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("idx")
+    column = pa.array(change(table["idx"].to_pylist()), table.schema.field("idx").type)
+    changed = table.set_column(place, "idx", column)
+    pq.write_table(changed, path)
+    for entry in source.figures["files"]["test"]:
+        entry |= {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    publish_manifest(source.path, source.recipe, files=[], figures=source.figures)
+    return path
+
+
+def test_rows_are_numbered_by_the_test_sets_idx(study):
+    main(["glue", *ARGUMENTS, "before.zip"])
+    order = [3, 0, 7, 1, 6, 2, 5, 4]
+    for task in ("stsb_from_mnli", "qnli_ranking", "wnli"):
+        rewrite_test_set(study, task, lambda _: order)
+    main(["glue", *ARGUMENTS, "after.zip"])
+    assert validate(Path("after.zip").read_bytes(), ROWS) == []
+    assert zipped_lines("after.zip", "RTE.tsv") == zipped_lines("before.zip", "RTE.tsv")
+    for name in ("STS-B.tsv", "QNLI.tsv", "WNLI.tsv"):
+        before = [line.split("\t")[1] for line in zipped_lines("before.zip", name)]
+        expected = [f"{row}\t{before[order.index(row)]}" for row in range(8)]
+        assert zipped_lines("after.zip", name) == expected != zipped_lines("before.zip", name)
+
+
+@pytest.mark.parametrize(
+    ("idx", "message"),
+    [
+        ([0, 1, 2, 3, 4, 5, 6, 6], "row 7: 6 stands in row 6 too"),
+        ([0, 1, 2, None, 4, 5, 6, 7], "row 3: None, expected 0 to 7, each once"),
+        ([1, 2, 3, 4, 5, 6, 7, 8], "row 7: 8, expected 0 to 7, each once"),
+        ([-1, 1, 2, 3, 4, 5, 6, 7], "row 0: -1, expected 0 to 7, each once"),
+    ],
+)
+def test_a_test_set_whose_numbers_are_not_each_once_is_refused(study, idx, message):
+    path = rewrite_test_set(study, "cola", lambda _: idx)
+    with pytest.raises(StudyError) as error:
+        main(["glue", *ARGUMENTS, "glue.zip"])
+    assert str(error.value) == f"{path}: column idx: {message}"
+    assert not Path("glue.zip").exists()
+
+
+def test_a_test_set_without_numbers_or_of_another_length_is_refused(study):
+    source = load_manifest(study.source_job("cola").path)
+    (path,) = source_files(source, "test")
+    table = pq.read_table(path)
+    rewrite_test_set(study, "cola", lambda values: values)
+    for changed, message in (
+        (table.drop_columns(["idx"]), r"test.*\.parquet: no column idx; it has sentence, label"),
+        (table.slice(0, 5), r"^CoLA\.tsv: 8 predictions for 5 test examples"),
+    ):
+        pq.write_table(changed, path)
+        source.figures["files"]["test"][0] |= {"bytes": path.stat().st_size}
+        publish_manifest(source.path, source.recipe, files=[], figures=source.figures)
+        with pytest.raises(StudyError, match=message):
+            main(["glue", *ARGUMENTS, "glue.zip"])
+
+
+def test_the_zip_is_of_one_pretraining_that_has_a_model_for_every_file(study):
+    study = Study("smoke", replicates=3)
+    publish_table5(study, diverged=[0])
+    arguments = ["glue", *ARGUMENTS, "glue.zip", "--replicates", "3"]
+    # Of the second pre-training, CoLA is lost: all files are the third one's.
+    for setting in study.recipes.settings("large-160gb-500k", "cola"):
+        job = study.finetune_job("large-160gb-500k", 1, "cola", setting)
+        publish_seeds(job, 50, outputs_of(job), diverged=[0, 1])
+    for setting in study.recipes.settings("large-160gb-500k", "stsb_from_mnli"):
+        job = study.finetune_job("large-160gb-500k", 2, "stsb_from_mnli", setting)
+        publish_seeds(job, 50, {**outputs_of(job), "prediction": [4.0] * 8})
+    main(arguments)
+    assert zipped_lines("glue.zip", "STS-B.tsv")[0] == "0\t4.000"
+    publish_table5(study, diverged=[0, 1, 2])
+    with pytest.raises(
+        StudyError, match=r"every fine-tuning diverged that these files need, of pre"
+    ):
+        main(arguments)
 
 
 def test_the_validator_finds_faults():
@@ -147,8 +266,7 @@ def test_a_task_without_the_split_of_a_file_is_named(study):
     data = yaml.safe_load(path.read_text())
     data["tasks"]["cola"]["test"] = {"other": "test"}
     path.write_text(yaml.safe_dump(data))
-    for job in Study("smoke").table_jobs("table5"):
-        publish_seeds(job, 50)
+    publish_table5(Study("smoke"))
     with pytest.raises(StudyError, match=r"tasks\.cola\.test: no split test at scale smoke"):
         main(["glue", *ARGUMENTS, "glue.zip"])
 

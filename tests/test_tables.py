@@ -103,7 +103,8 @@ def test_table3_shows_the_selected_member_of_each_family(study):
     assert first["learning_rate.value"] == 0.002
     assert first["perplexity.median"] == pytest.approx(math.exp(1.6))
     assert first["perplexity.min"] == pytest.approx(math.exp(1.5))
-    assert "| 8 / 256   | 20 / 1,000,000 | 0.002 / 0.0001 | 4.95 [4.48, 5.47] / 3.99 |" in markdown
+    line = "| 8 / 256   | 20 / 1,000,000 | 8.2    | 0.002 / 0.0001 | 4.95 [4.48, 5.47] / 3.99 |"
+    assert line in markdown
     assert "256: the chosen learning rate is at the edge of its grid (0.001, 0.002)" in markdown
     assert "lowest held-out perplexity" in markdown
 
@@ -235,10 +236,31 @@ def test_the_chosen_member_has_the_lowest_median(perplexities):
     assert all(best <= pd.Series(values).median() for values in perplexities.values())
 
 
-def test_nothing_can_be_chosen_where_all_diverged():
+def test_the_first_stands_for_a_family_whose_members_all_diverged():
     assert choose({"a": [None, 2.0, 3.0], "b": [4.0, 4.0, 4.0]}) == "a"
-    with pytest.raises(StudyError, match="all diverged"):
-        choose({"a": [None], "b": [None]})
+    assert choose({"a": [None], "b": [None]}) == "a"
+
+
+def test_a_family_of_which_all_diverged_is_shown_as_failed_and_told(study):
+    for cell in study.config.families["batch-2k"].members.values():
+        for job in study.pretrain_jobs([cell]):
+            publish(job, pretrain_figures(None))
+    lost = study.pretrain_job("batch-8k", 1)
+    publish(lost, pretrain_figures(None))
+    for job in study.pretrain_jobs(["batch-8k-lr-0.002"]):
+        publish(job, pretrain_figures(None))
+    select(study, "batch-2k")
+    select(study, "batch-8k")
+    frame, markdown = make(table, "table3")
+    assert frame["cell"].tolist()[1:] == ["batch-2k", "batch-8k"]
+    assert frame["perplexity.median"].isna().tolist() == [False, True, False]
+    # Of batch-8k one of three diverged, which counts as the worst: the median is the higher of two.
+    assert frame["perplexity.median"][2] == pytest.approx(math.exp(2.2))
+    assert frame["perplexity.min"][2] == pytest.approx(math.exp(2.0))
+    assert "failed / 3.68" in markdown
+    assert "- Pre-trainings that diverged: 2K: 3 of 3; 8K: 1 of 3; each counts" in markdown
+    assert "- 2K: no learning rate of the grid has a median held-out perplexity" in markdown
+    assert "2K: the chosen learning rate is at the edge" not in markdown
 
 
 def test_selection_keeps_every_members_figures(study):

@@ -54,7 +54,7 @@ class TrainingResult:
     """What became of a training; `speed` is what may differ between equal runs."""
 
     step: int  # updates done
-    diverged: int | None  # the first update whose loss was not finite; training stopped there
+    diverged: int | None  # the first update that was not finite; training stopped there
     curve: list[tuple[int, dict[str, float]]]  # (step, what `evaluate` returned)
     totals: dict[str, int]  # tokens, masked, samples, padded: sums over all updates
     epochs: float | None  # the last update's epoch
@@ -66,7 +66,7 @@ class State:
     """What the loop carries from update to update, besides weights and optimiser."""
 
     window: Tensor  # (terms,) float64: losses summed since the last log point
-    bad: Tensor  # int64: the first update whose loss was not finite, 0 = none; on the device
+    bad: Tensor  # int64: the first update that was not finite, 0 = none; on the device
     step: int = 0
     totals: dict[str, int] = field(default_factory=dict)
     curve: list[list] = field(default_factory=list)
@@ -147,6 +147,8 @@ def _loop(
         progress.count(int(update.figures.get("tokens", 0)))
 
         at_log_point = step % training.log_every == 0 or step == steps
+        if step == steps and not training.precision.sound(training.parameters):
+            state.bad = torch.where(state.bad == 0, step, state.bad)  # no later loss would tell
         if (at_log_point or ranks.device.type == "cpu") and int(state.bad):
             training.journal.log(step, {"diverged": int(state.bad)})
             return
@@ -237,7 +239,7 @@ class Training:
                 )
                 self.precision.scaled(losses.sum() * self.gradients.factor).backward()
             self.gradients.add(losses.detach())
-        return self.gradients.finish(step)
+        return self.gradients.finish()
 
     def _seed(self, seed: int) -> None:
         if self.ranks.device.type == "cpu":

@@ -16,7 +16,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from model.training.distributed import Ranks
 from model.training.precision import Precision
-from study.errors import StudyError
 
 FRACTION_BITS = 40
 LIMIT = 2.0**22  # on the sum of the norms of an update's micro-batches; int64 holds 2^23
@@ -80,28 +79,25 @@ class ExactGradients:
         alarms = torch.stack([~good_loss, ~good_norm, good_loss & good_norm & ~in_range])
         self.fixed[-ALARMS:] += alarms
 
-    def finish(self, step: int) -> Tensor:
+    def finish(self) -> Tensor:
         """The update's losses (terms,) float64, NaN if it diverged; its gradient is in `.grad`.
 
-        Raises StudyError when a gradient is too large for fixed point.
+        A loss or a gradient beyond what fixed point holds is a divergence like one that is not
+        finite: such an update has no sum.
         """
         self.ranks.sum(self.fixed)
         bad_loss, bad_norm, out_of_range = self.fixed[-ALARMS:].tolist()
-        if out_of_range:
-            raise StudyError(
-                f"update {step}: a gradient or a loss exceeds {self.bound:.3g}, the range of exact "
-                "sums; lower optimiser.learning_rate, or choose --execution field mode: fast"
-            )
+        unusable = bad_norm or out_of_range
         scale = self.precision.scale
         if not self.alone:
             self.total.copy_(self.fixed[: self.size]).mul_(scale / 2.0**FRACTION_BITS)
         losses = self.fixed[self.size : self.size + self.terms].double() / 2.0**FRACTION_BITS
-        if bad_loss or (bad_norm and not self.precision.skips_overflow):
+        if bad_loss or out_of_range or (bad_norm and not self.precision.skips_overflow):
             losses.fill_(torch.nan)
-        if bad_norm:
+        if unusable:
             self.total.fill_(torch.inf)
         for parameter, view in zip(self.parameters, self.views, strict=True):
-            if not self.alone or bad_norm:
+            if not self.alone or unusable:
                 parameter.grad = view
             elif parameter.grad is None:
                 parameter.grad = view.zero_()
@@ -157,6 +153,6 @@ class FastGradients:
         """Add the micro-batch's losses (terms,); its gradient is in `.grad` already."""
         self.losses += losses
 
-    def finish(self, step: int) -> Tensor:
+    def finish(self) -> Tensor:
         """The update's losses (terms,) float64; its gradient is in `.grad`."""
         return self.ranks.sum(self.losses.clone())

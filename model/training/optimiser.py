@@ -42,12 +42,15 @@ def learning_rate(step: int, steps: int, optimiser: Mapping) -> float:
     """Learning rate of update `step` (1 .. `steps`): a pure function, so it survives a resume.
 
     It rises linearly over the first round(warmup * steps) updates, reaches the peak at the last of
-    them, and falls linearly to 0 at the last update.
+    them, and falls linearly to 0 at the last update. An only update has the peak: at 0 it would
+    train nothing.
     """
     peak = optimiser["learning_rate"]
     warmup = round(optimiser["warmup"] * steps)
     if step <= warmup:
         return peak * step / warmup
+    if steps == 1:
+        return peak
     return peak * (steps - step) / (steps - warmup)
 
 

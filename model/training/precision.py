@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+LEAST_SCALE = 2.0**-40  # gradients that overflow at so small a scale are no matter of the scale
 
 
 class Precision:
@@ -39,7 +40,12 @@ class Precision:
     @property
     def skips_overflow(self) -> bool:
         """Whether an overflowing gradient means a skipped update rather than divergence."""
-        return self.scaler.is_enabled()
+        return self.scaler.is_enabled() and self.scale > LEAST_SCALE
+
+    def sound(self, parameters: list[Tensor]) -> bool:
+        """Whether all weights are finite and, in fp16, updates are not skipped for good."""
+        stuck = self.scaler.is_enabled() and not self.skips_overflow
+        return not stuck and all(bool(p.isfinite().all()) for p in parameters)
 
     def step(self, adamw: torch.optim.Optimizer, parameters: list[Tensor], clip_norm: float):
         """Apply the gradients, clipped to `clip_norm` unless 0.
