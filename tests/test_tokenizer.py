@@ -178,5 +178,18 @@ def test_what_is_no_vocabulary_is_refused_in_one_line(tmp_path):
         Vocabulary.load(bare)
 
 
+def test_a_tokenizer_that_stops_at_unknown_characters_is_refused(tmp_path):
+    """Before hours of text have been read: its model's unknown token is not one of its entries."""
+    entries = {name: i for i, name in enumerate([*SPECIALS, "cat"])}
+    for model in (
+        models.WordLevel(entries, unk_token="[UNK]"),
+        models.WordPiece(entries, unk_token="[UNK]"),
+        models.Unigram([(name, -1.0) for name in entries]),
+    ):
+        Tokenizer(model).save(str(tmp_path / "tokenizer.json"))
+        with pytest.raises(StudyError, match="cannot encode an unknown character"):
+            Vocabulary.load(tmp_path / "tokenizer.json")
+
+
 def test_dtype_is_the_smallest_that_fits(vocabulary):
     assert vocabulary.dtype == np.uint16

@@ -18,6 +18,7 @@ from study.errors import StudyError
 from study.manifest import Manifest
 
 TOKENIZER_FILE = "tokenizer.json"
+STRANGE = "\U00012000 \U00013000"  # cuneiform and a hieroglyph, which normalisers keep
 
 # role -> names it goes by, ours (RoBERTa's) first
 ROLES = {
@@ -52,6 +53,10 @@ class Vocabulary:
         )
         if not len(self.ordinary):
             raise StudyError(f"{where}: no entries besides the special tokens")
+        try:
+            self.encode_batch([STRANGE])
+        except Exception as error:  # the library raises bare Exception
+            raise StudyError(f"{where}: cannot encode an unknown character ({error})") from None
 
     @classmethod
     def load(cls, source: str | Path | Manifest) -> "Vocabulary":
