@@ -149,6 +149,17 @@ def test_text_that_is_not_utf8_is_refused(tmp_path, wrong):
         read_examples([path], PAIR, None)
 
 
+def test_a_subset_of_questions_needs_every_question(tmp_path):
+    task = PAIR | {"kind": "ranking", "labels": 2}
+    for wrong, message in (
+        (pa.array(["q", None, "q"]), "column a: 1 empty cells, the first in row 1"),
+        (pa.array([b"q", b"\xff", b"q"]).view(pa.string()), "row 1: text that is not UTF-8"),
+    ):
+        path = write(tmp_path, a=wrong, b=["x", "y", "z"], label=[0, 1, 1])
+        with pytest.raises(StudyError, match=message):
+            read_examples([path], task, 1)
+
+
 def test_damaged_pages_and_repeated_columns_are_refused(tmp_path):
     texts = [f"text {i}" for i in range(20000)]
     path = write(tmp_path, a=texts, b=texts, label=[0] * len(texts))

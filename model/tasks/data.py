@@ -73,7 +73,7 @@ def read_examples(
     split = _read_split(paths, [*columns, *numbers, *([label_column] if labelled else [])])
     ids = _unique_ids(split)
     if limit is not None and limit < len(split.rows):
-        rows = _subset(split.table, task, limit)
+        rows = _subset(split, task, limit)
         split = replace(split, table=split.table.take(pa.array(rows)), rows=rows)
         ids = [ids[row] for row in rows]
     options = "options" if task["kind"] == "choice" else None
@@ -193,14 +193,14 @@ def _read_split(paths: list[Path], columns: list[str]) -> _Split:
     return _Split(table, id_column, paths, starts, np.arange(table.num_rows))
 
 
-def _subset(table: pa.Table, task: dict, limit: int) -> np.ndarray:
+def _subset(split: _Split, task: dict, limit: int) -> np.ndarray:
     """Rows of a subset, rising: the first `limit` in a keyed order; of ranking, all rows of the
     first `limit` questions, for a question's rows are one unit.
     """
-    units = np.arange(table.num_rows)
+    units = np.arange(len(split.rows))
     if task["kind"] == "ranking":
         places: dict[str, int] = {}
-        questions = table.column(task["texts"][0]).to_pylist()
+        questions = _texts(split, task["texts"][0])
         units = np.array([places.setdefault(question, len(places)) for question in questions])
     chosen = permutation(SUBSET_SEED, "task-subset", 0, int(units.max()) + 1)[:limit]
     return np.flatnonzero(np.isin(units, chosen))
