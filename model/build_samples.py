@@ -25,10 +25,11 @@ EXAMPLE = (
 
 def check_recipe(recipe: dict) -> None:
     """Raise StudyError naming a missing or unknown field."""
-    expected = {*FIELDS, "seed" if recipe.get("format") in PAIR_FORMATS else "separators"}
+    pairs = recipe.get("format") in PAIR_FORMATS
+    expected = {*FIELDS, "seed" if pairs else "separators"}
     for name in sorted(expected - set(recipe)):
         raise StudyError(f"--recipe: field {name}: missing")
-    for name in sorted(set(recipe) - expected):
+    for name in sorted(set(recipe) - expected - ({"negatives"} if pairs else set())):
         raise StudyError(f"--recipe: field {name}: unknown for format {recipe['format']}")
 
 
@@ -53,6 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
                     recipe["length"],
                     recipe.get("separators", "document"),
                     seed,
+                    recipe.get("negatives", "any"),
                 )
             except StudyError as error:
                 hint = "; held out is a share heldout_fraction of the documents"

@@ -236,5 +236,6 @@ def store_name(data: list[str], vocabulary: str) -> str:
 def samples_name(cell: Cell, seed: int) -> str:
     """Folder name of a cell's samples; every cell with the same samples shares it."""
     separators = "" if cell.format.separators == "document" else f"-{cell.format.separators}"
+    negatives = "" if cell.format.negatives == "any" else f"-negatives-{cell.format.negatives}"
     seeds = f"seed-{seed}" if cell.format.name in PAIR_FORMATS else "all-seeds"
-    return f"{cell.format.name}-{cell.length}{separators}/{seeds}"
+    return f"{cell.format.name}-{cell.length}{separators}{negatives}/{seeds}"

@@ -151,7 +151,9 @@ class Recipes:
             length=cell.length,
         )
         if cell.format.name in PAIR_FORMATS:
-            return {**recipe, "version": VERSIONS["pair samples"], "seed": seed}
+            recipe |= {"version": VERSIONS["pair samples"], "seed": seed}
+            negatives = cell.format.negatives
+            return recipe if negatives == "any" else {**recipe, "negatives": negatives}
         return {**recipe, "separators": cell.format.separators}
 
     def pretrain(self, name: str, seed: int) -> dict:
@@ -226,8 +228,10 @@ class Recipes:
         cell = self.config.cells[name]
         settings = self.settings(name, task)[setting]
         left_out = {"separators", "length", "grid"}
-        if not settings.early_stopping:
-            left_out.add("early_stopping")
+        # What a recipe may leave out stands in it only where it is not as usual.
+        for field, about in Finetuning.model_fields.items():
+            if not about.is_required() and getattr(settings, field) == about.default:
+                left_out.add(field)
         recipe = stage_recipe(
             "finetune",
             pretrain=self.key("pretrain", name, seed),

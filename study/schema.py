@@ -67,12 +67,15 @@ class Format(Section):
     nsp: bool
     segments: bool
     separators: Literal["document", "sentence"]
+    negatives: Literal["any", "corpus"] = "any"  # where a random second part may come from
 
     @model_validator(mode="after")
     def pairs(self):
         """Next-sentence prediction and segment embeddings need a pair."""
         if self.name not in PAIR_FORMATS and (self.nsp or self.segments):
             raise ValueError(f"nsp and segments need a pair format, not {self.name}")
+        if self.name not in PAIR_FORMATS and self.negatives != "any":
+            raise ValueError(f"negatives needs a pair format, not {self.name}")
         return self
 
 

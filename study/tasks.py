@@ -145,6 +145,10 @@ class Finetuning(Section):
     length: Positive
     separators: Literal[1, 2]
     early_stopping: bool = False  # score the epoch that is best on the development split
+    decay_all: bool = False  # true: biases and LayerNorm too
+    clip_norm: Annotated[float, Field(ge=0)] = 0  # 0: off
+    head_dropout: Dropout | None = None  # before the head and inside it; null: `dropout`
+    group_by_length: bool = True  # an update's units are about equally long
     grid: Grid | None = None
 
     def settings(self) -> dict[str, "Finetuning"]:

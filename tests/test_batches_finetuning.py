@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tasks_toy import questions, sentences, wordpiece
 
+from model.samples.keyed import permutation
 from model.tasks.batches import DevBatches, FineTuningBatches
 from model.tasks.choice import build_choices
 from model.tasks.data import Examples
@@ -110,6 +111,17 @@ def test_every_epoch_holds_every_unit_once_in_updates_of_the_batch_size():
     assert epochs[0].tolist() != epochs[1].tolist()
     with pytest.raises(IndexError):
         found.units(102)
+
+
+def test_without_grouping_an_update_holds_what_the_permutation_draws():
+    features = text_features(203)
+    found = batches(features, TEXTS, batch=4, epochs=1, group_by_length=False)
+    drawn = permutation(0, "finetune-units", 0, 203)
+    expected = sorted(sorted(drawn[start : start + 4].tolist()) for start in range(0, 203, 4))
+    assert sorted(sorted(found.units(step).tolist()) for step in range(51)) == expected
+    for step in range(51):
+        lengths = features.lengths[found.units(step)].tolist()
+        assert lengths == sorted(lengths)  # as micro-batches are cut
 
 
 def test_updates_are_a_pure_function_of_seed_and_step():

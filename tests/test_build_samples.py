@@ -70,6 +70,15 @@ def test_builds_both_splits(format, tmp_path):
             assert np.array_equal(np.load(manifest.file(f"{split}/{name}.npy")), array)
 
 
+def test_negatives_of_the_same_corpus_are_another_recipe(tmp_path):
+    publish_store(tmp_path)
+    plain = run(tmp_path, recipe_of("segment-pair"))
+    other = run(tmp_path, recipe_of("segment-pair", negatives="corpus"))
+    assert plain.key != other.key
+    # The toy store is one corpus.
+    assert plain.files["train/documents.npy"] == other.files["train/documents.npy"]
+
+
 def test_running_again_adopts(tmp_path):
     publish_store(tmp_path)
     first = run(tmp_path, recipe_of("doc-sentences"))
@@ -85,6 +94,7 @@ def test_running_again_adopts(tmp_path):
     [
         (recipe_of("doc-sentences", seed=1), "field seed: unknown"),
         (recipe_of("segment-pair", seed=None), "field seed: missing"),
+        (recipe_of("doc-sentences", negatives="corpus"), "field negatives: unknown for format doc"),
         (recipe_of("doc-sentences", separators=None), "field separators: missing"),
         (recipe_of("doc-sentences", store="0" * 12), "field key: made from recipe"),
         (recipe_of("pairs"), "split train: samples: field format: 'pairs'"),

@@ -245,3 +245,27 @@ def test_a_cap_is_part_of_a_recipe_only_where_it_is_set(config):
     assert Study("smoke").recipes.sentences("books", 0)["bytes"] == 5000
     assert Study("smoke").recipes.key("sentences", "books", 0) != plain
     assert Study("paper").recipes.sentences("wiki", 31)["bytes"] == 11_700_000_000
+
+
+def test_optional_settings_stand_in_a_recipe_only_where_they_are_not_as_usual(config):
+    def recipes():
+        found = Study("smoke").recipes
+        return found.samples("segment-pair", 0), found.finetune("segment-pair", 0, "sst2")
+
+    samples, tuned = recipes()
+    names = {"decay_all", "clip_norm", "head_dropout", "group_by_length"}
+    assert "negatives" not in samples and not names & set(tuned["settings"])
+    config("study.yaml", "cells.segment-pair.format.negatives", "corpus")
+    for name, value in {"decay_all": True, "clip_norm": 1.0, "head_dropout": 0.0}.items():
+        config("study.yaml", f"finetuning.bert.default.{name}", value)
+    config("study.yaml", "finetuning.bert.default.group_by_length", True)
+    samples, tuned = recipes()
+    assert samples["negatives"] == "corpus"
+    assert names & set(tuned["settings"]) == {"decay_all", "clip_norm", "head_dropout"}
+    assert tuned["settings"]["head_dropout"] == 0.0
+
+
+def test_single_formats_have_no_negatives(config):
+    config("study.yaml", "cells.doc-sentences.format.negatives", "corpus")
+    with pytest.raises(StudyError, match="negatives needs a pair format, not doc-sentences"):
+        Study("smoke")

@@ -120,6 +120,23 @@ def test_the_same_seed_gives_the_same_files(tmp_path):
     assert files[0] == files[1]
 
 
+OPTIONAL = {"decay_all": True, "clip_norm": 0.01, "head_dropout": 0.5, "group_by_length": False}
+USUAL = {"decay_all": False, "clip_norm": 0.0, "head_dropout": 0.0, "group_by_length": True}
+
+
+def test_optional_settings_change_the_training_and_their_usual_values_do_not(tmp_path):
+    def predictions(name, **settings):
+        (tmp_path / name).mkdir()
+        study = Study(tmp_path / name, "squad20", epochs=1, weight_decay=0.5, **settings)
+        study.finetune()
+        return study.seed_files(0)["predictions.parquet"].read_bytes()
+
+    plain = predictions("plain")
+    assert predictions("usual", **USUAL) == plain
+    others = {plain} | {predictions(name, **{name: value}) for name, value in OPTIONAL.items()}
+    assert len(others) == 5
+
+
 def test_a_diverged_run_is_recorded_not_dropped(tmp_path):
     result = Study(tmp_path, "squad20", learning_rate=1e30, epochs=1).finetune()["0"]
     assert result["diverged"]

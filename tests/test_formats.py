@@ -370,6 +370,36 @@ def test_truncation_takes_front_or_back_by_a_fair_coin_per_token():
     assert starts[:, 1].std() == pytest.approx(5, abs=0.3)
 
 
+@pytest.mark.parametrize("format", PAIR_FORMATS)
+def test_negatives_of_the_same_corpus(format):
+    """Two long documents beside forty short ones, and a corpus of a single document."""
+    lengths = [[9] * 60] * 2 + [[9] * 4] * 40 + [[9] * 60]
+    plain = numbered(lengths)
+    corpora = np.array([0] * 2 + [1] * 40 + [2], dtype=np.uint8)
+    store = TokenStore(
+        plain.tokens, plain.sentences, plain.documents, corpora, ("books", "wiki", "news")
+    )
+
+    def origins(negatives: str) -> dict[int, list[int]]:
+        """By corpus of A, in how many pairs B is a random one of each corpus."""
+        samples = build(store, format, 48, seed=1, negatives=negatives)
+        random = samples.documents[samples.labels == RANDOM]
+        assert (random[:, 0] != random[:, 1]).all()
+        return {
+            corpus: np.bincount(corpora[random[corpora[random[:, 0]] == corpus, 1]], minlength=3)
+            for corpus in range(3)
+        }
+
+    same = origins("corpus")
+    assert same[0].tolist() == [same[0].sum(), 0, 0]
+    assert same[1].tolist() == [0, same[1].sum(), 0]
+    assert same[2][2] == 0 and same[2].sum() > 5  # there is no other one: any document
+    anywhere = origins("any")
+    assert anywhere[0][0] < 0.15 * anywhere[0].sum()  # nearly always from the other corpora
+    with pytest.raises(StudyError, match="field negatives: 'none', expected one of any, corpus"):
+        build(store, format, 48, negatives="none")
+
+
 def test_long_sentence_is_split_without_loss():
     store = numbered([[3, 100, 2]])
     samples = build(store, "doc-sentences", 32)

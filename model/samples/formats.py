@@ -28,25 +28,37 @@ from model.samples.units import Units, units_of
 from model.text.store import TokenStore
 from study.errors import StudyError
 
+NEGATIVES = ("any", "corpus")
 SHORTEST = 8  # a frame and a few tokens
 
 
 def build(
-    store: TokenStore, format: str, length: int, separators: str = "document", seed: int = 0
+    store: TokenStore,
+    format: str,
+    length: int,
+    separators: str = "document",
+    seed: int = 0,
+    negatives: str = "any",
 ) -> Samples:
     """All samples of a store in one format; `length` counts special tokens too.
 
     `seed` decides labels, cuts and random parts of the pair formats; the others draw nothing.
+    `negatives` says where random parts come from: "any" other document, or one of the same
+    "corpus" (any other if the corpus has a single one).
     Sentences longer than the input are cut and counted in figures["split_sentences"].
 
-    Raises StudyError for an unknown format or separator, a length too short, and a store that
-    cannot give such samples.
+    Raises StudyError for an unknown format, separator or origin of negatives, a length too short,
+    and a store that cannot give such samples.
     """
     if format not in FORMATS:
         raise StudyError(f"samples: field format: {format!r}, expected one of {', '.join(FORMATS)}")
     if separators not in SEPARATORS:
         raise StudyError(
             f"samples: field separators: {separators!r}, expected one of {', '.join(SEPARATORS)}"
+        )
+    if negatives not in NEGATIVES:
+        raise StudyError(
+            f"samples: field negatives: {negatives!r}, expected one of {', '.join(NEGATIVES)}"
         )
     if length < SHORTEST:
         raise StudyError(f"samples: field length: {length}, expected at least {SHORTEST}")
@@ -57,7 +69,8 @@ def build(
     if format in SINGLE_FORMATS:
         arrays, counted = _blocks(units, budget, separators, format == "full-sentences")
     else:
-        arrays, counted = _pairs(units, budget, seed, format)
+        corpora = np.asarray(store.corpora) if negatives == "corpus" else None
+        arrays, counted = _pairs(units, budget, seed, format, corpora)
     figures = {
         "samples": len(arrays["lengths"]),
         "tokens": int(arrays["lengths"].sum(dtype=np.int64)),
@@ -81,11 +94,13 @@ def _blocks(units: Units, budget: int, separators: str, cross: bool) -> tuple[di
     return arrays, {}
 
 
-def _pairs(units: Units, budget: int, seed: int, format: str) -> tuple[dict, dict]:
+def _pairs(
+    units: Units, budget: int, seed: int, format: str, corpora: np.ndarray | None
+) -> tuple[dict, dict]:
     """Index arrays of a pair format and its figures."""
     make = segment_pairs if format == "segment-pair" else sentence_pairs
     try:
-        pairs = make(units, budget, seed)
+        pairs = make(units, budget, seed, corpora)
     except StudyError as error:
         raise StudyError(f"samples: format {format}: {error}") from None
     arrays = {

@@ -38,12 +38,13 @@ class Pairs:
     figures: dict
 
 
-def segment_pairs(units: Units, budget: int, seed: int) -> Pairs:
+def segment_pairs(units: Units, budget: int, seed: int, corpora: np.ndarray | None = None) -> Pairs:
     """Chunks of whole sentences cut in two, as BERT's builder makes them.
 
     A chunk is filled up to at least `budget` tokens or the document's end and cut at a uniform
     sentence boundary. NEXT: B is the rest of the chunk. RANDOM: B starts at a random sentence of a
     random other document and is as long as the budget allows; the rest of the chunk is used again.
+    With the corpus of every document, int (D,), that document is one of the same corpus.
 
     Raises StudyError when no such pairs can be made.
     """
@@ -52,7 +53,7 @@ def segment_pairs(units: Units, budget: int, seed: int) -> Pairs:
     firsts, cuts, stops = chunks.T
     keys = units.offsets[firsts]
     documents = units.document_of(firsts)
-    others, begins = _random_places(units, documents, keys, seed)
+    others, begins = _random_places(units, documents, keys, seed, corpora)
     needs = np.maximum(budget - (units.offsets[cuts] - keys), 1)
     ends = np.searchsorted(units.offsets, units.offsets[begins] + needs, side="left")
     ends = np.minimum(ends, units.documents[others + 1])
@@ -64,8 +65,12 @@ def segment_pairs(units: Units, budget: int, seed: int) -> Pairs:
     return _finish(units, parts, documents, labels, stops - firsts == 1, budget, seed)
 
 
-def sentence_pairs(units: Units, budget: int, seed: int) -> Pairs:
+def sentence_pairs(
+    units: Units, budget: int, seed: int, corpora: np.ndarray | None = None
+) -> Pairs:
     """Every sentence once as A; B is its next sentence, or a random one of another document.
+
+    With the corpus of every document, int (D,), that document is one of the same corpus.
 
     Raises StudyError when no such pairs can be made.
     """
@@ -73,7 +78,7 @@ def sentence_pairs(units: Units, budget: int, seed: int) -> Pairs:
     firsts = np.arange(len(units), dtype=np.int64)
     documents = units.document_of(firsts)
     keys = units.offsets[:-1]
-    others, begins = _random_places(units, documents, keys, seed)
+    others, begins = _random_places(units, documents, keys, seed, corpora)
     forced = firsts + 1 == units.documents[documents + 1]
     labels = np.full(len(units), RANDOM, dtype=np.int8)
     labels[_smallest(keys, ~forced, len(units) // 2, seed, "pairs.label")] = NEXT
@@ -125,11 +130,28 @@ def _chunks(units: Units, budget: int, seed: int) -> tuple[np.ndarray, np.ndarra
 
 
 def _random_places(
-    units: Units, documents: np.ndarray, keys: np.ndarray, seed: int
+    units: Units,
+    documents: np.ndarray,
+    keys: np.ndarray,
+    seed: int,
+    corpora: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each sample a uniform document other than its own, and a uniform unit of that one."""
-    others = below(draws(key_of_stream(seed, "pairs.document"), keys), len(units.documents) - 2)
-    others += others >= documents
+    """For each sample a uniform document other than its own, and a uniform unit of that one.
+
+    With `corpora` a document of the same corpus, if that has another one.
+    """
+    if corpora is None:
+        corpora = np.zeros(len(units.documents) - 1, dtype=np.uint8)
+    order = np.argsort(corpora, kind="stable")  # documents, corpus by corpus
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    counts = np.bincount(corpora)
+    own = corpora[documents]
+    alone = counts[own] == 1
+    first = np.where(alone, 0, (np.cumsum(counts) - counts)[own])
+    size = np.where(alone, len(order), counts[own])
+    drawn = first + below(draws(key_of_stream(seed, "pairs.document"), keys), size - 1)
+    others = order[drawn + (drawn >= place[documents])]
     count = units.documents[others + 1] - units.documents[others]
     within = below(draws(key_of_stream(seed, "pairs.place"), keys), count)
     return others, units.documents[others] + within

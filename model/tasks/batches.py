@@ -7,8 +7,9 @@ A *unit* is what an update counts: an example, a window of SQuAD, a question of 
 with all its rows, a pronoun with a row per candidate. An update is a pure function of (fine-tuning
 seed, step): units are shuffled per epoch by a keyed permutation, sorted by length within pools of
 32 updates, cut into updates of exactly `batch` units (the last may be smaller), and the updates are
-shuffled. So an update's units are about equally long and little of it is padding. Each is cut into
-micro-batches of at most `micro_batch_tokens` padded tokens, which changes no sum.
+shuffled. So an update's units are about equally long and little of it is padding; without
+`group_by_length` a pool is one update, whose units are as the permutation draws them. Each is cut
+into micro-batches of at most `micro_batch_tokens` padded tokens, which changes no sum.
 """
 
 from collections.abc import Iterator
@@ -110,12 +111,14 @@ class FineTuningBatches(UnitBatches):
         pad: int,
         segments: bool,
         micro_batch_tokens: int,
+        group_by_length: bool = True,
     ):
         super().__init__(
             features, task, pad=pad, segments=segments, micro_batch_tokens=micro_batch_tokens
         )
         self.batch = batch
         self.seed = seed
+        self.pool = POOL if group_by_length else 1
         self.updates_per_epoch = -(-len(self.unit_lengths) // batch)
         self.updates = epochs * self.updates_per_epoch
         self._order: tuple[int, np.ndarray, np.ndarray] | None = None  # of one epoch
@@ -154,7 +157,7 @@ class FineTuningBatches(UnitBatches):
         count = len(self.unit_lengths)
         shuffled = permutation(self.seed, "finetune-units", epoch, count)
         places = np.arange(count)
-        pools = places // (POOL * self.batch)
+        pools = places // (self.pool * self.batch)
         order = np.lexsort((places, self.unit_lengths[shuffled], pools))
         updates = permutation(self.seed, "finetune-updates", epoch, self.updates_per_epoch)
         return shuffled[order], updates

@@ -24,6 +24,7 @@ from model.network.finetuning import (
     SpanModel,
     load_encoder,
 )
+from model.network.heads import ClassificationHead
 from model.network.ranking import PronounModel, RankingModel
 from model.tasks.batches import DevBatches, FineTuningBatches
 from model.tasks.data import CHOICES
@@ -81,6 +82,9 @@ def train_seed(
     With early stopping `result.curve` holds the development metrics after every epoch.
     """
     settings, execution = inputs.recipe["settings"], inputs.execution
+    for module in model.modules():
+        if isinstance(module, ClassificationHead):
+            module.dropout.rate = settings.get("head_dropout", settings["dropout"])
     updates = FineTuningBatches(
         inputs.splits["train"],
         inputs.recipe["task"],
@@ -90,13 +94,14 @@ def train_seed(
         pad=inputs.vocabulary.pad,
         segments=inputs.segments,
         micro_batch_tokens=execution.micro_batch_tokens,
+        group_by_length=settings.get("group_by_length", True),
     )
     optimiser = {
         **{name: settings[name] for name in ("learning_rate", "beta2", "eps", "weight_decay")},
         "warmup": settings["warmup"],
         "beta1": 0.9,
-        "decay_all": False,
-        "clip_norm": 0.0,
+        "decay_all": settings.get("decay_all", False),
+        "clip_norm": settings.get("clip_norm", 0.0),
         "schedule": "linear",
     }
     stopping = {}
