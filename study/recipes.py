@@ -27,7 +27,8 @@ VERSIONS = {
     "store": 1,
     "samples": 1,
     "pair samples": 2,  # the same stage, in the pair formats
-    "pretrain": 2,
+    "pretrain": 1,
+    "pretrain on unknown words": 2,  # the same stage, of vocabularies that may have some
     "selection": 1,
     "features": 1,
     "span features": 2,  # the same stage, of tasks of kind span
@@ -163,7 +164,7 @@ class Recipes:
         if masking["policy"] == "dynamic":
             # Only static masking has copies: the number must not split equal runs.
             del masking["copies"]
-        return stage_recipe(
+        recipe = stage_recipe(
             "pretrain",
             store=self.key("store", tuple(cell.data), cell.vocabulary),
             samples=self.key("samples", name, seed),
@@ -182,6 +183,9 @@ class Recipes:
             evaluation=cell.evaluation.model_dump(),
             seed=seed,
         )
+        if self.config.vocabularies[cell.vocabulary].kind != "byte-bpe":
+            recipe["version"] = VERSIONS["pretrain on unknown words"]
+        return recipe
 
     def selection(self, family: str) -> dict:
         """The choice of a family's member by held-out perplexity (section 4.3)."""
