@@ -9,8 +9,10 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 from finetune_toy import TASKS, Study
 from forked import Child
+from safetensors.torch import load_file, save_file
 
 from model.tasks.squad_metric import squad11_metrics
 from model.tasks.tuning import BEST
@@ -141,6 +143,42 @@ def test_a_diverged_run_is_recorded_not_dropped(tmp_path):
     result = Study(tmp_path, "squad20", learning_rate=1e30, epochs=1).finetune()["0"]
     assert result["diverged"]
     assert result["metrics"]["f1"] is not None
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("value", [torch.nan, 1e38])
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_pretraining_that_diverged_is_fine_tuned_scored_and_counted(
+    tmp_path, name, value, early_stopping
+):
+    study = Study(tmp_path, name, epochs=1, early_stopping=early_stopping)
+    weights = load_manifest(study.path("pretrain")).file("model.safetensors")
+    save_file({n: torch.full_like(t, value) for n, t in load_file(weights).items()}, weights)
+    study.publish(study.pretrain, ["model.safetensors"])
+    result = study.finetune()["0"]
+    assert (result["diverged"], result["updates"]) == (True, 1)
+    assert set(study.recipe["task"]["metrics"]) <= set(result["metrics"])
+
+
+@pytest.mark.parametrize("rate", [10, 1e3, 1e6, 1e30])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_no_learning_rate_stops_the_stage(tmp_path, rate, precision):
+    study = Study(tmp_path, "pairs", learning_rate=rate, epochs=2, early_stopping=True)
+    execution = json.dumps({"tensorboard": False, "precision": precision})
+    result = study.finetune("--execution", execution)["0"]
+    assert result["diverged"] or result["updates"] == 32
+    assert result["metrics"]["accuracy"] is not None
+
+
+def test_a_single_update_trains(tmp_path):
+    study = Study(tmp_path, "pairs", batch=256, epochs=1, warmup=0.0, learning_rate=1e-3)
+    result = study.finetune(keep_weights=True)["0"]
+    assert result["updates"] == 1
+    pretrained = load_file(load_manifest(study.path("pretrain")).file("model.safetensors"))
+    tuned = load_file(study.seed_files(0)["model.safetensors"])
+    moved = [(tuned[name] - tensor).abs().max().item() for name, tensor in pretrained.items()]
+    assert max(moved) == pytest.approx(1e-3, rel=0.01)
 
 
 def test_an_undefined_metric_is_recorded_as_such(tmp_path, capsys):

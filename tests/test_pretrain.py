@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,9 @@ from pretraining_toy import FORMATS, arguments, make_study, publish_inputs
 from safetensors.torch import load_file
 from training_toy import OPTIMISER
 
-from model.pretrain import Data, evaluation_steps, main, make_model
+from model.pretrain import Data, evaluation_steps, figures_of, main, make_model
 from model.training.distributed import open_ranks
-from model.training.engine import Training
+from model.training.engine import Training, TrainingResult
 from model.training.execution import Execution
 from study.errors import StudyError
 from study.identity import key_of
@@ -170,6 +171,47 @@ def test_a_diverged_run_says_so(folder, tmp_path):
     figures = load_manifest(tmp_path / "manifest.json").figures
     assert figures["diverged"] == figures["steps"] < 20
     assert figures["heldout_loss"] is None
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("rate", [10, 1e3, 1e6, 1e30])
+def test_no_learning_rate_stops_the_stage(folder, tmp_path, rate, precision, mode):
+    recipe = make_study(folder, "segment-pair", steps=6)
+    recipe["optimiser"] = {**OPTIMISER, "learning_rate": rate}
+    run(folder, recipe, tmp_path, mode=mode, precision=precision)
+    figures = load_manifest(tmp_path / "manifest.json").figures
+    assert (figures["diverged"] is None) == (figures["heldout_perplexity"] is not None)
+    assert figures["diverged"] or figures["steps"] == 6
+
+
+def test_a_held_out_perplexity_beyond_all_numbers_is_a_divergence():
+    losses = {"mlm": 800.0, "nsp": 0.7, "mlm/a": 800.0}
+    result = TrainingResult(
+        20, None, [(20, losses)], dict.fromkeys(("tokens", "masked", "samples"), 1), 1.0
+    )
+    figures = figures_of(result, torch.nn.Linear(1, 1), {"a": None})
+    assert (figures["diverged"], figures["heldout_perplexity"]) == (20, None)
+    assert figures["corpora"] == {"a": {"loss": None, "perplexity": None}}
+    assert figures["curve"] == [[20, 800.0]]
+    sound = replace(result, curve=[(20, {**losses, "mlm": 2.0, "mlm/a": 2.0})])
+    assert figures_of(sound, torch.nn.Linear(1, 1), {"a": None})["diverged"] is None
+    # Without anything held out there is no loss, which says nothing about the training.
+    nothing = replace(result, curve=[(20, {"mlm": math.nan})])
+    assert figures_of(nothing, torch.nn.Linear(1, 1), {})["diverged"] is None
+
+
+def test_a_single_update_trains(folder, tmp_path):
+    recipe = make_study(folder, "full-sentences", steps=1)
+    recipe["optimiser"] = {**OPTIMISER, "warmup": 0.0, "learning_rate": 1e-3}
+    directory = run(folder, recipe, tmp_path)
+    vocabulary = Data.open(manifests(folder, recipe), recipe, 96).vocabulary
+    drawn = make_model(recipe, vocabulary).state_dict()
+    trained = load_file(directory / "model.safetensors")
+    moved = [(trained[name] - tensor).abs().max().item() for name, tensor in drawn.items()]
+    assert max(moved) == pytest.approx(1e-3, rel=0.01)
+    (line,) = [json.loads(x) for x in (directory / "log.jsonl").open() if '"lr"' in x]
+    assert line["lr"] == 1e-3
 
 
 def published(place: Path) -> tuple[bytes, ...]:
