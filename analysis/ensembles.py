@@ -58,7 +58,7 @@ def ensembles(study: Study, cell: str, task: str, setting: str) -> list[Members]
         manifest = load_manifest(job.path, key=job.key, stage="finetune")
         group = seeds.pretraining[0] if seeds.finetuning == "own" else seed
         models = groups.setdefault(group, [])
-        for finetuning_seed in manifest.figure("seeds"):
+        for finetuning_seed in map(str, job.recipe["seeds"]):
             if manifest.figure("seeds", finetuning_seed, "diverged", kind=bool):
                 diverged[group] += 1
                 continue

@@ -36,7 +36,8 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
     `setting` names a point of the task's grid, "" where there is none.
 
     Every manifest must carry the key that the study's configuration asks for now. Raises
-    StudyError that counts those that do not and names the command that builds them for `target`.
+    StudyError that counts those that do not and names the command that builds them for `target`,
+    and for a manifest that lacks a seed of its recipe or a metric of its task.
     """
     rows, stale = [], []
     for job in jobs:
@@ -47,9 +48,11 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
             continue
         _, cell, seed, folder, _ = job.path.removeprefix(study.root + "/").split("/")
         task, _, setting = folder.partition(".")
-        for finetuning_seed in manifest.figure("seeds"):
+        reported = study.config.tasks[task].reported_metrics
+        for finetuning_seed in map(str, job.recipe["seeds"]):
             diverged = manifest.figure("seeds", finetuning_seed, "diverged", kind=bool)
-            for metric in manifest.figure("seeds", finetuning_seed, "metrics"):
+            found = manifest.figure("seeds", finetuning_seed, "metrics")
+            for metric in dict.fromkeys((*reported, *found)):
                 where = ("seeds", finetuning_seed, "metrics", metric)
                 rows.append(
                     {

@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model.tasks.scoring import known_metrics
 from study.identity import key_of
 from study.manifest import load_manifest, publish_manifest
 
@@ -47,8 +48,8 @@ def publish_seeds(job, value, outputs=None, diverged=(), **figures):
             pq.write_table(pa.table(shown), place / f"{name}.parquet")
         files = [f"{name}.parquet" for name in [*labelled, *hidden]]
         publish_manifest(folder / f"seed-{seed}.json", recipe, files=files, figures={})
-        names = [*task["metrics"], *(f"mm_{m}" for m in task["metrics"] if task.get("more_dev"))]
-        metrics = dict.fromkeys(names, value + seed)
+        further = [f"{name}_{m}" for name in task.get("more_dev", {}) for m in task["metrics"]]
+        metrics = dict.fromkeys([*known_metrics(task), *further], value + seed)
         scored = {"metrics": metrics, "diverged": seed in diverged, "key": place.name}
         seeds[str(seed)] = {**scored, **figures}
     (folder / job.key).mkdir(parents=True, exist_ok=True)

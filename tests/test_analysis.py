@@ -138,6 +138,31 @@ def test_missing_scores_are_counted_and_named(study):
         make_table(study)
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda seeds: seeds.pop("1"), "field figures.seeds.1: missing"),
+        (lambda seeds: seeds["1"].pop("metrics"), "field figures.seeds.1.metrics: missing"),
+        (
+            lambda seeds: seeds["0"]["metrics"].pop("accuracy"),
+            "field figures.seeds.0.metrics.accuracy: missing",
+        ),
+        (
+            lambda seeds: seeds["0"]["metrics"].update(accuracy="84"),
+            "field figures.seeds.0.metrics.accuracy: cannot be '84'",
+        ),
+    ],
+)
+def test_a_manifest_without_a_seed_or_a_metric_is_refused(study, damage, message):
+    job = study.finetune_job("doc-sentences", 0, "sst2")
+    figures = json.loads(Path(job.path).read_text())["figures"]
+    damage(figures["seeds"])
+    publish_manifest(job.path, job.recipe, files=[], figures=figures)
+    with pytest.raises(StudyError) as error:
+        make_table(study)
+    assert str(error.value).startswith(f"{job.path}: {message}")
+
+
 def test_scores_csv_is_tidy(study):
     scores_command.main(["--scale", "smoke", "--output", "results/scores.csv"])
     frame = pd.read_csv("results/scores.csv")

@@ -70,6 +70,10 @@ def study(tmp_path, monkeypatch):
         seeds = {str(s): {"metrics": metrics, "diverged": False} for s in job.recipe["seeds"]}
         Path(job.path).parent.joinpath(job.key).mkdir(parents=True)
         publish_manifest(job.path, job.recipe, files=[], figures={"seeds": seeds})
+    counts = {"samples": 8, "next": 4, "store_tokens": 100, "shown_tokens": 98}
+    for job in study.pair_samples_jobs("pretraining_effect"):
+        Path(job.path).parent.joinpath(job.key).mkdir(parents=True)
+        publish_manifest(job.path, job.recipe, files=[], figures={"train": counts})
     return study
 
 
