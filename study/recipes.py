@@ -9,6 +9,7 @@ bumps its number here, and exactly that stage and what follows runs again (the g
 """
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,10 +30,12 @@ VERSIONS = {
     "pair samples": 2,  # the same stage, in the pair formats
     "pretrain": 1,
     "pretrain on unknown words": 2,  # the same stage, of vocabularies that may have some
+    "pretrain of one update": 3,  # which had a rate of 0 before
     "selection": 1,
     "features": 1,
     "span features": 2,  # the same stage, of tasks of kind span
     "finetune": 1,
+    "finetune of one update": 2,
     "throughput": 1,
 }
 # Of language/: the texts that a name, a seed and sizes stand for; of names not listed, FIRST.
@@ -185,6 +188,8 @@ class Recipes:
         )
         if self.config.vocabularies[cell.vocabulary].kind != "byte-bpe":
             recipe["version"] = VERSIONS["pretrain on unknown words"]
+        if cell.steps == 1:
+            recipe["version"] = VERSIONS["pretrain of one update"]
         return recipe
 
     def selection(self, family: str) -> dict:
@@ -253,7 +258,15 @@ class Recipes:
             recipe["init"] = models
         if any(self.config.tasks[other].init == task for other in self.config.cell_tasks(name)):
             recipe["keep_weights"] = True
+        if settings.epochs == 1 and self._training_examples(task) <= settings.batch:
+            recipe["version"] = VERSIONS["finetune of one update"]
         return recipe
+
+    def _training_examples(self, task: str) -> float:
+        """The most training examples that a task can have; infinite where only its data tell."""
+        spec = self.config.tasks[task]
+        limits = (spec.train_examples, (spec.source.sizes or {}).get(spec.train))
+        return min((limit for limit in limits if limit is not None), default=math.inf)
 
     def throughput(self, name: str) -> dict:
         """A measurement of a cell's training speed: the one recipe that execution is part of."""
