@@ -21,7 +21,6 @@ from study.errors import StudyError
 from study.graph import Job, Study
 from study.manifest import NUMBER, Manifest, load_manifest
 from study.places import source_entries
-from study.recipes import vocabulary_size
 
 MB = 1e6
 OPTIONS = 4  # rows of a question of kind choice
@@ -87,7 +86,7 @@ def cost_of(study: Study, job: Job) -> Cost:
 def _pretraining(study: Study, job: Job) -> Cost:
     recipe, execution = job.recipe, study.config.execution.pretrain
     form, share = recipe["format"], recipe["masking"]["rate"]
-    entries = vocabulary_size(input_of(study, job, "vocabulary").recipe)
+    entries = input_of(study, job, "vocabulary").recipe["size"]
     per_update = recipe["batch"]["sequences"] * form["length"]
     parameters = pretraining_parameters(recipe["model"], entries, form["segments"], form["nsp"])
     activations = activation_bytes(
@@ -132,7 +131,7 @@ def _finetuning(study: Study, job: Job) -> Cost:
     execution, settings = study.config.execution.finetune, job.recipe["settings"]
     pretrain, features = input_of(study, job, "pretrain"), input_of(study, job, "features")
     model = {**pretrain.recipe["model"], "attention_dropout": settings["dropout"]}
-    entries = vocabulary_size(input_of(study, job, "vocabulary").recipe)
+    entries = input_of(study, job, "vocabulary").recipe["size"]
     train = rows_of(study, features, "train")
     mean = train.tokens / train.rows
     parameters = encoder_parameters(model, entries, pretrain.recipe["format"]["segments"])

@@ -12,7 +12,6 @@ is the median, in the same format.
 import io
 import json
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,25 +20,30 @@ from analysis.ensembles import Members, ensemble_of, row_ensembles
 from analysis.scores import add_study_arguments, asked_study, read_scores
 from analysis.settings import choose_settings, compare_settings
 from analysis.winograd import schema_order
-from model.text.sources import add_mirror_argument, open_parquet, source_files
+from model.text.sources import (
+    NOWHERE,
+    add_place_arguments,
+    open_parquet,
+    places_of,
+    source_files,
+)
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.glue import GLUE, GlueFile
 from study.graph import Study
 from study.manifest import load_manifest, seed_run, write_atomic
+from study.places import Places
 
 INDEX = "idx"  # GLUE's column: a row's number on the leaderboard
 STAMP = (2019, 7, 29, 0, 0, 0)  # of every file in the zip: the same predictions, the same bytes
 
 
-def glue_predictions(
-    study: Study, members: Members, file: GlueFile, mirror: Path | None
-) -> list[str]:
+def glue_predictions(study: Study, members: Members, file: GlueFile, places: Places) -> list[str]:
     """The predictions of a file's ensemble, one per test example in the order of the test set."""
     kind = study.config.tasks[study.submitted_row.task_of(study.submitted_column(file))].kind
     predictions = ensemble_of(members.models, kind, f"test-{file.split}").predictions
     if file.schemas:
-        predictions = predictions[schema_order(study, mirror)]
+        predictions = predictions[schema_order(study, places)]
     if kind == "regression":
         return [f"{value:.3f}" for value in np.clip(predictions, 0, 5)]
     return [file.words[place] if file.words else str(place) for place in predictions]
@@ -67,7 +71,7 @@ def submitted_members(study: Study, settings: pd.DataFrame) -> dict[str, Members
     raise StudyError(f"cell {row.cell}: every fine-tuning diverged that these files need, {told}")
 
 
-def glue_rows(study: Study, file: GlueFile, mirror: Path | None) -> list[int]:
+def glue_rows(study: Study, file: GlueFile, places: Places) -> list[int]:
     """The leaderboard's row of every test example, in the order of the test set: column idx.
 
     Raises StudyError naming the file where it has no such column, or where its rows are not 0 to
@@ -77,7 +81,7 @@ def glue_rows(study: Study, file: GlueFile, mirror: Path | None) -> list[int]:
     task, split = ("wnli", "test") if file.schemas else (task, file.split)
     job = study.source_job(task)
     source = load_manifest(job.path, key=job.key, stage="source")
-    paths = source_files(source, study.config.tasks[task].test[split], mirror)
+    paths = source_files(source, study.config.tasks[task].test[split], places)
     rows: list[int] = []
     for path in paths:
         with open_parquet(path) as parquet:
@@ -85,29 +89,29 @@ def glue_rows(study: Study, file: GlueFile, mirror: Path | None) -> list[int]:
             if INDEX not in names:
                 raise StudyError(f"{path}: no column {INDEX}; it has {', '.join(names)}")
             rows += parquet.read(columns=[INDEX])[INDEX].to_pylist()
-    places: dict[int, int] = {}
+    seen: dict[int, int] = {}
     for place, row in enumerate(rows):
         where = f"{paths[0]}: column {INDEX}: row {place}"
         if type(row) is not int or not 0 <= row < len(rows):
             raise StudyError(f"{where}: {row}, expected 0 to {len(rows) - 1}, each once")
-        if row in places:
-            raise StudyError(f"{where}: {row} stands in row {places[row]} too")
-        places[row] = place
+        if row in seen:
+            raise StudyError(f"{where}: {row} stands in row {seen[row]} too")
+        seen[row] = place
     return rows
 
 
-def glue_zip(study: Study, mirror: Path | None = None) -> bytes:
+def glue_zip(study: Study, places: Places = NOWHERE) -> bytes:
     """The zip of all files; equal predictions give equal bytes.
 
-    The test sets are looked up in `mirror`, or where they were.
+    The test sets are looked up in `places`, or where they were.
     """
     scores = read_scores(study, study.table_jobs("table5"), "results/submission/glue.zip")
     chosen = submitted_members(study, compare_settings(study, scores))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, members in chosen.items():
-            rows = glue_rows(study, GLUE[name], mirror)
-            predictions = glue_predictions(study, members, GLUE[name], mirror)
+            rows = glue_rows(study, GLUE[name], places)
+            predictions = glue_predictions(study, members, GLUE[name], places)
             if len(rows) != len(predictions):
                 raise StudyError(
                     f"{name}: {len(predictions)} predictions for {len(rows)} test examples; their "
@@ -145,11 +149,11 @@ def main(arguments: list[str] | None) -> None:
     )
     parser.add_argument("leaderboard", choices=("glue", "squad20"))
     add_study_arguments(parser)
-    add_mirror_argument(parser)
+    add_place_arguments(parser)
     parsed = parser.parse_args(arguments)
     study = asked_study(parsed)
     glue = parsed.leaderboard == "glue"
-    write_atomic(parsed.output, glue_zip(study, parsed.mirror) if glue else squad_json(study))
+    write_atomic(parsed.output, glue_zip(study, places_of(parsed)) if glue else squad_json(study))
 
 
 if __name__ == "__main__":

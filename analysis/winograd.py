@@ -9,31 +9,29 @@ second its second.
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from model.text.sources import source_files
+from model.text.sources import NOWHERE, read_texts, source_files
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import load_manifest
+from study.places import Places
 
 TEXTS = {"wnli": "sentence1", "wsc": "text"}
 
 
-def schema_order(study: Study, mirror: Path | None = None) -> list[int]:
+def schema_order(study: Study, places: Places = NOWHERE) -> list[int]:
     """For every row of WNLI's test split the number of the row of WSC's that asks the same.
 
-    The files are looked up in `mirror`, or where they were. Raises StudyError naming the file and
+    The files are looked up in `places`, or where they were. Raises StudyError naming the file and
     the row that has no counterpart.
     """
     where, texts = {}, {}
     for task, column in TEXTS.items():
         job = study.source_job(task)
         source = load_manifest(job.path, key=job.key, stage="source")
-        files = source_files(source, study.config.tasks[task].test["test"], mirror)
+        files = source_files(source, study.config.tasks[task].test["test"], places)
         where[task] = files[0]
-        texts[task] = [text for file in files for text in pq.read_table(file)[column].to_pylist()]
+        texts[task] = [text for file in files for text in read_texts(file, column)]
     return match_rows(texts["wnli"], texts["wsc"], str(where["wnli"]))
 
 

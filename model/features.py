@@ -7,7 +7,6 @@ how many gold answers their tokens give back.
 """
 
 import sys
-from pathlib import Path
 
 from model.tasks.choice import build_choices
 from model.tasks.data import read_examples
@@ -16,10 +15,11 @@ from model.tasks.pronouns import build_pronouns
 from model.tasks.ranking import build_ranking
 from model.tasks.scoring import check_metrics
 from model.tasks.span import build_spans
-from model.text.sources import add_mirror_argument, source_files
+from model.text.sources import add_place_arguments, places_of, source_files
 from model.text.tokenizer import Vocabulary
 from study.command import recipe_argument, run_command, stage_parser
 from study.manifest import Manifest, load_manifest
+from study.places import Places
 from study.run import Run, open_run
 
 
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--source SOURCE.json --vocabulary VOCABULARY.json",
     )
     parser.add_argument("--source", required=True, metavar="FILE", help="manifest of the task")
-    add_mirror_argument(parser)
+    add_place_arguments(parser)
     parser.add_argument("--vocabulary", required=True, metavar="FILE", help="its manifest")
     args = parser.parse_args(arguments)
     recipe = recipe_argument(args, "features")
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
         files, figures = [], {}
         for split in splits_of(recipe["task"]):
             names, figures[split] = _build_split(
-                run, recipe, source, args.mirror, vocabulary, split
+                run, recipe, source, places_of(args), vocabulary, split
             )
             files += names
         run.publish(files=files, figures=figures)
@@ -73,13 +73,13 @@ def _build_split(
     run: Run,
     recipe: dict,
     source: Manifest,
-    mirror: Path | None,
+    places: Places,
     vocabulary: Manifest,
     split: str,
 ) -> tuple[list[str], dict]:
     """Write one split's arrays; return their names relative to the run directory, and figures."""
     task, length = recipe["task"], recipe["length"]
-    paths = source_files(source, splits_of(task)[split], mirror)
+    paths = source_files(source, splits_of(task)[split], places)
     limit = task.get(f"{split}_examples")
     examples = read_examples(paths, task, limit, labelled=not split.startswith("test-"))
     words = Vocabulary.load(vocabulary)

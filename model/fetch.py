@@ -1,22 +1,26 @@
 """Source stage: find or download the files of a corpus or task, and note what they are.
 
-In: a source recipe (hub repository at a pinned revision, or a folder) and perhaps a mirror. Out: a
-manifest whose figures list each split's files with rows, bytes and SHA-256; nothing is copied from
-a mirror or folder. Run again after the files moved, it checks their digests at the new place.
+In: a source recipe (hub repository, generator, or the digests of files in a folder) and where its
+files lie, unless on the hub. Out: a manifest whose figures list each split's files with rows, bytes
+and SHA-256, and of a repository without a pinned revision the commit that was found; nothing is
+copied from a mirror or folder. Run again after the files moved, it checks their digests at the new
+place.
 """
 
-from pathlib import Path
-
 from model.text.sources import (
-    add_mirror_argument,
+    Located,
+    add_place_arguments,
     describe,
     locate,
+    places_of,
     source_files,
     write_location,
 )
 from study.command import recipe_argument, run_command, stage_parser
+from study.digests import MEMORY
 from study.errors import StudyError
 from study.manifest import Manifest
+from study.places import Places, other_files, source_entries
 from study.run import Run, open_run
 
 
@@ -25,35 +29,52 @@ def main(arguments: list[str] | None = None) -> None:
     parser = stage_parser(
         "model.fetch",
         __doc__,
-        'python -m model.fetch --recipe \'{"stage":"source","version":1,"folder":"texts",'
-        '"splits":["train"]}\' --manifest runs/source.json',
+        'python -m model.fetch --recipe \'{"stage":"source","version":1,"repo":"ehovy/race",'
+        '"config":"all","splits":["validation"]}\' --manifest runs/source.json --mirror DIR',
     )
-    add_mirror_argument(parser)
+    add_place_arguments(parser)
     args = parser.parse_args(arguments)
-    recipe = recipe_argument(args, "source")
+    recipe, places = recipe_argument(args, "source"), places_of(args)
     with open_run(args.manifest, recipe) as run:
         manifest = run.adopt()
         if manifest is not None:
-            _find_again(run, manifest, args.mirror)
+            _find_again(run, manifest, places)
             return
-        root, files = locate(recipe, args.mirror, run.directory / "snapshot")
-        described = describe(root, files)
-        write_location(run.directory, root)
-        run.publish(files=[], figures={"files": described}, provenance={"root": str(root)})
+        located = locate(recipe, places, run.directory / "snapshot")
+        figures: dict = {"files": describe(located, run.directory / MEMORY)}
+        _check_contents(recipe, figures["files"], located)
+        if located.commit is not None and "revision" not in recipe:
+            figures["revision"] = located.commit
+        write_location(run.directory, located.root)
+        origin = {"root": str(located.root), "commit": located.commit}
+        run.publish(files=[], figures=figures, provenance=origin)
 
 
-def _find_again(run: Run, manifest: Manifest, mirror: Path | None) -> None:
+def _check_contents(recipe: dict, described: dict[str, list[dict]], located: Located) -> None:
+    """Raise StudyError unless a folder's files are those whose digests the recipe holds."""
+    for split, expected in recipe.get("files", {}).items():
+        found = [entry["sha256"] for entry in described[split]]
+        if found != [digest for _, digest in expected]:
+            raise StudyError(
+                f"{located.root}: split {split}: not the files of the recipe; if they were changed "
+                "meanwhile, run the same snakemake command again"
+            )
+
+
+def _find_again(run: Run, manifest: Manifest, places: Places) -> None:
     """Point a finished source at the files' new place; StudyError if they are not the same."""
     try:
         for split in manifest.recipe["splits"]:
             source_files(manifest, split)
     except StudyError:
-        root, files = locate(run.recipe, mirror, run.directory / "snapshot")
-        if describe(root, files) != manifest.figures["files"]:
-            raise StudyError(
-                f"{root}: not the files that {manifest.path} lists; {manifest.rebuild_hint}"
-            ) from None
-        write_location(run.directory, root)
+        located = locate(run.recipe, places, run.directory / "snapshot")
+        described = describe(located, run.directory / MEMORY)
+        for split in manifest.recipe["splits"]:
+            found = [entry["sha256"] for entry in described[split]]
+            if found != [entry["sha256"] for entry in source_entries(manifest, split)]:
+                where = f"{located.root}: split {split}: other files"
+                raise other_files(where, manifest, located.root) from None
+        write_location(run.directory, located.root)
 
 
 if __name__ == "__main__":

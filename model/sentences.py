@@ -11,7 +11,7 @@ from model.text.sentences import (
     shard_range,
     write_sentences,
 )
-from model.text.sources import add_mirror_argument, read_range, source_files
+from model.text.sources import add_place_arguments, places_of, read_range, source_files
 from study.command import recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.manifest import load_manifest
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--source runs/source.json --manifest runs/sentences.json",
     )
     parser.add_argument("--source", required=True, metavar="FILE", help="manifest of the source")
-    add_mirror_argument(parser)
+    add_place_arguments(parser)
     args = parser.parse_args(arguments)
     recipe = recipe_argument(args, "sentences")
     if not 0 <= recipe["shard"] < recipe["shards"]:
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     with open_run(args.manifest, recipe) as run:
         if run.adopt():
             return
-        paths = source_files(source, recipe["split"], args.mirror)
+        paths = source_files(source, recipe["split"], places_of(args))
         rows = [entry["rows"] for entry in source_entries(source, recipe["split"])]
         documents = min(sum(rows), recipe["documents"] or sum(rows))
         if "bytes" in recipe:

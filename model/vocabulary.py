@@ -1,8 +1,8 @@
 """Vocabulary stage: train a tokenizer on the study's corpora, or take a named one (paper 4.4).
 
-In: manifests of sentences (or a `tokenizer.json` named by the recipe). Out: `tokenizer.json`. Only
-documents that are not held out are read, and at most `characters` characters of them, from each
-shard in proportion to its size.
+In: manifests of sentences (or a `tokenizer.json` whose digest the recipe holds). Out:
+`tokenizer.json`. Only documents that are not held out are read, and at most `characters` characters
+of them, from each shard in proportion to its size.
 """
 
 import shutil
@@ -10,12 +10,15 @@ from functools import partial
 from pathlib import Path
 
 from model.text.sentences import SENTENCES_FILE
+from model.text.sources import add_place_arguments, places_of
 from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
 from model.text.vocabulary import limited_blocks, share_characters, train_vocabulary
 from study.command import recipe_argument, run_command, stage_parser
 from study.digests import sha256_file
 from study.errors import StudyError
+from study.identity import key_of
 from study.manifest import load_manifest, write_atomic
+from study.places import Places
 from study.run import open_run
 
 
@@ -34,6 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="FILE",
         help="manifests of the sentences, in the recipe's order",
     )
+    add_place_arguments(parser)
     args = parser.parse_args(arguments)
     recipe = recipe_argument(args, "vocabulary")
     with open_run(args.manifest, recipe) as run:
@@ -41,14 +45,22 @@ def main(arguments: list[str] | None = None) -> None:
             return
         target = run.directory / TOKENIZER_FILE
         if recipe["kind"] == "file":
-            if sha256_file(Path(recipe["path"])) != recipe["sha256"]:
-                raise StudyError(f"{recipe['path']}: SHA-256 differs from the recipe's")
-            Vocabulary.load(recipe["path"])
-            shutil.copyfile(recipe["path"], target)
+            _copy(recipe, places_of(args), target)
         else:
             write_atomic(target, _train(recipe, args.sentences))
         size = Vocabulary.load(target).size
         run.publish(files=[TOKENIZER_FILE], figures={"size": size})
+
+
+def _copy(recipe: dict, places: Places, target: Path) -> None:
+    """Copy the tokenizer.json that the recipe describes; StudyError for another one."""
+    given = places.by_key.get(key_of(recipe))
+    if given is None:
+        raise StudyError("--places: no path for the recipe's tokenizer.json")
+    if sha256_file(Path(given)) != recipe["sha256"]:
+        raise StudyError(f"{given}: SHA-256 differs from the recipe's")
+    Vocabulary.load(given)
+    shutil.copyfile(given, target)
 
 
 def _train(recipe: dict, sentences: list[str]) -> str:

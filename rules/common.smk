@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 from study.config import STUDY_FILE
 from study.errors import StudyError
 from study.graph import Study
+from study.identity import canonical_json
 from study.manifest import write_atomic
 from study.places import check_places
 
@@ -21,7 +22,7 @@ def read_study():
             raise StudyError(f"--config {unknown[0]}: unknown key; known: {', '.join(known)}")
         scale, file = config.get("scale", "demo"), config.get("study", STUDY_FILE)
         study = Study(scale, file, config.get("replicates"))
-        check_places(study.source_recipes(), study.root, config.get("mirror"))
+        check_places(study.source_recipes(), config.get("mirror"))
         return study
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -37,8 +38,10 @@ STUDY = read_study()
 STUDY_ARGUMENTS = f"--study {literal(STUDY.study_path)} --scale {literal(STUDY.scale)}" + (
     f" --replicates {config['replicates']}" if "replicates" in config else ""
 )
-# Where the parquet files lie is part of no recipe and of no param: moving a mirror re-runs nothing.
-MIRROR = f"--mirror {literal(config['mirror'])}" if config.get("mirror") else ""
+# Where files lie is part of no recipe and of no param: moving them re-runs nothing.
+PLACES = f"--mirror {literal(config['mirror'])}" if config.get("mirror") else ""
+if STUDY.recipes.places:
+    PLACES += f" --places {literal(canonical_json(STUDY.recipes.places))}"
 LOGS = f"{STUDY.root}/logs"
 # Jobs use the interpreter that runs snakemake, also where its environment was not activated.
 os.environ.update(PATH=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")

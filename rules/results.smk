@@ -158,7 +158,7 @@ rule make_glue_submission:
     conda:
         "../environment.yml"
     shell:
-        f"python -m analysis.submission glue {STUDY_ARGUMENTS} {MIRROR} --output {{output.zip:q}} "
+        f"python -m analysis.submission glue {STUDY_ARGUMENTS} {PLACES} --output {{output.zip:q}} "
         "--log {log:q}"
 
 

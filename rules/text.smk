@@ -16,14 +16,13 @@ rule fetch_source:
         manifest=SOURCE,
     log:
         f"{LOGS}/sources/{{source}}/{{key}}.log",
-    retries: 2
     conda:
         "../environment.yml"
     params:
         recipe=recipe_of(SOURCE),
     shell:
         f"python -m model.fetch --recipe {{params.recipe:q}} --manifest "
-        f"{{output.manifest:q}} {MIRROR} --log {{log:q}}"
+        f"{{output.manifest:q}} {PLACES} --log {{log:q}}"
 
 
 rule split_sentences:
@@ -42,7 +41,7 @@ rule split_sentences:
         recipe=recipe_of(SENTENCES),
     shell:
         "python -m model.sentences --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        f"--source {{input.source:q}} {MIRROR} --log {{log:q}}"
+        f"--source {{input.source:q}} {PLACES} --log {{log:q}}"
 
 
 rule train_vocabulary:
@@ -61,7 +60,7 @@ rule train_vocabulary:
         recipe=recipe_of(VOCABULARY),
     shell:
         "python -m model.vocabulary --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        "--sentences {input.sentences:q} --log {log:q}"
+        f"--sentences {{input.sentences:q}} {PLACES} --log {{log:q}}"
 
 
 rule tokenize_shard:

@@ -63,7 +63,7 @@ rule build_features:
         recipe=recipe_of(FEATURES),
     shell:
         "python -m model.features --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        f"--source {{input.source:q}} --vocabulary {{input.vocabulary:q}} {MIRROR} --log {{log:q}}"
+        f"--source {{input.source:q}} --vocabulary {{input.vocabulary:q}} {PLACES} --log {{log:q}}"
 
 
 rule finetune:

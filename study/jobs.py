@@ -39,8 +39,8 @@ class Jobs:
 
     def __init__(self, scale: str, config: StudyFile):
         self.config = config
-        self.recipes = Recipes(config)
         self.root = f"runs/{scale}"
+        self.recipes = Recipes(config, self.root)
         self.jobs: dict[str, Job] = {}
         self._paths: dict[str, str] = {}
         for cell in self.config.cells:

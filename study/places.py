@@ -1,66 +1,79 @@
 """Where the files of a source lie: a mirror in the hub's layout, a folder, or the run directory.
 
-hub and mirror  `<repo>/<config>/<split>-0000i-of-0000n.parquet`
-generated       `<split>-00000-of-00001.parquet`
-                a split of another config of the repository is `<config>/<split>` in both
-folder          files of `<folder>/<split>/`, or else files `<folder>/<split>.*` and
-                `<folder>/<split>-*`, or else (split train only) all files of the folder
-
-A place is execution, not recipe: the same files elsewhere are the same source. Other files are
-not, and no key would tell: `check_places` refuses them before anything runs.
+A place is execution, not recipe: the same files elsewhere are the same source. What the files are
+belongs to the recipe: a repository at its revision, a generator with its seed, or, of files of
+one's own, their digests. Those of a mirror are noted when a source is first read; others in their
+place are refused, before anything runs where their sizes differ (`check_places`).
 """
 
-import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from study.digests import remembered_digest, sha256_file
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import Manifest, load_manifest
+from study.parts import folder_files, local_parts
 
-SUFFIXES = (".jsonl", ".parquet", ".txt")
-NUMBERED_PART = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
+LARGE = 1 << 30  # bytes to hash that a person should know of
 
 
-def local_root(recipe: dict, mirror: str | Path | None) -> Path | None:
-    """The folder that a source's files lie under; None when they must be downloaded or generated.
+@dataclass(frozen=True)
+class Places:
+    """The mirror's folder, and by key what else the study names: folders, tokenizer files."""
 
-    Raises StudyError when the mirror or the folder does not exist.
-    """
-    if "folder" in recipe:
-        root = Path(recipe["folder"])
-        if not root.is_dir():
-            raise StudyError(f"{root}: no such folder (field folder of the source)")
-        return root
-    if mirror is None or "generated" in recipe:
-        return None
-    if not Path(mirror).is_dir():
-        raise StudyError(f"{mirror}: no such mirror folder")
-    return Path(mirror) / recipe["repo"]
+    mirror: Path | None = None
+    by_key: Mapping[str, str] = field(default_factory=dict)
+
+    def root(self, recipe: dict) -> Path | None:
+        """The folder that a source's files lie under, as far as it is given.
+
+        Raises StudyError when the mirror or the folder does not exist.
+        """
+        if "files" in recipe:
+            given = self.by_key.get(key_of(recipe))
+            if given is not None and not Path(given).is_dir():
+                raise StudyError(f"{given}: no such folder (field folder of the source)")
+            return None if given is None else Path(given)
+        if self.mirror is None or "generated" in recipe:
+            return None
+        if not Path(self.mirror).is_dir():
+            raise StudyError(f"{self.mirror}: no such mirror folder")
+        return Path(self.mirror) / recipe["repo"]
 
 
 def split_files(recipe: dict, root: Path, split: str) -> list[Path]:
     """The files of a split under `root`, in order; StudyError when a part is missing."""
-    if "folder" in recipe:
-        return _folder_files(root, split)
-    return _numbered_parts(root, split_pattern(recipe, split))
+    if "files" in recipe:
+        return folder_files(root, split)
+    return local_parts(root, recipe.get("config"), split)
 
 
-def split_pattern(recipe: dict, split: str) -> str:
-    """Glob pattern of a split's files under the root of a repository or of generated files."""
-    place = split if "/" in split else f"{recipe.get('config', '.')}/{split}"
-    return f"{place}-*.parquet"
+def folder_contents(
+    folder: str | Path, splits: Iterable[str], memories: Iterable[Path] = ()
+) -> dict[str, list[list[str]]]:
+    """What the files of a folder are: by split [suffix, SHA-256] of each, in order.
 
-
-def check_places(sources: dict[str, dict], runs: str, mirror: str | Path | None) -> None:
-    """Compare the files that the runs in `runs` were made from with those that lie there now.
-
-    `sources` are recipes by manifest path. Names and sizes are compared, not bytes. Raises
-    StudyError for the first that differs.
+    Digests that one of the memories holds (`study.digests`) are not computed again. Raises
+    StudyError when the folder, a split or a part of it is missing or cannot be read.
     """
-    for path, recipe in sources.items():
-        root = local_root(recipe, mirror)
-        if root is not None and Path(path).is_file():
-            _check_place(load_manifest(path, key=key_of(recipe), stage="source"), root, runs)
+    folder, memories = Path(folder), list(memories)
+    if not folder.is_dir():
+        raise StudyError(f"{folder}: no such folder (field folder of the source)")
+    contents: dict[str, list[list[str]]] = {}
+    for split in sorted(set(splits)):
+        paths = folder_files(folder, split)
+        known = [remembered_digest(path, str(path.absolute()), memories) for path in paths]
+        size = sum(p.stat().st_size for p, digest in zip(paths, known, strict=True) if not digest)
+        if size > LARGE:
+            print(f"reading {size / 1e9:.0f} GB of {folder}: what is it?", file=sys.stderr)
+        contents[split] = [
+            [path.suffix, digest or sha256_file(path)]
+            for path, digest in zip(paths, known, strict=True)
+        ]
+    return contents
 
 
 def source_entries(manifest: Manifest, split: str) -> list[dict]:
@@ -79,36 +92,39 @@ def source_entries(manifest: Manifest, split: str) -> list[dict]:
     return entries
 
 
-def _check_place(manifest: Manifest, root: Path, runs: str) -> None:
-    for split in manifest.recipe["splits"]:
-        listed = [(entry["name"], entry["bytes"]) for entry in source_entries(manifest, split)]
-        files = split_files(manifest.recipe, root, split)
-        found = [(file.relative_to(root).as_posix(), file.stat().st_size) for file in files]
-        if listed != found:
-            other = sorted(set(found) ^ set(listed))[0][0]
-            raise StudyError(
-                f"{root / other}: not as it was when {manifest.path} was made; runs of one scale "
-                f"stand for one set of files: move {runs} away to begin anew with these"
-            )
+def check_places(sources: dict[str, dict], mirror: str | Path | None) -> None:
+    """Compare the mirror's files with those that the sources which were fetched list.
+
+    `sources` are recipes by manifest path. Numbers and sizes are compared, not bytes. Raises
+    StudyError for the first that differs.
+    """
+    for path, recipe in sources.items():
+        root = Places(None if mirror is None else Path(mirror)).root(recipe)
+        if root is not None and Path(path).is_file():
+            manifest = load_manifest(path, key=key_of(recipe), stage="source")
+            for split in recipe["splits"]:
+                _check_split(manifest, root, split)
 
 
-def _numbered_parts(root: Path, pattern: str) -> list[Path]:
-    parts = sorted(root.glob(pattern))
-    if not parts:
-        raise StudyError(f"{root}: no files {pattern}")
-    match = NUMBERED_PART.search(parts[0].name)
-    if match and len(parts) != int(match[2]):
-        raise StudyError(f"{root}: {len(parts)} files {pattern}, expected {int(match[2])}")
-    return parts
+def _check_split(manifest: Manifest, root: Path, split: str) -> None:
+    files = split_files(manifest.recipe, root, split)
+    entries = source_entries(manifest, split)
+    if len(files) < len(entries) or ("documents" not in manifest.recipe and files[len(entries) :]):
+        raise other_files(f"{root}: split {split}: {len(files)} files", manifest, root)
+    for file, entry in zip(files, entries, strict=False):
+        if file.stat().st_size != entry["bytes"]:
+            raise other_files(f"{file}: {file.stat().st_size} bytes", manifest, root)
 
 
-def _folder_files(folder: Path, split: str) -> list[Path]:
-    for candidates in (
-        (folder / split).glob("*"),
-        [*folder.glob(f"{split}.*"), *folder.glob(f"{split}-*")],
-        folder.glob("*") if split == "train" else (),
-    ):
-        files = sorted(path for path in candidates if path.suffix in SUFFIXES and path.is_file())
-        if files:
-            return files
-    raise StudyError(f"{folder}: no {', '.join(SUFFIXES)} files for split {split}")
+def other_files(found: str, manifest: Manifest, root: Path) -> StudyError:
+    """The line that says that files under `root` are others than they were, and what to do."""
+    if root.resolve().is_relative_to(manifest.run_directory.resolve()):
+        advice = manifest.rebuild_hint
+    elif "files" in manifest.recipe:
+        advice = "the same snakemake command again reads them as they are now"
+    else:
+        advice = (
+            "a corrected copy is another source: name it in the study file (source: {folder: DIR}),"
+            " and what reads it runs again"
+        )
+    return StudyError(f"{found}, not as {manifest.path} lists it; {advice}")

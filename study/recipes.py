@@ -13,10 +13,12 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from study.digests import sha256_file
+from study.digests import MEMORY, sha256_file
 from study.errors import StudyError
 from study.identity import key_of
-from study.schema import PAIR_FORMATS, StudyFile, Vocabulary
+from study.manifest import load_manifest
+from study.places import folder_contents
+from study.schema import PAIR_FORMATS, StudyFile
 from study.section import Source
 from study.tasks import Finetuning
 
@@ -59,9 +61,12 @@ def stage_recipe(stage: str, **values) -> dict:
 class Recipes:
     """All recipes of a study at one scale, resolved from its configuration."""
 
-    def __init__(self, config: StudyFile):
+    def __init__(self, config: StudyFile, runs: str = "runs"):
         self.config = config
+        self.runs = runs  # the folder of the scale's runs, which remember digests of files
+        self.places: dict[str, str] = {}  # by key: where folders and tokenizer files lie
         self._keys: dict[tuple, str] = {}
+        self._contents: dict[tuple, dict] = {}
 
     def key(self, stage: str, *arguments) -> str:
         """Key of the recipe that the method named `stage` makes; each is hashed once."""
@@ -74,17 +79,53 @@ class Recipes:
         """Parquet files of the corpus or task `name`."""
         if name in self.config.corpora:
             corpus = self.config.corpora[name]
-            return self._source(corpus.source, [corpus.split])
+            return self._source(name, corpus.source, [corpus.split], corpus.documents)
         task = self.config.tasks[name]
-        return self._source(task.source, task.splits)
+        return self._source(name, task.source, task.splits)
 
-    @staticmethod
-    def _source(source: Source, splits: list[str]) -> dict:
+    def _source(
+        self, name: str, source: Source, splits: list[str], documents: int | None = None
+    ) -> dict:
+        if source.folder:
+            contents = self._folder_contents(name, source.folder, splits)
+            recipe = stage_recipe("source", files=contents, splits=sorted(set(splits)))
+            self.places[key_of(recipe)] = source.folder
+            return recipe
         place = source.model_dump(exclude_none=True)
         if source.generated:
             others = [split.split("/")[0] for split in source.sizes if "/" in split]
             place["generator"] = max(map(generator_version, [source.generated, *others]))
+        if source.repo and documents:
+            # Of a repository only the parts that hold the corpus's first documents.
+            place["documents"] = documents
         return stage_recipe("source", **place, splits=sorted(set(splits)))
+
+    def _folder_contents(self, name: str, folder: str, splits: list[str]) -> dict:
+        """The digests of a folder's files; of one that is gone, those of its only run."""
+        asked = (folder, *sorted(set(splits)))
+        if asked not in self._contents:
+            if not Path(folder).exists():
+                known = self._only_run(f"sources/{name}")
+                if known and sorted(known.get("files", {})) == sorted(set(splits)):
+                    return known["files"]
+            memories = Path(self.runs, "sources", name).glob(f"*/{MEMORY}")
+            self._contents[asked] = folder_contents(folder, splits, memories)
+        return self._contents[asked]
+
+    def _tokenizer(self, name: str, path: str) -> dict:
+        """What a tokenizer.json is; one that is gone, its only run."""
+        if not Path(path).exists():
+            known = self._only_run(f"vocabularies/{name}")
+            if known and known["kind"] == "file" and "size" in known:
+                return {field: known[field] for field in ("sha256", "size")}
+        if ("file", path) not in self._contents:
+            self._contents["file", path] = tokenizer_contents(path, f"vocabularies.{name}.path")
+        return self._contents["file", path]
+
+    def _only_run(self, folder: str) -> dict | None:
+        """The recipe of the one run in a folder of the scale's runs; None if not exactly one."""
+        paths = list(Path(self.runs, folder).glob("*.json"))
+        return load_manifest(paths[0]).recipe if len(paths) == 1 else None
 
     def sentences(self, corpus: str, shard: int) -> dict:
         """Sentences of one shard of a corpus."""
@@ -115,9 +156,9 @@ class Recipes:
         """A vocabulary (section 4.4)."""
         spec = self.config.vocabularies[name]
         if spec.kind == "file":
-            return stage_recipe(
-                "vocabulary", kind="file", path=spec.path, sha256=_digest(name, spec)
-            )
+            recipe = stage_recipe("vocabulary", kind="file", **self._tokenizer(name, spec.path))
+            self.places[key_of(recipe)] = spec.path
+            return recipe
         return stage_recipe(
             "vocabulary",
             kind=spec.kind,
@@ -274,7 +315,7 @@ class Recipes:
         counted = ("device", "precision", "mode", "compile", "micro_batch_tokens", "threads")
         return stage_recipe(
             "throughput",
-            vocabulary_size=vocabulary_size(self.vocabulary(cell.vocabulary)),
+            vocabulary_size=self.vocabulary(cell.vocabulary)["size"],
             format={
                 "nsp": cell.format.nsp,
                 "segments": cell.format.segments,
@@ -288,27 +329,20 @@ class Recipes:
         )
 
 
-def vocabulary_size(recipe: dict) -> int:
-    """Entries of the vocabulary of a recipe: at most that many where it is still to be trained.
+def tokenizer_contents(file: str, where: str) -> dict:
+    """What a tokenizer.json is: its SHA-256 and the number of its entries.
 
-    Raises StudyError when the tokenizer.json that it names cannot be read.
+    Raises StudyError, for a missing file beginning with the key `where`, when it cannot be read.
     """
-    if recipe["kind"] != "file":
-        return recipe["size"]
-    path = Path(recipe["path"])
+    path = Path(file)
+    if not path.is_file():
+        raise StudyError(f"{where}: {path}: no such file")
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         # A mapping of entries, or a list of (entry, score).
         vocabulary = content["model"]["vocab"]
         entries = {entry if isinstance(entry, str) else entry[0] for entry in vocabulary}
-        return len(entries | {token["content"] for token in content["added_tokens"]})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        size = len(entries | {token["content"] for token in content["added_tokens"]})
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise StudyError(f"{path}: not a tokenizer.json ({type(error).__name__})") from None
-
-
-def _digest(name: str, vocabulary: Vocabulary) -> str:
-    """SHA-256 of the tokenizer.json that a vocabulary names: the file is part of the recipe."""
-    path = Path(vocabulary.path)
-    if not path.is_file():
-        raise StudyError(f"vocabularies.{name}.path: {path}: no such file")
-    return sha256_file(path)
+    return {"sha256": sha256_file(path), "size": size}

@@ -27,6 +27,8 @@ def _place(text: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name)]
 Place = Annotated[str, AfterValidator(_place)]  # `<org>/<name>`, `<config>/<split>`, or one of them
+# A commit, a tag, or the hub's own `refs/convert/parquet`.
+Revision = Annotated[str, Field(pattern=f"^{HUB_NAME.pattern}(/{HUB_NAME.pattern}){{0,3}}$")]
 Positive = Annotated[int, Field(gt=0, le=LARGEST)]
 Size = Annotated[int, Field(gt=0, le=10**6)]  # of a part of a network
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
@@ -44,13 +46,14 @@ class Section(BaseModel):
 class Source(Section):
     """Where files come from: a hub data set at a pinned revision, a folder, or the generator.
 
-    Without a revision the data set is not on the hub and only a mirror can hold it. A generated
-    source has the world's seed and a size per split: characters of a corpus, rows of a task.
+    Without a revision the newest of the hub is taken, and its run records which that was. A folder
+    is what its files are, wherever it lies (`study.places`). A generated source has the world's
+    seed and a size per split: characters of a corpus, rows of a task.
     """
 
     repo: Place | None = None
     config: Place | None = None
-    revision: Place | None = None
+    revision: Revision | None = None
     folder: Annotated[str, Field(min_length=1)] | None = None
     generated: Name | None = None
     seed: Count | None = None

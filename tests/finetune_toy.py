@@ -13,6 +13,7 @@ from model import features, fetch, finetune
 from model.network.finetuning import ClassificationModel
 from study.identity import key_of
 from study.manifest import load_manifest, publish_manifest
+from study.places import folder_contents
 
 NETWORK = {
     "layers": 1,
@@ -131,10 +132,11 @@ class Study:
         self.source = {
             "stage": "source",
             "version": 1,
-            "folder": str(folder / "hub"),
             "splits": ["train", "validation", *(split for split, _ in further)],
         }
-        self.run(fetch, self.source)
+        self.source["files"] = folder_contents(folder / "hub", self.source["splits"])
+        places = json.dumps({key_of(self.source): str(folder / "hub")})
+        self.run(fetch, self.source, "--places", places)
         self.vocabulary = {"stage": "vocabulary", "version": 1}
         vocabulary = wordpiece()
         target = folder / "vocabulary" / key_of(self.vocabulary)

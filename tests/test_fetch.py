@@ -16,7 +16,9 @@ import pytest
 from model.fetch import main
 from model.text.sources import source_files
 from study.errors import StudyError
+from study.identity import key_of
 from study.manifest import load_manifest
+from study.places import Places, folder_contents
 
 ROOT = Path(__file__).parent.parent
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -54,7 +56,7 @@ def test_generated_source_lies_in_its_run_directory(tmp_path):
     assert pq.read_table(path).column_names == ["sentence", "label", "idx"]
     assert [entry["rows"] for entry in manifest.figures["files"]["train"]] == [5]
     # A mirror that is named for other sources does not matter to this one.
-    assert source_files(manifest, "validation", tmp_path) == [path]
+    assert source_files(manifest, "validation", Places(tmp_path)) == [path]
 
 
 def test_mirror_files_are_used_in_place(tmp_path):
@@ -84,7 +86,7 @@ def test_a_moved_mirror_is_found_again_and_a_changed_one_refused(tmp_path):
     assert (tmp_path / "source.json").read_bytes() == before
     (tmp_path / "new").rename(tmp_path / "gone")
     write_mirror(tmp_path / "other", ["Other."])
-    with pytest.raises(StudyError, match="other/org/name: not the files that"):
+    with pytest.raises(StudyError, match="other/org/name: split train: other files, not as"):
         fetch(tmp_path / "source.json", "--mirror", tmp_path / "other")
 
 
@@ -107,7 +109,7 @@ def test_a_file_of_other_bytes_and_equal_size_is_refused(tmp_path):
     data = bytearray(path.read_bytes())
     data[5] ^= 1
     path.write_bytes(data)
-    with pytest.raises(StudyError, match=r"train-00000-of-00001\.parquet: SHA-256 differs from"):
+    with pytest.raises(StudyError, match=r"train-00000-of-00001\.parquet: another SHA-256, not as"):
         source_files(manifest, "train")
 
 
@@ -134,8 +136,15 @@ class HubHandler(http.server.BaseHTTPRequestHandler):
     def _answer(self, body):
         data = self.server.files
         self.server.asked.append(self.path)
+        if self.server.failures and self.path.split("?")[0].endswith(self.server.failing):
+            status = self.server.failures.pop(0)
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         headers = {"X-Repo-Commit": REVISION}
-        if self.path.startswith(f"/api/datasets/org/name/revision/{REVISION}"):
+        bare = self.path.split("?")[0] == "/api/datasets/org/name"
+        if bare or self.path.startswith(f"/api/datasets/org/name/revision/{REVISION}"):
             siblings = [{"rfilename": name} for name in data]
             content = json.dumps({"id": "org/name", "sha": REVISION, "siblings": siblings})
             content = content.encode()
@@ -152,7 +161,8 @@ class HubHandler(http.server.BaseHTTPRequestHandler):
             headers["ETag"] = f'"{hashlib.sha1(content).hexdigest()}"'
         else:
             self.send_response(404)
-            self.send_header("X-Error-Code", "RevisionNotFound")
+            known = self.path.startswith("/api/datasets/org/name/")
+            self.send_header("X-Error-Code", "RevisionNotFound" if known else "RepoNotFound")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -177,7 +187,7 @@ def hub(tmp_path):
         "other/train-00000-of-00001.parquet": parquet,
         "README.md": b"# card",
     }
-    server.asked = []
+    server.asked, server.failures, server.failing = [], [], ""
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -226,4 +236,126 @@ def test_unknown_revision_is_one_line(hub, tmp_path):
     assert done.returncode == 2
     [line] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert "org/name at revision ffff" in line and "Traceback" not in done.stderr
+    assert not (tmp_path / "source.json").exists()
+
+
+def line_of(done):
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    return line
+
+
+def test_what_is_not_on_the_hub_is_asked_for_once(hub, tmp_path):
+    """A missing repository, revision or file does not come with time."""
+    home = tmp_path / "home"
+    for change, line in (
+        (
+            {"repo": "org/none"},
+            "org/none: not on the hub, or not for everybody (status 404)",
+        ),
+        ({"revision": "f" * 40}, "error: org/name at revision ffff"),
+        ({"splits": ["dev"]}, f"org/name at revision {REVISION}: no files plain/dev-*.parquet"),
+    ):
+        hub.asked.clear()
+        done = fetch_from_hub(hub, tmp_path / "source.json", home, {**RECIPE, **change})
+        assert line in line_of(done)
+        assert len([asked for asked in hub.asked if asked.startswith("/api/datasets")]) == 1
+    assert not (tmp_path / "source.json").exists()
+
+
+def test_without_a_network_the_cause_is_the_one_line(hub, tmp_path):
+    hub.server_port = 9  # nobody listens there
+    line = line_of(fetch_from_hub(hub, tmp_path / "source.json", tmp_path / "home"))
+    assert "org/name at revision" in line and "Connection refused" in line
+    assert line.endswith("without internet name an offline mirror (--config mirror=DIR)")
+
+
+@pytest.mark.parametrize("failing", [REVISION, FILE])
+def test_what_may_pass_is_tried_again(hub, tmp_path, failing):
+    hub.failing, hub.failures = failing, [503, 500]
+    done = fetch_from_hub(hub, tmp_path / "source.json", tmp_path / "home")
+    assert done.returncode == 0, done.stderr
+    assert not hub.failures
+    assert load_manifest(tmp_path / "source.json").figures["files"]["train"][0]["rows"] == 2
+
+
+def test_what_does_not_pass_after_all_is_one_line(hub, tmp_path):
+    hub.failing, hub.failures = REVISION, [503] * 9
+    done = fetch_from_hub(hub, tmp_path / "source.json", tmp_path / "home")
+    assert "503" in line_of(done)
+    assert len(hub.failures) == 6
+    assert "again in 1 s (2 of 3)" in done.stderr and "again in 2 s (3 of 3)" in done.stderr
+
+
+def test_only_the_parts_that_hold_the_documents_are_downloaded(hub, tmp_path):
+    whole = hub.files[FILE]
+    names = [f"plain/train-{part:05}-of-00004.parquet" for part in range(4)]
+    hub.files = {**dict.fromkeys(names, whole), "plain/test-00000-of-00001.parquet": whole}
+    recipe = {**RECIPE, "documents": 3}
+    done = fetch_from_hub(hub, tmp_path / "source.json", tmp_path / "home", recipe)
+    assert done.returncode == 0, done.stderr
+    manifest = load_manifest(tmp_path / "source.json")
+    assert [entry["name"] for entry in manifest.figures["files"]["train"]] == names[:2]
+    assert len(source_files(manifest, "train")) == 2
+    assert not any("00002-of" in asked or "00003-of" in asked for asked in hub.asked)
+    del hub.files[names[3]]
+    done = fetch_from_hub(hub, tmp_path / "other/source.json", tmp_path / "home", recipe)
+    assert "part 00003 of 00004 is missing" in line_of(done)
+
+
+def test_the_newest_commit_is_recorded_where_no_revision_is_named(hub, tmp_path):
+    recipe = {name: value for name, value in RECIPE.items() if name != "revision"}
+    done = fetch_from_hub(hub, tmp_path / "source.json", tmp_path / "home", recipe)
+    assert done.returncode == 0, done.stderr
+    manifest = load_manifest(tmp_path / "source.json")
+    assert manifest.figures["revision"] == REVISION
+    provenance = json.loads((manifest.run_directory / "provenance.json").read_text())
+    assert provenance["commit"] == REVISION
+
+
+def folder_source(manifest, folder, *more):
+    """Fetch a folder's files as the study does: by what they are, told where they lie."""
+    recipe = {
+        **{"stage": "source", "version": 1, "files": folder_contents(folder, ["train"])},
+        "splits": ["train"],
+    }
+    places = json.dumps({key_of(recipe): str(folder)})
+    return fetch(manifest, "--places", places, *more, recipe=recipe)
+
+
+def test_a_folder_is_what_its_files_are_wherever_it_lies_and_whatever_they_are_called(tmp_path):
+    folder = tmp_path / "old"
+    folder.mkdir()
+    for name, text in (("a.txt", "One."), ("b.txt", "Two.")):
+        (folder / name).write_text(text)
+    manifest = folder_source(tmp_path / "source.json", folder)
+    assert [path.name for path in source_files(manifest, "train")] == ["a.txt", "b.txt"]
+    folder.rename(tmp_path / "new")
+    with pytest.raises(StudyError, match=r"old/a\.txt: missing, though .*lists it"):
+        source_files(manifest, "train")
+    (tmp_path / "new/b.txt").rename(tmp_path / "new/c.txt")
+    moved = Places(by_key={manifest.key: str(tmp_path / "new")})
+    assert [path.name for path in source_files(manifest, "train", moved)] == ["a.txt", "c.txt"]
+    assert folder_source(tmp_path / "source.json", tmp_path / "new").key == manifest.key
+    assert [path.name for path in source_files(manifest, "train")] == ["a.txt", "c.txt"]
+    (tmp_path / "new/a.txt").write_text("One!")
+    with pytest.raises(StudyError, match=r"a\.txt: another SHA-256, .*the same snakemake command"):
+        source_files(manifest, "train", moved)
+    assert folder_source(tmp_path / "other.json", tmp_path / "new").key != manifest.key
+
+
+def test_files_that_change_before_they_are_fetched_are_refused(tmp_path):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/a.txt").write_text("One.")
+    recipe = {
+        **{"stage": "source", "version": 1, "splits": ["train"]},
+        "files": folder_contents(tmp_path / "texts", ["train"]),
+    }
+    (tmp_path / "texts/a.txt").write_text("Two.")
+    places = json.dumps({key_of(recipe): str(tmp_path / "texts")})
+    with pytest.raises(StudyError, match="texts: split train: not the files of the recipe"):
+        fetch(tmp_path / "source.json", "--places", places, recipe=recipe)
+    with pytest.raises(StudyError, match="--places: no folder for the recipe's files"):
+        fetch(tmp_path / "source.json", recipe=recipe)
     assert not (tmp_path / "source.json").exists()

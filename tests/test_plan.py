@@ -30,7 +30,7 @@ from model.throughput import make_micro
 from study.errors import StudyError
 from study.graph import Job, Study
 from study.manifest import load_manifest, publish_manifest
-from study.recipes import vocabulary_size
+from study.recipes import tokenizer_contents
 
 ROOT = Path(__file__).parent.parent
 LARGE = {"like": "large-16gb-100k", "vocabulary": "character-30k"}
@@ -334,15 +334,14 @@ def test_disk_of_weights_checkpoints_and_text(place):
 
 def test_vocabulary_files_are_counted(tmp_path):
     path = tmp_path / "tokenizer.json"
-    recipe = {"stage": "vocabulary", "kind": "file", "path": str(path)}
     added = [{"content": "<s>"}, {"content": "</s>"}]
     path.write_text(json.dumps({"model": {"vocab": {"a": 0, "<s>": 1}}, "added_tokens": added}))
-    assert vocabulary_size(recipe) == 3
+    assert tokenizer_contents(str(path), "v")["size"] == 3
     path.write_text(json.dumps({"model": {"vocab": [["a", -1.0]]}, "added_tokens": []}))
-    assert vocabulary_size(recipe) == 1
+    assert tokenizer_contents(str(path), "v")["size"] == 1
     path.write_text("{}")
     with pytest.raises(StudyError, match=r"not a tokenizer\.json"):
-        vocabulary_size(recipe)
+        tokenizer_contents(str(path), "v")
 
 
 def test_durations_and_amounts_for_reading():

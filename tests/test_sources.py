@@ -9,12 +9,13 @@ import pytest
 from model.text.sources import (
     count_rows,
     describe,
-    hub_patterns,
     locate,
     read_range,
     read_texts,
 )
+from study.digests import MEMORY
 from study.errors import StudyError
+from study.places import Places
 
 HUB = {"repo": "org/name", "config": "plain", "revision": "0" * 40, "splits": ["train"]}
 
@@ -35,10 +36,10 @@ def test_mirror_parts_are_found_in_order(tmp_path):
     second = mirror_part(tmp_path, 1, 2, ["c"])
     first = mirror_part(tmp_path, 0, 2, ["a", "b"])
     write_parquet(first.parent / "validation-00000-of-00001.parquet", ["x"])
-    root, files = locate(HUB, tmp_path, tmp_path / "unused")
-    assert root == tmp_path / "org/name"
-    assert files == {"train": [first, second]}
-    entries = describe(root, files)["train"]
+    located = locate(HUB, Places(tmp_path), tmp_path / "unused")
+    assert located.root == tmp_path / "org/name"
+    assert located.files == {"train": [first, second]}
+    entries = describe(located, tmp_path / MEMORY)["train"]
     assert [(entry["name"], entry["rows"]) for entry in entries] == [
         ("plain/train-00000-of-00002.parquet", 2),
         ("plain/train-00001-of-00002.parquet", 1),
@@ -46,44 +47,16 @@ def test_mirror_parts_are_found_in_order(tmp_path):
     assert entries[0]["bytes"] == first.stat().st_size
 
 
-def test_only_the_splits_files_are_asked_of_the_hub():
-    recipe = {**HUB, "splits": ["train", "validation_matched"]}
-    assert hub_patterns(recipe) == ["plain/train-*.parquet", "plain/validation_matched-*.parquet"]
+def test_of_a_corpus_that_is_cut_only_the_parts_that_hold_its_documents_count(tmp_path):
+    parts = [mirror_part(tmp_path, part, 3, ["a", "b"]) for part in range(3)]
+    for documents, kept in ((1, 1), (2, 1), (3, 2), (6, 3), (100, 3)):
+        located = locate({**HUB, "documents": documents}, Places(tmp_path), tmp_path / "unused")
+        assert located.files == {"train": parts[:kept]}
 
 
-def test_missing_mirror_files_and_parts_are_named(tmp_path):
+def test_a_mirror_that_is_missing_is_named(tmp_path):
     with pytest.raises(StudyError, match="nowhere: no such mirror folder"):
-        locate(HUB, tmp_path / "nowhere", tmp_path)
-    with pytest.raises(StudyError, match=r"org/name: no files plain/train-\*\.parquet"):
-        locate(HUB, tmp_path, tmp_path)
-    mirror_part(tmp_path, 0, 2, ["a"])
-    with pytest.raises(StudyError, match=r"1 files plain/train-\*\.parquet, expected 2"):
-        locate(HUB, tmp_path, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("names", "split", "expected"),
-    [
-        (["b.txt", "a.txt", "c.md"], "train", ["a.txt", "b.txt"]),
-        (["train/a.jsonl", "dev/b.jsonl", "c.txt"], "dev", ["dev/b.jsonl"]),
-        (["train.jsonl", "dev.jsonl"], "train", ["train.jsonl"]),
-        (["train-00000-of-00001.parquet", "dev.parquet"], "dev", ["dev.parquet"]),
-    ],
-)
-def test_folder_files_of_a_split(tmp_path, names, split, expected):
-    for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("x")
-    root, files = locate({"folder": str(tmp_path), "splits": [split]}, None, tmp_path)
-    assert [path.relative_to(root).as_posix() for path in files[split]] == expected
-
-
-def test_folder_without_files_of_the_split(tmp_path):
-    (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(StudyError, match="files for split dev"):
-        locate({"folder": str(tmp_path), "splits": ["dev"]}, None, tmp_path)
-    with pytest.raises(StudyError, match="gone: no such folder"):
-        locate({"folder": str(tmp_path / "gone"), "splits": ["train"]}, None, tmp_path)
+        locate(HUB, Places(tmp_path / "nowhere"), tmp_path)
 
 
 def test_texts_of_the_three_kinds_of_file(tmp_path):
@@ -139,6 +112,29 @@ def test_damaged_files_are_named(tmp_path):
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     with pytest.raises(StudyError, match=r"latin\.txt: not UTF-8 text"):
         list(read_texts(tmp_path / "latin.txt", "text"))
+
+
+def test_text_that_is_no_unicode_is_named_with_its_row(tmp_path):
+    path = tmp_path / "a.parquet"
+    texts = pa.array([b"one", b"two", b"three", b"caf\xe9", b"five"]).view(pa.string())
+    pq.write_table(pa.table({"text": texts}), path, row_group_size=2)
+    with pytest.raises(StudyError, match=r"a\.parquet: column text: row 3: not UTF-8 text"):
+        list(read_texts(path, "text"))
+    assert list(read_texts(path, "text", 1, 3)) == ["two", "three"]
+    jsonl = tmp_path / "b.jsonl"
+    jsonl.write_bytes(b'{"text": "a"}\n{"text": "caf\xe9"}\n')
+    with pytest.raises(StudyError, match=r"b\.jsonl: line 2: not JSON"):
+        list(read_texts(jsonl, "text"))
+    jsonl.write_text("[" * 100_000)
+    with pytest.raises(StudyError, match=r"b\.jsonl: line 1: not JSON"):
+        list(read_texts(jsonl, "text"))
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path):
+    for name in ("a.txt", "b.jsonl", "c.parquet"):
+        (tmp_path / name).mkdir()
+        with pytest.raises(StudyError, match=f"{name}: "):
+            list(read_texts(tmp_path / name, "text", 0, 1))
 
 
 def test_jsonl_reads_what_json_writes(tmp_path):

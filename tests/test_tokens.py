@@ -16,7 +16,9 @@ from model.text.tokenizer import Vocabulary
 from model.text.vocabulary import train_vocabulary
 from study.digests import sha256_file
 from study.errors import StudyError
+from study.identity import key_of
 from study.manifest import load_manifest
+from study.places import folder_contents
 
 DOCUMENTS = [
     f"Heading {i}\n\nThe dog number {i} barks. Cats sleep, {i % 7} of them." for i in range(40)
@@ -28,10 +30,15 @@ def run(stage, manifest, recipe, *more):
     return load_manifest(manifest)
 
 
+def places(recipe, path):
+    return "--places", json.dumps({key_of(recipe): str(path)})
+
+
 def build(folder, root, shards, **capped):
     """Run all text stages on a folder of files; returns the store's manifest and the vocabulary."""
-    recipe = {"stage": "source", "version": 1, "folder": str(folder), "splits": ["train"]}
-    source = run(fetch, root / "source.json", recipe)
+    contents = folder_contents(folder, ["train"])
+    recipe = {"stage": "source", "version": 1, "files": contents, "splits": ["train"]}
+    source = run(fetch, root / "source.json", recipe, *places(recipe, folder))
     common = {"stage": "sentences", "version": 1, "source": source.key, "corpus": "toy"}
     common |= {"column": "text", "split": "train", "documents": None, "shards": shards}
     common |= {"splitter": "sentencex", "language": "en", "heldout_fraction": 0.25, **capped}
@@ -169,11 +176,12 @@ def test_a_manifest_of_another_recipe_is_refused(folder, tmp_path):
 def test_a_named_tokenizer_is_taken_as_it_is(tmp_path):
     named = tmp_path / "tokenizer.json"
     named.write_text(train_vocabulary(lambda: [["a b c"]], "byte-bpe", 280).to_str())
-    recipe = {"stage": "vocabulary", "version": 1, "kind": "file", "path": str(named)}
+    recipe = {"stage": "vocabulary", "version": 1, "kind": "file"}
     recipe["sha256"] = sha256_file(named)
-    manifest = run(vocabulary, tmp_path / "v.json", recipe)
+    manifest = run(vocabulary, tmp_path / "v.json", recipe, *places(recipe, named))
     assert manifest.file("tokenizer.json").read_bytes() == named.read_bytes()
     assert manifest.figures == {"size": Vocabulary.load(named).size}
     named.write_text(named.read_text() + " ")
     with pytest.raises(StudyError, match="SHA-256 differs from the recipe's"):
-        run(vocabulary, tmp_path / "other.json", {**recipe, "version": 2})
+        other = {**recipe, "version": 2}
+        run(vocabulary, tmp_path / "other.json", other, *places(other, named))

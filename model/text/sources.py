@@ -4,61 +4,30 @@ In: a source recipe and, for a mirror, its folder. Out: per split the files with
 SHA-256 (the source manifest's `figures`), the place where they lie (`location.json` in the run
 directory: a place is execution, not recipe), and the documents, streamed.
 
-Their layout is that of `study.places`. A .txt file is one document (UTF-8), a line of .jsonl one, a
+Their layout is that of `study.parts`. A .txt file is one document (UTF-8), a line of .jsonl one, a
 row of .parquet one.
 """
 
 import argparse
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from study.digests import MEMORY, file_digest, sha256_file
+from model.text.hub import download
+from study.digests import MEMORY, digest_files, file_digest
 from study.errors import StudyError
+from study.identity import read_json_argument
 from study.manifest import Manifest, write_atomic
-from study.places import local_root, source_entries, split_files, split_pattern
+from study.places import Places, other_files, source_entries, split_files
 
 LOCATION = "location.json"
 ROWS_PER_READ = 64
-
-
-def hub_patterns(recipe: dict) -> list[str]:
-    """Glob patterns of the recipe's files inside the repository: those of its splits only."""
-    return [split_pattern(recipe, split) for split in recipe["splits"]]
-
-
-def download(recipe: dict, target: Path) -> Path:
-    """Download the recipe's files at its pinned revision; returns the snapshot's root.
-
-    Raises StudyError when the hub cannot be reached or has no such repository or revision.
-    """
-    if "revision" not in recipe:
-        raise StudyError(
-            f"{recipe['repo']}: not on the hub (its source has no revision): give a mirror that "
-            "has it (--config mirror=DIR), or name your copy as source.folder in config/study.yaml"
-        )
-    # imported here: a mirror or a folder needs neither the hub's client nor its start-up time
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        root = snapshot_download(
-            recipe["repo"],
-            repo_type="dataset",
-            revision=recipe["revision"],
-            allow_patterns=hub_patterns(recipe),
-            local_dir=target,
-        )
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise StudyError(
-            f"{recipe['repo']} at revision {recipe['revision']}: cannot download ({reason}); "
-            "without internet name an offline mirror"
-        ) from None
-    return Path(root)
+NOWHERE = Places()
 
 
 def generate(recipe: dict, target: Path) -> Path:
@@ -70,31 +39,62 @@ def generate(recipe: dict, target: Path) -> Path:
     return target
 
 
-def locate(recipe: dict, mirror: Path | None, target: Path) -> tuple[Path, dict[str, list[Path]]]:
+@dataclass(frozen=True)
+class Located:
+    """The files of a source by split, in order, the root they lie under, the commit if known."""
+
+    root: Path
+    files: dict[str, list[Path]]
+    commit: str | None = None
+
+
+def locate(recipe: dict, places: Places, target: Path) -> Located:
     """Find (or download or generate into `target`) the files of a source recipe.
 
-    Returns the root they lie under and, per split, their paths in order. Raises StudyError when
-    the mirror, the folder, a split or one of a split's numbered parts is missing.
+    With `documents`, the first files that hold so many. Raises StudyError when the mirror, the
+    folder, a split or one of a split's numbered parts is missing.
     """
-    root = local_root(recipe, mirror)
+    root, commit = places.root(recipe), None
+    if root is None and "files" in recipe:
+        raise StudyError("--places: no folder for the recipe's files")
+    if root is None and "repo" in recipe:
+        target.mkdir(parents=True, exist_ok=True)
+        files, commit = download(recipe, target, count_rows)
+        return Located(target, files, commit)
     if root is None:
-        root = (generate if "generated" in recipe else download)(recipe, target)
-    return root, {split: split_files(recipe, root, split) for split in recipe["splits"]}
+        root = generate(recipe, target)
+    files = {split: split_files(recipe, root, split) for split in recipe["splits"]}
+    if "documents" in recipe:
+        files = {split: _first(paths, recipe["documents"]) for split, paths in files.items()}
+    return Located(root, files)
 
 
-def describe(root: Path, files: dict[str, list[Path]]) -> dict[str, list[dict]]:
-    """Per split and file: name relative to `root`, rows, bytes, SHA-256."""
+def _first(paths: list[Path], documents: int) -> list[Path]:
+    """The first files that hold so many documents, or all."""
+    kept: list[Path] = []
+    for path in paths:
+        if documents <= 0:
+            break
+        kept.append(path)
+        documents -= count_rows(path)
+    return kept
+
+
+def describe(located: Located, memory: Path) -> dict[str, list[dict]]:
+    """Per split and file: name under the root, rows, bytes, SHA-256 (remembered in `memory`)."""
+    every = {str(path.absolute()): path for paths in located.files.values() for path in paths}
+    digests = digest_files(every, memory)
     return {
         split: [
             {
-                "name": path.relative_to(root).as_posix(),
+                "name": path.relative_to(located.root).as_posix(),
                 "rows": count_rows(path),
                 "bytes": path.stat().st_size,
-                "sha256": sha256_file(path),
+                "sha256": digests[str(path.absolute())],
             }
             for path in paths
         ]
-        for split, paths in files.items()
+        for split, paths in located.files.items()
     }
 
 
@@ -106,31 +106,32 @@ def write_location(run_directory: Path, root: Path) -> None:
     write_atomic(run_directory / LOCATION, json.dumps({"root": place}) + "\n")
 
 
-def source_files(manifest: Manifest, split: str, mirror: Path | None = None) -> list[Path]:
-    """The files of a split of a published source, in order: in `mirror`, or where they were.
+def source_files(manifest: Manifest, split: str, places: Places = NOWHERE) -> list[Path]:
+    """The files of a split of a published source, in order: in `places`, or where they were.
 
-    Raises StudyError when the split is unknown or a file is gone or has other bytes than it had.
+    They are those with the published bytes, whatever they are called now. Raises StudyError when
+    the split is unknown or a file is gone or has other bytes than it had.
     """
-    root = local_root(manifest.recipe, mirror) or _noted_place(manifest)
-    paths = []
-    for entry in source_entries(manifest, split):
-        path = root / entry["name"]
-        if not path.is_file():
+    entries, root = source_entries(manifest, split), places.root(manifest.recipe)
+    root = _noted_place(manifest) if root is None else root
+    paths = [root / entry["name"] for entry in entries]
+    missing = next((path for path in paths if not path.is_file()), None)
+    if missing is not None:
+        if not root.is_dir():
             raise StudyError(
-                f"{path}: missing, though {manifest.path} lists it; if the files were moved, name "
-                "their place: --config mirror=DIR"
+                f"{missing}: missing, though {manifest.path} lists it; if the files were moved, "
+                "name their place (--config mirror=DIR, or source.folder in the study file)"
             )
+        paths = split_files(manifest.recipe, root, split)[: len(entries)]
+    for path, entry in zip(paths, entries, strict=False):
+        name, memory = str(path.absolute()), manifest.run_directory / MEMORY
         size = path.stat().st_size
         if size != entry["bytes"]:
-            raise StudyError(
-                f"{path}: {size} bytes, expected {entry['bytes']}; {manifest.rebuild_hint}"
-            )
-        memory = manifest.run_directory / MEMORY
-        if file_digest(path, str(path.absolute()), memory) != entry["sha256"]:
-            raise StudyError(
-                f"{path}: SHA-256 differs from {manifest.path}; {manifest.rebuild_hint}"
-            )
-        paths.append(path)
+            raise other_files(f"{path}: {size} bytes, expected {entry['bytes']}", manifest, root)
+        if file_digest(path, name, memory) != entry["sha256"]:
+            raise other_files(f"{path}: another SHA-256", manifest, root)
+    if len(paths) < len(entries):
+        raise other_files(f"{root}: split {split}: {len(paths)} files", manifest, root)
     return paths
 
 
@@ -148,20 +149,30 @@ def _noted_place(manifest: Manifest) -> Path:
     return manifest.run_directory / noted["root"]
 
 
-def add_mirror_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare `--mirror`: where a source's files lie, if not where they were fetched from."""
+def add_place_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare `--mirror` and `--places`: where files lie, if not where they were before."""
     parser.add_argument(
         "--mirror", type=Path, metavar="DIR", help="offline mirror: DIR/<repo>/<config>/<split>-*"
     )
+    parser.add_argument(
+        "--places",
+        default="{}",
+        metavar="JSON",
+        help="where files of your own lie: paths by the key of the source or vocabulary",
+    )
+
+
+def places_of(arguments: argparse.Namespace) -> Places:
+    """The places that a command line names."""
+    return Places(arguments.mirror, read_json_argument(arguments.places, "--places"))
 
 
 def count_rows(path: Path) -> int:
-    """Documents in a file; StudyError when a parquet file cannot be read."""
+    """Documents in a file; StudyError when it cannot be read."""
     if path.suffix == ".txt":
         return 1
     if path.suffix == ".jsonl":
-        with path.open("rb") as file:
-            return sum(1 for line in file if line.strip())
+        return sum(1 for _ in _lines(path))
     with open_parquet(path) as parquet:
         return parquet.metadata.num_rows
 
@@ -202,25 +213,28 @@ def _read_txt(path: Path, column: str, start: int, stop: int) -> Iterator[str]:
         yield path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise StudyError(f"{path}: not UTF-8 text ({error.reason} at {error.start})") from None
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not blank, with their numbers from 1."""
+    try:
+        with path.open("rb") as file:
+            yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _read_jsonl(path: Path, column: str, start: int, stop: int) -> Iterator[str]:
-    row = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            if row >= stop:
-                return
-            if row >= start:
-                yield _jsonl_text(line, column, f"{path}: line {number}")
-            row += 1
+    for number, line in islice(_lines(path), start, stop):
+        yield _jsonl_text(line, column, f"{path}: line {number}")
 
 
 def _jsonl_text(line: bytes, column: str, where: str) -> str:
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StudyError(f"{where}: not JSON ({error})") from None
     if not isinstance(value, dict) or not isinstance(value.get(column), str):
         found = ", ".join(value) if isinstance(value, dict) else type(value).__name__
@@ -241,24 +255,41 @@ def _read_parquet(path: Path, column: str, start: int, stop: int) -> Iterator[st
             count = parquet.metadata.row_group(group).num_rows
             lower, upper = max(start - first, 0), min(stop - first, count)
             if lower < upper:
-                yield from _read_group(parquet, path, column, group, lower, upper)
+                yield from _read_group(parquet, path, column, (group, first), lower, upper)
             first += count
 
 
 def _read_group(
-    parquet: pq.ParquetFile, path: Path, column: str, group: int, lower: int, upper: int
+    parquet: pq.ParquetFile, path: Path, column: str, place: tuple[int, int], lower: int, upper: int
 ) -> Iterator[str]:
-    """Yield rows lower..upper-1 of a row group, a few at a time; a null text is an empty one."""
-    row = 0
+    """Yield rows lower..upper-1 of a row group, a few at a time; a null text is an empty one.
+
+    `place` is the group's number and its first row in the file.
+    """
+    row, (group, first) = 0, place
     try:
         for batch in parquet.iter_batches(ROWS_PER_READ, row_groups=[group], columns=[column]):
-            texts = batch.column(0)[max(lower - row, 0) : max(upper - row, 0)]
-            yield from (text or "" for text in texts.to_pylist())
+            begin = max(lower - row, 0)
+            texts = batch.column(0)[begin : max(upper - row, 0)]
+            yield from _decode(texts, f"{path}: column {column}", first + row + begin)
             row += batch.num_rows
             if row >= upper:
                 return
     except (pa.ArrowException, OSError) as error:
         raise StudyError(f"{path}: cannot be read to its end ({_first_line(error)})") from None
+
+
+def _decode(texts: pa.Array, where: str, first: int) -> list[str]:
+    """Texts, the first of which is row `first` of its file; a null is an empty text."""
+    found = []
+    for row, text in enumerate(texts, first):
+        try:
+            found.append(text.as_py() or "")
+        except UnicodeDecodeError as error:
+            raise StudyError(
+                f"{where}: row {row}: not UTF-8 text ({error.reason} at {error.start})"
+            ) from None
+    return found
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,192 @@
+"""Which files are a split: the layouts of the hub, of a mirror, and of a folder of one's own.
+
+hub and mirror  `<config>/<split>-0000i-of-0000n.parquet`, with or without a hash behind the numbers
+                `data/<split>-0000i-of-0000n.parquet` where there is no folder `<config>`
+                `<config>/<split>/000i.parquet`, the hub's branch of converted files
+                a split of another config of the repository is `<config>/<split>` in all of them
+folder          files of `<folder>/<split>/`, or else `<split>.*` and `<split>-<number>.*`, or else
+                (split train only) all files of the folder; those whose names begin with a dot
+                do not count
+
+Every number of a set is there once, and a name that nearly fits is an error: half a corpus or
+another split must not pass for the whole.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from study.errors import StudyError
+
+SUFFIXES = (".jsonl", ".parquet", ".txt")
+NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<hash>-[0-9a-f]+)?")
+CONVERTED = re.compile(r"(?P<number>\d{4})")
+
+
+def layout_folders(config: str | None, split: str) -> tuple[list[str], str]:
+    """The folders of a repository in which a split may lie, and the split's bare name."""
+    if config is None and "/" not in split:
+        return ["."], split
+    other, _, bare = split.rpartition("/")
+    home = other or config
+    # data/ is the home of a repository's only config, so of no other one.
+    return [home, f"{home}/{bare}", *([] if other else ["data"])], bare
+
+
+def repository_parts(names: Iterable[str], config: str | None, split: str, where: str) -> list[str]:
+    """The parts of a split among the `names` of a repository's files, in order.
+
+    Raises StudyError, beginning with `where`, for a set that is missing, incomplete or ambiguous.
+    """
+    (home, *others), bare = layout_folders(config, split)
+    by_folder: dict[str, list[str]] = {}
+    for name in sorted(names):
+        folder, _, file = name.rpartition("/")
+        by_folder.setdefault(folder or ".", []).append(file)
+    if "data" in others and not any(f"{name}/".startswith(f"{home}/") for name in by_folder):
+        home = "data" if "data" in by_folder else home
+    numbered = _numbered(by_folder.get(home, []), bare, f"{where}/{home}")
+    converted = _converted(by_folder.get(f"{home}/{bare}", []), f"{where}/{home}/{bare}")
+    if numbered and converted:
+        raise StudyError(f"{where}/{home}: split {bare} twice: {numbered[0]} and the folder {bare}")
+    if not numbered and not converted:
+        raise StudyError(f"{where}: no files {home}/{bare}-*.parquet")
+    folder = home if numbered else f"{home}/{bare}"
+    return [file if folder == "." else f"{folder}/{file}" for file in numbered or converted]
+
+
+def _numbered(files: list[str], split: str, where: str) -> list[str]:
+    """The complete set `<split>-0000i-of-0000n.parquet` among a folder's files; empty without."""
+    found = []
+    for file in files:
+        if not (file.startswith(f"{split}-") and file.endswith(".parquet")):
+            continue
+        match = NUMBERED.fullmatch(file.removesuffix(".parquet"))
+        if match is None:
+            raise StudyError(f"{where}/{file}: expected {split}-0000i-of-0000n.parquet")
+        if match["stem"] == split:  # the rest are other splits, as `train-clean`
+            found.append(file)
+    return complete_set(found, where)
+
+
+def complete_set(files: list[str], where: str) -> list[str]:
+    """Files of one numbered set by number; StudyError unless every number is there once."""
+    parts: dict[int, str] = {}
+    first = None
+    for file in files:
+        match = NUMBERED.fullmatch(file.rpartition(".")[0])
+        kind = (match["total"], match["hash"] is None)
+        first = first or (kind, file)
+        if kind != first[0]:
+            raise StudyError(f"{where}/{file}: of another set than {first[1]}")
+        number = int(match["number"])
+        if number in parts:
+            raise StudyError(f"{where}/{file}: the same part as {parts[number]}")
+        if number >= int(match["total"]):
+            raise StudyError(f"{where}/{file}: expected a number below {match['total']}")
+        parts[number] = file
+    if first is not None:
+        for number in range(int(first[0][0])):
+            if number not in parts:
+                raise StudyError(
+                    f"{where}: part {number:05} of {first[0][0]} is missing beside {first[1]}"
+                )
+    return [parts[number] for number in sorted(parts)]
+
+
+def _converted(files: list[str], where: str) -> list[str]:
+    """The files 0000.parquet, 0001.parquet, ... of the hub's converted branch."""
+    parquet = sorted(file for file in files if file.endswith(".parquet"))
+    for number, file in enumerate(parquet):
+        if file != f"{number:04}.parquet":
+            raise StudyError(f"{where}/{file}: expected {number:04}.parquet")
+    return parquet
+
+
+def list_folder(folder: Path) -> list[str]:
+    """Sorted names in a folder, none where there is no folder; StudyError if it is unreadable."""
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StudyError(f"{folder}: cannot be read ({error.strerror})") from None
+
+
+def whole_file(path: Path) -> Path:
+    """`path`; StudyError for a broken link, a folder in a file's place, or an empty file."""
+    try:
+        size = path.stat().st_size if path.is_file() else None
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read ({error.strerror})") from None
+    if size is None:
+        raise StudyError(f"{path}: {'a broken link' if path.is_symlink() else 'not a file'}")
+    if size == 0:
+        raise StudyError(f"{path}: an empty file")
+    return path
+
+
+def local_parts(root: Path, config: str | None, split: str) -> list[Path]:
+    """The parts of a split under a mirror's repository or of generated files, in order."""
+    folders, _ = layout_folders(config, split)
+    names = [
+        name if folder == "." else f"{folder}/{name}"
+        for folder in folders
+        for name in list_folder(root / folder)
+    ]
+    return [whole_file(root / name) for name in repository_parts(names, config, split, str(root))]
+
+
+def folder_files(folder: Path, split: str) -> list[Path]:
+    """The files of a split in a folder of one's own, in order."""
+    inside = _texts(folder / split)
+    if inside:
+        return inside
+    named = [path for path in _texts(folder, check=False) if _is_named(path, split)]
+    if named:
+        _check_sets(named)
+        return [whole_file(path) for path in named]
+    everything = _texts(folder) if split == "train" else []
+    if not everything:
+        raise StudyError(f"{folder}: no {', '.join(SUFFIXES)} files for split {split}")
+    return everything
+
+
+def _texts(folder: Path, check: bool = True) -> list[Path]:
+    """Files of a folder that can hold text."""
+    names = [name for name in list_folder(folder) if not name.startswith(".")]
+    paths = [folder / name for name in names if name.endswith(SUFFIXES)]
+    paths = [path for path in paths if not path.is_dir()]
+    if check:
+        _check_sets(paths)
+        paths = [whole_file(path) for path in paths]
+    return paths
+
+
+def _is_named(path: Path, split: str) -> bool:
+    """Whether a file is `<split>.*` or a numbered part of it; StudyError for what nearly is."""
+    stem = path.name.rpartition(".")[0]
+    if stem == split:
+        return True
+    if not stem.startswith(f"{split}-"):
+        return False
+    numbered = NUMBERED.fullmatch(stem)
+    if numbered:
+        return numbered["stem"] == split
+    if not stem.removeprefix(f"{split}-").isdecimal():
+        raise StudyError(
+            f"{path}: expected {split}{path.suffix} or {split}-<number>{path.suffix}; files of "
+            f"other names of split {split} belong into a folder {split}/"
+        )
+    return True
+
+
+def _check_sets(paths: list[Path]) -> None:
+    """Raise StudyError unless the numbered sets among a folder's files are complete."""
+    sets: dict[tuple[str, str], list[str]] = {}
+    for path in paths:
+        match = NUMBERED.fullmatch(path.name.rpartition(".")[0])
+        if match:
+            sets.setdefault((match["stem"], path.suffix), []).append(path.name)
+    for files in sets.values():
+        complete_set(files, str(paths[0].parent))
