@@ -59,11 +59,15 @@ def stage_recipe(stage: str, **values) -> dict:
 
 
 class Recipes:
-    """All recipes of a study at one scale, resolved from its configuration."""
+    """All recipes of a study at one scale, resolved from its configuration.
 
-    def __init__(self, config: StudyFile, runs: str = "runs"):
+    `runs` is the folder of the scale's runs, which remember digests of files. Without it files are
+    told apart by where they lie, which is enough to compare recipes: none is read.
+    """
+
+    def __init__(self, config: StudyFile, runs: str | None = None):
         self.config = config
-        self.runs = runs  # the folder of the scale's runs, which remember digests of files
+        self.runs = runs
         self.places: dict[str, str] = {}  # by key: where folders and tokenizer files lie
         self._keys: dict[tuple, str] = {}
         self._contents: dict[tuple, dict] = {}
@@ -102,30 +106,27 @@ class Recipes:
 
     def _folder_contents(self, name: str, folder: str, splits: list[str]) -> dict:
         """The digests of a folder's files; of one that is gone, those of its only run."""
+        if self.runs is None:
+            return {"folder": folder}
         asked = (folder, *sorted(set(splits)))
         if asked not in self._contents:
-            if not Path(folder).exists():
-                known = self._only_run(f"sources/{name}")
-                if known and sorted(known.get("files", {})) == sorted(set(splits)):
-                    return known["files"]
-            memories = Path(self.runs, "sources", name).glob(f"*/{MEMORY}")
-            self._contents[asked] = folder_contents(folder, splits, memories)
+            runs = Path(self.runs, "sources", name)
+            done = [] if Path(folder).exists() else list(runs.glob("*.json"))
+            known = load_manifest(done[0]).recipe if len(done) == 1 else {}
+            if sorted(known.get("files", {})) == sorted(set(splits)):
+                self._contents[asked] = known["files"]
+            else:
+                memories = runs.glob(f"*/{MEMORY}")
+                self._contents[asked] = folder_contents(folder, splits, memories)
         return self._contents[asked]
 
     def _tokenizer(self, name: str, path: str) -> dict:
-        """What a tokenizer.json is; one that is gone, its only run."""
-        if not Path(path).exists():
-            known = self._only_run(f"vocabularies/{name}")
-            if known and known["kind"] == "file" and "size" in known:
-                return {field: known[field] for field in ("sha256", "size")}
+        """What a tokenizer.json is."""
+        if self.runs is None:
+            return {"path": path, "size": 0}
         if ("file", path) not in self._contents:
             self._contents["file", path] = tokenizer_contents(path, f"vocabularies.{name}.path")
         return self._contents["file", path]
-
-    def _only_run(self, folder: str) -> dict | None:
-        """The recipe of the one run in a folder of the scale's runs; None if not exactly one."""
-        paths = list(Path(self.runs, folder).glob("*.json"))
-        return load_manifest(paths[0]).recipe if len(paths) == 1 else None
 
     def sentences(self, corpus: str, shard: int) -> dict:
         """Sentences of one shard of a corpus."""
