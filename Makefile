@@ -3,21 +3,29 @@ SCALE ?= demo
 CORES ?=
 MIRROR ?=
 REPLICATES ?=
+FLOPS ?=
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
   $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2> /dev/null)))
 
 # Rules of the study call `python` by name.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+# What was typed goes through the environment, where neither make nor a shell reads it again.
+define AS_TYPED
+override $(1) := $$(value $(1))
+export $(1)
+endef
+$(foreach name,SCALE CORES MIRROR REPLICATES FLOPS,$(eval $(call AS_TYPED,$(name))))
+
 # What a result is built from; empty variables leave the choice to the scale and the machine.
-CHOICES = --scale $(SCALE) $(if $(MIRROR),--mirror '$(MIRROR)') $(if $(CORES),--cores $(CORES))
+CHOICES = --scale="$$SCALE" $${MIRROR:+--mirror="$$MIRROR"} $${CORES:+--cores="$$CORES"}
 
 .PHONY: help table2 study plan test
 help:
 	@echo "make table2   build results/table2.csv; runs again where it was interrupted"
 	@echo "make study    build all results, with five replicates"
 	@echo "make plan     print what all results will cost; trains nothing"
-	@echo "                SCALE=$(SCALE)      a file of config/scales/"
+	@echo "                SCALE=demo      a file of config/scales/"
 	@echo "                REPLICATES=     pre-training seeds (table2: the scale's own, study: 5)"
 	@echo "                CORES=          CPU cores to use (all)"
 	@echo "                MIRROR=         a folder in the hub's layout; without it, download"
@@ -25,17 +33,17 @@ help:
 	@echo "make test     run the tests"
 
 table2: .venv/installed
-	python -m study.watch results/table2.csv $(CHOICES) $(if $(REPLICATES),--replicates $(REPLICATES))
+	python -m study.watch results/table2.csv $(CHOICES) $${REPLICATES:+--replicates="$$REPLICATES"}
 	@cat results/table2.md
 
 study: .venv/installed
-	python -m study.watch all $(CHOICES) --replicates $(or $(REPLICATES),5)
+	python -m study.watch all $(CHOICES) --replicates="$${REPLICATES:-5}"
 
 # FLOPS: what one device reaches; without it the scale's hardware counts, or a short measurement.
 plan: .venv/installed
-	@python -m snakemake --quiet all --cores $(or $(CORES),1) --config scale=$(SCALE) \
-	  $(if $(MIRROR),mirror='$(MIRROR)') $(if $(REPLICATES),replicates=$(REPLICATES)) \
-	  $(if $(FLOPS),flops=$(FLOPS)) -- results/plan.csv > /dev/null
+	@python -m snakemake --quiet all --cores "$${CORES:-1}" --config scale="$$SCALE" \
+	  $${MIRROR:+mirror="$$MIRROR"} $${REPLICATES:+replicates="$$REPLICATES"} \
+	  $${FLOPS:+flops="$$FLOPS"} -- results/plan.csv > /dev/null
 	@cat results/plan.md
 
 test: .venv/installed-dev

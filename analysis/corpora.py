@@ -24,7 +24,10 @@ def read_corpora(study: Study) -> pd.DataFrame:
     rows = []
     for job in study.store_jobs():
         manifest = load_manifest(job.path, key=job.key, stage="store")
-        data, vocabulary = job.path.split("/")[-2].rsplit(".", 1)
+        mixture = {
+            "data": "+".join(job.names["data"]),
+            "vocabulary": job.names["vocabulary"],
+        }
         for split in ("train", "heldout"):
             for corpus in dict.fromkeys(manifest.recipe["corpora"]):
                 counts = {
@@ -33,7 +36,7 @@ def read_corpora(study: Study) -> pd.DataFrame:
                 words, tokens = counts["words"], counts["tokens"]
                 rows.append(
                     {
-                        **{"scale": study.scale, "data": data, "vocabulary": vocabulary},
+                        **{"scale": study.scale, **mixture},
                         **{"corpus": corpus, "split": split, **counts},
                         "fertility": tokens / words if words else math.nan,
                         "unknown_rate": 100 * counts["unknown_tokens"] / tokens

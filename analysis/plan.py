@@ -22,7 +22,8 @@ from study.manifest import NUMBER, write_atomic
 
 TRAINING = ("pretrain", "finetune")
 COLUMNS = [
-    *("level", "table", "cell", "pretraining_seed", "task", "stage", "jobs", "done", "tokens"),
+    *("level", "table", "cell", "pretraining_seed", "task", "setting"),
+    *("stage", "jobs", "done", "tokens"),
     *("flops", "device_hours", "device_hours_left", "device_hours_counted_above"),
     *("passes", "parameters", "vocabulary_parameters"),
     *("disk_mb", "checkpoint_mb", "memory_mb", "devices", "basis", "key"),
@@ -75,14 +76,14 @@ def speed_of(study: Study, given: float | None) -> Speed:
 
 def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
     """The line of a training job."""
-    _, cell, seed, *rest = job.path.removeprefix(study.root + "/").split("/")
     seconds = cost.flops / speed.flops_per_second + cost.devices * speed.seconds_per_job
     done = finished(job) is not None
     return {
         "level": "job",
-        "cell": cell,
-        "pretraining_seed": int(seed.removeprefix("seed-")),
-        "task": rest[0] if len(rest) > 1 else None,
+        "cell": job.names["cell"],
+        "pretraining_seed": job.names["seed"],
+        "task": job.names.get("task"),
+        "setting": job.names.get("setting"),
         "stage": job.recipe["stage"],
         "jobs": 1,
         "done": int(done),

@@ -23,11 +23,10 @@ def read_pretraining(study: Study) -> pd.DataFrame:
     rows = []
     for job in study.pretrain_jobs():
         manifest = load_manifest(job.path, key=job.key, stage="pretrain")
-        _, cell, seed, _ = job.path.removeprefix(study.root + "/").split("/")
         row = {
             "scale": study.scale,
-            "cell": cell,
-            "pretraining_seed": int(seed.removeprefix("seed-")),
+            "cell": job.names["cell"],
+            "pretraining_seed": job.names["seed"],
         }
         row.update({name: manifest.figure(name, kind=MAYBE_NUMBER) for name in FIGURES})
         for corpus in manifest.figure("corpora"):

@@ -46,9 +46,7 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
         except StudyError as error:
             stale.append(str(error).split("; ")[0])
             continue
-        _, cell, seed, folder, _ = job.path.removeprefix(study.root + "/").split("/")
-        task, _, setting = folder.partition(".")
-        reported = study.config.tasks[task].reported_metrics
+        reported = study.config.tasks[job.names["task"]].reported_metrics
         for finetuning_seed in map(str, job.recipe["seeds"]):
             diverged = manifest.figure("seeds", finetuning_seed, "diverged", kind=bool)
             found = manifest.figure("seeds", finetuning_seed, "metrics")
@@ -57,10 +55,10 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
                 rows.append(
                     {
                         "scale": study.scale,
-                        "cell": cell,
-                        "pretraining_seed": int(seed.removeprefix("seed-")),
-                        "task": task,
-                        "setting": setting,
+                        "cell": job.names["cell"],
+                        "pretraining_seed": job.names["seed"],
+                        "task": job.names["task"],
+                        "setting": job.names["setting"],
                         "finetuning_seed": int(finetuning_seed),
                         "metric": metric,
                         "value": manifest.figure(*where, kind=MAYBE_NUMBER),

@@ -30,14 +30,18 @@ from model.text.tokenizer import Vocabulary
 from model.training.checkpoint import forget_checkpoints
 from model.training.distributed import Ranks, open_ranks, open_shared_run
 from model.training.engine import TrainingResult
-from model.training.execution import Execution, add_execution_arguments, execution_argument
+from model.training.execution import (
+    Execution,
+    add_execution_arguments,
+    execution_argument,
+    label_argument,
+)
 from study.command import Resumable, recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.identity import canonical_json, key_of
 from study.manifest import (
     MAYBE_NUMBER,
     Manifest,
-    label_of,
     load_manifest,
     seed_run,
     write_atomic,
@@ -85,8 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     ):
         if shared.adopted:
             return
-        label = label_of(args.manifest, "finetune")
-        inputs = read_inputs(label, recipe, stages, execution)
+        inputs = read_inputs(label_argument(args, recipe), recipe, stages, execution)
         pretrained = stages["pretrain"].file("model.safetensors")
         folder = Path(args.manifest).parent
         seeds = {}

@@ -24,13 +24,18 @@ from model.text.tokenizer import Vocabulary
 from model.training.checkpoint import forget_checkpoints
 from model.training.distributed import Ranks, current_ranks, open_ranks, open_shared_run
 from model.training.engine import TrainingResult, generator_seed, train
-from model.training.execution import Execution, add_execution_arguments, execution_argument
+from model.training.execution import (
+    Execution,
+    add_execution_arguments,
+    execution_argument,
+    label_argument,
+)
 from model.training.journal import Journal, finite
 from model.training.perplexity import heldout_losses, perplexity
 from model.training.precision import Precision
 from study.command import recipe_argument, run_command, stage_parser
 from study.errors import StudyError
-from study.manifest import Manifest, label_of, load_manifest, write_atomic
+from study.manifest import Manifest, load_manifest, write_atomic
 from study.stopping import StopRequest
 
 INPUTS = ("store", "samples", "vocabulary")
@@ -192,7 +197,7 @@ def main(arguments: list[str] | None = None) -> None:
             execution=execution,
             evaluate=evaluate,
             evaluations=evaluation_steps(recipe["steps"], recipe["evaluation"]["points"]),
-            progress_label=label_of(args.manifest, "pretrain"),
+            progress_label=label_argument(args, recipe),
             flops_per_token=flops_per_token(
                 recipe["model"],
                 recipe["format"]["length"],

@@ -27,8 +27,8 @@ rule pretrain:
     shell:
         f"{launcher_of('pretrain')} model.pretrain --recipe {{params.recipe:q}} --manifest "
         f"{{output.manifest:q}} --store {{input.store:q}} --samples {{input.samples:q}} "
-        f"--vocabulary {{input.vocabulary:q}} {execution_of('pretrain')} {TIME_BUDGET} --log "
-        f"{{log:q}}"
+        f"--vocabulary {{input.vocabulary:q}} {execution_of('pretrain')} {TIME_BUDGET} "
+        f"--label {{wildcards.cell:q}} seed-{{wildcards.seed:q}} --log {{log:q}}"
 
 
 rule select_learning_rate:
@@ -87,7 +87,8 @@ rule finetune:
         f"{launcher_of('finetune')} model.finetune --recipe {{params.recipe:q}} --manifest "
         f"{{output.manifest:q}} --pretrain {{input.pretrain:q}} --features "
         f"{{input.features:q}} --vocabulary {{input.vocabulary:q}} {{params.init}} "
-        f"{execution_of('finetune')} {TIME_BUDGET} --log {{log:q}}"
+        f"{execution_of('finetune')} {TIME_BUDGET} --label {{wildcards.cell:q}} "
+        f"seed-{{wildcards.seed:q}} {{wildcards.task:q}} --log {{log:q}}"
 
 
 # For results/plan.csv: one process on one device.

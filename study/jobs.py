@@ -8,20 +8,41 @@ rules read this registry and add nothing but resources and the shell line.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from study.errors import StudyError
 from study.identity import canonical_json, key_of
 from study.recipes import Recipes
 from study.schema import PAIR_FORMATS, Cell, StudyFile
 
+# What the jobs of a stage are called by. Cells may share samples and features; the first counts.
+NAMES = {
+    "source": ("source",),
+    "sentences": ("corpus", "shard"),
+    "vocabulary": ("vocabulary",),
+    "tokens": ("vocabulary", "corpus", "shard"),
+    "store": ("data", "vocabulary"),
+    "samples": ("cell", "seed"),
+    "pretrain": ("cell", "seed"),
+    "selection": ("family",),
+    "features": ("task", "cell"),
+    "finetune": ("cell", "seed", "task", "setting"),
+    "throughput": ("cell",),
+}
+
 
 @dataclass(frozen=True)
 class Job:
-    """One stage's work: its manifest path, its recipe, its inputs by argument name."""
+    """One stage's work: its manifest path, its recipe, its inputs by argument name.
+
+    `names` tell what it is of, by NAMES: `{"cell": "doc-sentences", "seed": 0}`. A path holds them
+    for people; programs read them here.
+    """
 
     path: str
     recipe: dict
     inputs: dict[str, list[str]] = field(default_factory=dict)
+    names: dict[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -61,7 +82,8 @@ class Jobs:
         if folder not in self._paths:
             path = f"{self.root}/{folder}/{self.recipes.key(stage, *arguments)}.json"
             self._paths[folder] = path
-            self.jobs[path] = Job(path, getattr(self.recipes, stage)(*arguments), inputs())
+            names = dict(zip(NAMES[stage], arguments, strict=True))
+            self.jobs[path] = Job(path, getattr(self.recipes, stage)(*arguments), inputs(), names)
         return self._paths[folder]
 
     def _add_source(self, name: str) -> str:

@@ -174,17 +174,6 @@ def rebuild_hint(*paths: Path) -> str:
     return f"to make it anew: rm -r {' '.join(map(str, paths))}; then the same snakemake command"
 
 
-def label_of(path: str | Path, stage: str) -> str:
-    """What a progress line calls a job: the names between its stage and its key.
-
-    `runs/laptop/finetune/doc-sentences/seed-0/mnli/<key>.json` is `doc-sentences seed-0 mnli`.
-    """
-    names = Path(path).parent.parts
-    if stage in names:
-        names = names[len(names) - names[::-1].index(stage) :]
-    return " ".join(names[-3:])
-
-
 def _misshapen(data: Any) -> str | None:
     """What is wrong with the content of a manifest's file, naming the field; None if nothing is."""
     if not isinstance(data, dict):

@@ -6,7 +6,7 @@ import pytest
 
 from study.errors import StudyError
 from study.identity import key_of
-from study.manifest import label_of, load_manifest, publish_manifest, write_atomic
+from study.manifest import load_manifest, publish_manifest, write_atomic
 
 RECIPE = {"stage": "store", "version": 1, "x": 1}
 
@@ -97,9 +97,3 @@ def test_failed_atomic_write_leaves_the_old_file_and_no_other(tmp_path):
         write_atomic(target, 3)
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_label_is_what_stands_between_stage_and_key():
-    path = "runs/laptop/finetune/doc-sentences/seed-0/mnli/0123456789ab.json"
-    assert label_of(path, "finetune") == "doc-sentences seed-0 mnli"
-    assert label_of("elsewhere/m.json", "finetune") == "elsewhere"

@@ -253,4 +253,4 @@ def test_a_study_may_have_neither_families_nor_hyperparameter_tables(edit):
     smoke = yaml.safe_load(Path(SCALE).read_text())
     del smoke["families"]
     Path(SCALE).write_text(yaml.safe_dump(smoke))
-    assert len(Study("smoke").result_jobs("table2")) == 20
+    assert len(Study("smoke").table_jobs("table2")) == 20

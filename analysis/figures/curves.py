@@ -35,14 +35,13 @@ def read_curves(study: Study) -> pd.DataFrame:
         run = load_manifest(job.path, key=job.key, stage="pretrain")
         tokens, steps = (run.figure(name, kind=NUMBER) for name in ("tokens", "steps"))
         diverged = run.figure("diverged", kind=MAYBE_NUMBER) is not None
-        _, cell, seed, _ = job.path.removeprefix(study.root + "/").split("/")
         # Every update sees the same number of tokens, up to a sample's length.
         tokens_a_step = tokens / max(steps, 1)
         for step, loss in run.figure("curve", kind=list) or [[steps, None]]:
             rows.append(
                 {
-                    "cell": cell,
-                    "pretraining_seed": int(seed.removeprefix("seed-")),
+                    "cell": job.names["cell"],
+                    "pretraining_seed": job.names["seed"],
                     "step": step,
                     "tokens": step * tokens_a_step,
                     "heldout_loss": loss,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import torch
 
 from study.errors import StudyError
-from study.identity import read_json_argument
+from study.identity import key_of, read_json_argument
 
 CHOICES = {
     "device": ("cpu", "cuda"),
@@ -59,7 +59,7 @@ def _is_a(value, expected: type) -> bool:
 
 
 def add_execution_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--execution` and `--time-budget` to a training command's parser."""
+    """Add `--execution`, `--time-budget` and `--label` to a training command's parser."""
     parser.add_argument(
         "--execution",
         default="{}",
@@ -72,8 +72,20 @@ def add_execution_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MINUTES",
         help="save and stop with exit code 75 shortly before this much time has passed",
     )
+    parser.add_argument(
+        "--label",
+        nargs="+",
+        default=[],
+        metavar="WORD",
+        help="what progress lines call this run (default: its recipe's key)",
+    )
 
 
 def execution_argument(arguments: argparse.Namespace) -> Execution:
     """The execution named on the command line."""
     return Execution.from_json(read_json_argument(arguments.execution, "--execution"))
+
+
+def label_argument(arguments: argparse.Namespace, recipe: dict) -> str:
+    """What progress lines call the run of `recipe`."""
+    return " ".join(arguments.label) or key_of(recipe)
