@@ -1,32 +1,37 @@
 # What all rules share: the study at the chosen scale, and look-ups into its registry of jobs.
 import os
+import re
 import shlex
+import traceback
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from study.config import STUDY_FILE
+from study.command import outcome_of
 from study.errors import StudyError
 from study.graph import Study
 from study.identity import canonical_json
 from study.manifest import write_atomic
+from study.options import read_options
 from study.places import check_places
 
 
 def read_study():
-    """The study that --config asks for; a bad key ends the run with one line and status 2."""
-    known = ("scale", "mirror", "study", "replicates", "flops")
-    unknown = sorted(set(config) - set(known))
+    """What --config asks for, and its study; what is wrong ends the run with one line.
+
+    `snakemake --debug` shows where an error that nobody foresaw arose.
+    """
     try:
-        if unknown:
-            raise StudyError(f"--config {unknown[0]}: unknown key; known: {', '.join(known)}")
-        scale, file = config.get("scale", "demo"), config.get("study", STUDY_FILE)
-        study = Study(scale, file, config.get("replicates"))
-        check_places(study.source_recipes(), config.get("mirror"))
-        return study
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        options = read_options(workflow.config_settings.config_args, config)
+        study = Study(options.scale, options.study, options.replicates)
+        check_places(study.source_recipes(), options.mirror)
+        return options, study
+    except Exception as error:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        status, line = outcome_of(error)
+        print(line, file=sys.stderr)
+        sys.exit(status)
 
 
 def literal(text):
@@ -34,14 +39,19 @@ def literal(text):
     return shlex.quote(str(text)).replace("{", "{{").replace("}", "}}")
 
 
-STUDY = read_study()
-STUDY_ARGUMENTS = f"--study {literal(STUDY.study_path)} --scale {literal(STUDY.scale)}" + (
-    f" --replicates {config['replicates']}" if "replicates" in config else ""
+def one_of(names):
+    """A wildcard's constraint: these names and no others."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+OPTIONS, STUDY = read_study()
+STUDY_ARGUMENTS = f"--study={literal(STUDY.study_path)} --scale={literal(STUDY.scale)}" + (
+    f" --replicates={OPTIONS.replicates}" if OPTIONS.replicates else ""
 )
 # Where files lie is part of no recipe and of no param: moving them re-runs nothing.
-PLACES = f"--mirror {literal(config['mirror'])}" if config.get("mirror") else ""
+PLACES = f"--mirror={literal(OPTIONS.mirror)}" if OPTIONS.mirror else ""
 if STUDY.recipes.places:
-    PLACES += f" --places {literal(canonical_json(STUDY.recipes.places))}"
+    PLACES += f" --places={literal(canonical_json(STUDY.recipes.places))}"
 LOGS = f"{STUDY.root}/logs"
 # Jobs use the interpreter that runs snakemake, also where its environment was not activated.
 os.environ.update(PATH=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")

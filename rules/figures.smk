@@ -19,11 +19,11 @@ rule draw_table:
     log:
         f"{LOGS}/results/figures/{{table}}.log",
     wildcard_constraints:
-        table="|".join(TABLE_FIGURES),
+        table=one_of(TABLE_FIGURES),
     conda:
         "../environment.yml"
     shell:
-        f"python -m analysis.figures.table {{wildcards.table}} {STUDY_ARGUMENTS} "
+        f"python -m analysis.figures.table {{wildcards.table:q}} {STUDY_ARGUMENTS} "
         f"--output {{output.png:q}} --log {{log:q}}"
 
 

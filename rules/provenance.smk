@@ -17,7 +17,7 @@ rule write_table_provenance:
     conda:
         "../environment.yml"
     shell:
-        f"python -m analysis.provenance {{wildcards.table}} {STUDY_ARGUMENTS} "
+        f"python -m analysis.provenance {{wildcards.table:q}} {STUDY_ARGUMENTS} "
         f"--output {{output.json:q}} --log {{log:q}}"
 
 

@@ -1,8 +1,8 @@
 # scores -> results. These take seconds and run where snakemake runs.
-TABLES = "|".join(STUDY.config.tables)
-HYPERPARAMETER_TABLES = "|".join(STUDY.config.hyperparameter_tables)
+TABLES = one_of(STUDY.config.tables)
+HYPERPARAMETER_TABLES = one_of(STUDY.config.hyperparameter_tables)
 # The plan's speed: as given, else the scale's hardware, else measured here.
-SPEED = f" --flops-per-second {literal(config['flops'])}" if "flops" in config else ""
+SPEED = f" --flops-per-second={OPTIONS.flops}" if OPTIONS.flops else ""
 MEASURED = [] if SPEED or STUDY.config.hardware else [STUDY.throughput_job()]
 
 
@@ -36,7 +36,7 @@ rule make_table:
     conda:
         "../environment.yml"
     shell:
-        f"python -m analysis.table {{wildcards.table}} {STUDY_ARGUMENTS} "
+        f"python -m analysis.table {{wildcards.table:q}} {STUDY_ARGUMENTS} "
         f"--output {{output.csv:q}} --log {{log:q}}"
 
 
@@ -54,7 +54,7 @@ rule make_hyperparameter_table:
     conda:
         "../environment.yml"
     shell:
-        f"python -m analysis.hyperparameters {{wildcards.table}} {STUDY_ARGUMENTS} "
+        f"python -m analysis.hyperparameters {{wildcards.table:q}} {STUDY_ARGUMENTS} "
         f"--output {{output.csv:q}} --log {{log:q}}"
 
 
@@ -81,11 +81,11 @@ rule make_cell_scores:
     log:
         f"{LOGS}/results/cells/{{cell}}.log",
     wildcard_constraints:
-        cell="|".join(STUDY.config.cells),
+        cell=one_of(STUDY.config.cells),
     conda:
         "../environment.yml"
     shell:
-        f"python -m analysis.scores --cell {{wildcards.cell:q}} {STUDY_ARGUMENTS} "
+        f"python -m analysis.scores --cell={{wildcards.cell:q}} {STUDY_ARGUMENTS} "
         f"--output {{output.csv:q}} --log {{log:q}}"
 
 

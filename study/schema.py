@@ -22,6 +22,7 @@ def _distinct(seeds: list[int]) -> list[int]:
 
 
 MOST_SEEDS = 100
+FEWEST_BYTE_LEVEL = 261  # all bytes and five special tokens
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS), AfterValidator(_distinct)]
 PAIR_FORMATS = ("segment-pair", "sentence-pair")
@@ -57,6 +58,8 @@ class Vocabulary(Section):
             raise ValueError("kind file needs path, the tokenizer.json to use")
         if self.kind != "file" and (self.size is None or not self.corpora):
             raise ValueError(f"kind {self.kind} needs size and corpora")
+        if self.kind == "byte-bpe" and self.size < FEWEST_BYTE_LEVEL:
+            raise ValueError(f"kind byte-bpe needs a size of at least {FEWEST_BYTE_LEVEL}")
         return self
 
 

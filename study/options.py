@@ -1,0 +1,75 @@
+"""What a person asks of a run with `--config key=value`: typed, with the text that was typed.
+
+Snakemake turns the values into numbers, truth values, lists and mappings before the Snakefile
+sees them: a folder 007 would be 7. What was typed counts.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from study.config import STUDY_FILE
+from study.errors import StudyError
+from study.origins import hint
+from study.schema import MOST_SEEDS
+
+DEFAULT_SCALE = "demo"
+
+
+@dataclass(frozen=True)
+class Options:
+    """A scale, a study file, a mirror, a number of replicates, the FLOP/s of a device."""
+
+    scale: str = DEFAULT_SCALE
+    study: str = STUDY_FILE
+    mirror: str | None = None
+    replicates: int | None = None
+    flops: float | None = None
+
+
+def read_options(typed: Iterable[str], config: Mapping[str, Any]) -> Options:
+    """Options from `key=value` as typed, and from `config` where a file set them.
+
+    Raises StudyError for a key that is not known and for a value of another kind.
+    """
+    texts = {entry.partition("=")[0]: entry.partition("=")[2] for entry in typed}
+    known = tuple(Options.__dataclass_fields__)
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if key not in known:
+            raise StudyError(f"--config {key}: unknown key{hint(key, known)}")
+        text = texts.get(key, value)
+        number = isinstance(text, (int, float)) and not isinstance(text, bool)
+        if not isinstance(text, str) and not number:
+            raise StudyError(f"--config {key}: expected one word, found {text!r}")
+        found[key] = _read(key, str(text))
+    return Options(**found)
+
+
+def _read(key: str, text: str) -> str | int | float:
+    if not text.strip() or any(letter < " " for letter in text):
+        raise StudyError(f"--config {key}: expected a value, found {text!r}")
+    if key == "replicates":
+        return read_replicates(text)
+    if key == "flops":
+        return read_flops(text)
+    return text
+
+
+def read_replicates(text: str) -> int:
+    """A number of pre-training seeds; StudyError for another text."""
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:10]) <= MOST_SEEDS:
+        raise StudyError(f"replicates: expected a number from 1 to {MOST_SEEDS}, found {text}")
+    return int(text)
+
+
+def read_flops(text: str) -> float:
+    """FLOP/s of a device; StudyError for another text."""
+    try:
+        flops = float(text)
+    except ValueError:
+        flops = math.nan
+    if not 0 < flops < math.inf:
+        raise StudyError(f"flops: expected a number above 0, like 3.5e14, found {text}")
+    return flops
