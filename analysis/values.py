@@ -15,7 +15,8 @@ Each value has one meaning in all tables:
     bits_per_byte          that loss x held-out tokens / held-out bytes / ln 2
 
 Perplexities of different vocabularies are not comparable; bits per byte are, since each spreads
-the loss over the same bytes.
+the loss over the same bytes. Unknown words are tokens like others, masked and predicted; only what
+they spell is in no loss.
 """
 
 import math
