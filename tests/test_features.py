@@ -1,6 +1,8 @@
 """Rows of one and two texts, literally; cutting; saving and memory-mapping."""
 
+import finetune_toy
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,3 +109,21 @@ def test_features_come_back_memory_mapped(tmp_path):
 def test_lengths_without_room_are_refused(change, length, message):
     with pytest.raises(StudyError, match=message):
         check_length(TASK | change, length)
+
+
+def test_a_bad_row_of_one_split_publishes_nothing(tmp_path, monkeypatch):
+    make, task = finetune_toy.TASKS["squad20"]
+
+    def rows(draw, count):
+        found = make(draw, count)
+        if count == 96:  # the development set
+            answers = found["answers"].to_pylist()
+            answers[7] = {"text": ["the"], "answer_start": [-3]}
+            found["answers"] = pa.array(answers)
+        return found
+
+    monkeypatch.setitem(finetune_toy.TASKS, "squad20", (rows, task))
+    where = r"validation\.parquet: column answers: row 7: question q7: no 'the' at character -3$"
+    with pytest.raises(StudyError, match=where):
+        finetune_toy.Study(tmp_path, "squad20")
+    assert not (tmp_path / "features" / "manifest.json").exists()
