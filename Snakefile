@@ -24,6 +24,11 @@ include: "rules/figures.smk"
 include: "rules/provenance.smk"
 
 
+# In the process that plans, once it goes to work: not in dry runs, not in the jobs.
+onstart:
+    check_sources()
+
+
 rule all:
     default_target: True
     input:

@@ -13,7 +13,8 @@ from study.graph import Study
 from study.identity import canonical_json
 from study.manifest import write_atomic
 from study.options import read_options
-from study.places import check_places
+from study.places import Places, check_places
+from study.reach import check_reachable
 
 
 def read_study():
@@ -37,6 +38,19 @@ def read_study():
 def literal(text):
     """`text` as one word of a shell line, safe from snakemake's own formatting."""
     return shlex.quote(str(text)).replace("{", "{{").replace("}", "}}")
+
+
+def check_sources():
+    """Before the first job: what cannot be had ends the run with one line that names all of it."""
+    fetched = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "fetch_source"]
+    try:
+        check_reachable(
+            [STUDY.jobs[str(job.output.manifest)] for job in fetched],
+            Places(OPTIONS.mirror, STUDY.recipes.places),
+        )
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def one_of(names):

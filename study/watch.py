@@ -20,6 +20,8 @@ from pathlib import Path
 from study.command import Resumable, command_parser, run_command
 from study.config import STUDY_FILE
 from study.graph import Job, Study
+from study.places import Places
+from study.reach import check_reachable, sources_to_fetch
 from study.run import available_cores
 from study.stopping import StopRequest
 
@@ -171,6 +173,7 @@ def main(arguments: list[str] | None) -> None:
     args = parser.parse_args(arguments)
     study = Study(args.scale, args.study, args.replicates)
     jobs = needed_jobs(study, args.target)
+    check_reachable(sources_to_fetch(jobs), Places(args.mirror, study.recipes.places))
     names = ("scale", "study", "mirror", "replicates")
     settings = [f"{name}={vars(args)[name]}" for name in names if vars(args)[name] is not None]
     log = Path(study.root, "logs", "snakemake.log")

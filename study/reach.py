@@ -1,0 +1,72 @@
+"""Sources that cannot be had are named before anything runs, all in one line.
+
+A mirror or a folder is looked into. The hub is asked for nothing but an answer: what it has shows
+when files are fetched (`model.text.hub`).
+"""
+
+import errno
+import os
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+
+from study.errors import StudyError
+from study.jobs import Job
+from study.places import Places, split_files
+
+HUB = "https://huggingface.co"
+PATIENCE = 10  # seconds
+UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED)
+
+
+def check_reachable(jobs: Iterable[Job], places: Places) -> None:
+    """Look for the files of sources that are still to be fetched.
+
+    Raises StudyError that names each source whose files a given place lacks; or each that is on the
+    hub alone, when the hub gives no answer.
+    """
+    problems, on_hub = [], []
+    for job in jobs:
+        name, recipe = job.names["source"], job.recipe
+        try:
+            root = places.root(recipe)
+            for split in recipe["splits"] if root is not None else ():
+                split_files(recipe, root, split)
+        except StudyError as error:
+            problems.append(f"{name}: {error}")
+        else:
+            if root is None and "repo" in recipe:
+                on_hub.append(f"{name} ({recipe['repo']})")
+    if problems:
+        raise StudyError("; ".join(problems))
+    if on_hub and (reason := _no_answer()):
+        raise StudyError(
+            f"{reason}, where these lie: {', '.join(on_hub)}; name an offline mirror that has them "
+            "(--config mirror=DIR)"
+        )
+
+
+def sources_to_fetch(jobs: Iterable[Job]) -> list[Job]:
+    """The sources among `jobs` that are not there and that a job which is not there reads."""
+    missing = [job for job in jobs if not Path(job.path).exists()]
+    read = {path for job in missing for paths in job.inputs.values() for path in paths}
+    return [job for job in missing if job.recipe["stage"] == "source" and job.path in read]
+
+
+def _no_answer() -> str | None:
+    """Why nothing can be downloaded; None where the hub answers, or may do so the next time."""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return "HF_HUB_OFFLINE forbids the hub"
+    hub = os.environ.get("HF_ENDPOINT") or HUB
+    try:
+        request = urllib.request.Request(hub, method="HEAD")
+        urllib.request.urlopen(request, timeout=PATIENCE).close()
+    except urllib.error.HTTPError:
+        return None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, socket.gaierror) or getattr(reason, "errno", None) in UNREACHABLE:
+            return f"no connection to {hub} ({reason.strerror})"
+    return None
