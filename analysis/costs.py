@@ -119,7 +119,7 @@ def _passes(study: Study, job: Job, tokens: float) -> float | None:
     samples = input_of(study, job, "samples")
     manifest = finished(samples)
     if manifest is not None:
-        return tokens / manifest.figures["train"]["tokens"]
+        return tokens / manifest.figure("train", "tokens", kind=int)
     stored = _tokens(study, samples)
     if stored is None:
         return None

@@ -26,9 +26,12 @@ def pair_notes(study: Study, cell: str) -> list[str]:
     """What the samples of a cell in a pair format leave out, the worst over its seeds."""
     jobs = [study.samples_job(cell, seed) for seed in study.config.seeds.pretraining]
     manifests = [load_manifest(job.path, key=job.key, stage="samples") for job in jobs]
-    figures = [manifest.figures["train"] for manifest in manifests]
-    shown = min(one["shown_tokens"] / one["store_tokens"] for one in figures)
-    follows = min(one["next"] / one["samples"] for one in figures)
+
+    def least(part: str, whole: str) -> float:
+        counts = [[m.figure("train", name, kind=int) for name in (part, whole)] for m in manifests]
+        return min(some / everything for some, everything in counts)
+
+    shown, follows = least("shown_tokens", "store_tokens"), least("next", "samples")
     notes = []
     if shown < SHOWN:
         notes.append(
@@ -50,8 +53,8 @@ def heldout_notes(study: Study, cells: list[str]) -> list[str]:
     missing = {
         corpus: None
         for store in stores
-        for corpus, counts in store.figures["heldout"].items()
-        if not counts["tokens"]
+        for corpus in store.figure("heldout")
+        if not store.figure("heldout", corpus, "tokens", kind=int)
     }
     if not missing:
         return []
