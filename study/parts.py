@@ -1,7 +1,8 @@
 """Which files are a split: the layouts of the hub, of a mirror, and of a folder of one's own.
 
 hub and mirror  `<config>/<split>-0000i-of-0000n.parquet`, with or without a hash behind the numbers
-                `data/<split>-0000i-of-0000n.parquet` where there is no folder `<config>`
+                `data/<split>-0000i-of-0000n.parquet` where there is no folder `<config>`, or the
+                same at the repository's root where there is no `data` either
                 `<config>/<split>/000i.parquet`, the hub's branch of converted files
                 a split of another config of the repository is `<config>/<split>` in all of them
 folder          files of `<folder>/<split>/`, or else `<split>.*` and `<split>-<number>.*`, or else
@@ -29,8 +30,8 @@ def layout_folders(config: str | None, split: str) -> tuple[list[str], str]:
         return ["."], split
     other, _, bare = split.rpartition("/")
     home = other or config
-    # data/ is the home of a repository's only config, so of no other one.
-    return [home, f"{home}/{bare}", *([] if other else ["data"])], bare
+    # data/ or the root is the home of a repository's only config, so of no other one.
+    return [home, f"{home}/{bare}", *([] if other else ["data", "."])], bare
 
 
 def repository_parts(names: Iterable[str], config: str | None, split: str, where: str) -> list[str]:
@@ -44,7 +45,10 @@ def repository_parts(names: Iterable[str], config: str | None, split: str, where
         folder, _, file = name.rpartition("/")
         by_folder.setdefault(folder or ".", []).append(file)
     if "data" in others and not any(f"{name}/".startswith(f"{home}/") for name in by_folder):
-        home = "data" if "data" in by_folder else home
+        if "data" in by_folder:
+            home = "data"
+        elif _numbered(by_folder.get(".", []), bare, where):
+            home = "."
     numbered = _numbered(by_folder.get(home, []), bare, f"{where}/{home}")
     converted = _converted(by_folder.get(f"{home}/{bare}", []), f"{where}/{home}/{bare}")
     if numbered and converted:

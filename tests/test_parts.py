@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from study.config import load_study_file
 from study.errors import StudyError
 from study.parts import folder_files, local_parts, repository_parts
 
@@ -25,6 +26,8 @@ def parts(*names, config="plain", split="train"):
             [1, 0],
         ),
         (["data/train-00000-of-00001.parquet", "README.md"], [0]),
+        (["README.md", "train-00000-of-00001.parquet"], [1]),
+        (["train-00000-of-00001.parquet", "data/train-00000-of-00001.parquet"], [1]),
         (["plain/train/0001.parquet", "plain/train/0000.parquet"], [1, 0]),
         # Other splits, configurations and files beside them do not matter.
         (
@@ -39,6 +42,37 @@ def parts(*names, config="plain", split="train"):
 )
 def test_whole_sets_are_found_by_number(names, expected):
     assert parts(*names) == [names[place] for place in expected]
+
+
+# As the hub lists them: what the corpora of the study and of its scale `paper` are named after.
+LISTED = {
+    "books": [f"data/train-{i:05}-of-00008-{i:016x}.parquet" for i in range(8)],
+    "wiki": [f"20231101.en/train-{i:05}-of-00041.parquet" for i in range(41)],
+    "news": [f"ccnews-{i:05}-of-00143.parquet" for i in range(143)],
+    "web": [f"plain_text/train-{i:05}-of-00080.parquet" for i in range(80)],
+    "stories": [f"data/train-{i:05}-of-00069-{i:016x}.parquet" for i in range(69)],
+}
+BESIDE = [
+    *(".gitattributes", "README.md", "20231101.de/train-00000-of-00020.parquet"),
+    "data/dev-00000-of-00001-e7e3aca463a8877c.parquet",
+]
+
+
+@pytest.mark.parametrize("corpus", LISTED)
+def test_the_papers_corpora_are_found_in_their_repositories(corpus, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    spec = load_study_file("paper").corpora[corpus]
+    listed = LISTED[corpus]
+    beside = BESIDE[:3] if corpus == "news" else BESIDE
+    found = repository_parts([*listed, *beside], spec.source.config, spec.split, spec.source.repo)
+    assert found == listed
+
+
+def test_a_mirror_may_hold_parts_at_its_root(tmp_path):
+    for i in range(2):
+        (tmp_path / f"ccnews-{i:05}-of-00002.parquet").write_bytes(b"PAR1")
+    found = local_parts(tmp_path, "default", "ccnews")
+    assert [path.name for path in found] == [f"ccnews-{i:05}-of-00002.parquet" for i in range(2)]
 
 
 def test_a_split_of_another_configuration_and_generated_files():
