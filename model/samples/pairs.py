@@ -96,7 +96,10 @@ def _check(units: Units) -> None:
             f"pair formats draw B from another document: expected at least 2, found {documents}"
         )
     if (np.diff(units.documents) < 2).all():
-        raise StudyError("pair formats need a next sentence, but no document has two sentences")
+        raise StudyError(
+            "pair formats need a next sentence, but no document has two sentences, or one that is "
+            "longer than an input"
+        )
 
 
 def _chunks(units: Units, budget: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
