@@ -9,6 +9,7 @@ state and end; then it ends with 75.
 
 import contextlib
 import json
+import math
 import os
 import re
 import signal
@@ -109,7 +110,7 @@ def watch(command: list[str], watch: Watch, log: Path) -> int:
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     pause = PAUSE_TERMINAL if sys.stderr.isatty() else PAUSE_PLAIN
-    shown, told = time.monotonic(), False
+    shown, told = -math.inf, False
     with log.open("w") as output, StopRequest() as stop:
         # A process group of its own: Ctrl-C reaches it once, from here, and as SIGINT, for which
         # both Snakemake and the shells of its jobs wait until the jobs have saved and ended.

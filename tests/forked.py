@@ -1,16 +1,18 @@
 """Processes for tests without the price of importing torch again: forks of the test process."""
 
+import atexit
 import os
+import shutil
 import signal
-import socket
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from study.command import EXIT_RESUMABLE, Resumable
+from study.command import EXIT_RESUMABLE, RANKS_FOLDER, Resumable
 
 
 class Child:
@@ -42,11 +44,10 @@ class Child:
 
 
 def start_world(size: int, function: Callable[[], None]) -> list[Child]:
-    """`size` ranks of gloo that run `function`, with the variables that torchrun would set."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    shared = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    """`size` ranks of gloo that run `function`, with the variables that model.launch sets."""
+    folder = tempfile.mkdtemp(prefix="ranks-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shared = {"WORLD_SIZE": str(size), RANKS_FOLDER: folder}
     return [Child(function, RANK=str(rank), LOCAL_RANK=str(rank), **shared) for rank in range(size)]
 
 

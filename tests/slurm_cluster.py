@@ -7,11 +7,13 @@ process waits for its standard input to close: when the test ends, or is killed,
 every process of the cluster with it, jobs included.
 
 The machine has one node with `CPUS` CPUs and one fake GPU (a plain file), one partition, and no
-accounting database, as many small clusters do.
+accounting database, as many small clusters do. It forgets no job, and no message is late: the
+machine may be as busy as it likes.
 """
 
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -23,7 +25,8 @@ from pathlib import Path
 CPUS = 2
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "unshare", "nsenter")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-START_SECONDS = 60
+# After so long something hangs, on however busy a machine.
+HANGS = 3600
 
 SLURM_CONF = """\
 ClusterName=test
@@ -48,8 +51,13 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
 MpiDefault=none
-MinJobAge=300
-KillWait=2
+MinJobAge=1000000
+MessageTimeout=600
+TCPTimeout=600
+BatchStartTimeout=600
+SlurmctldTimeout=3600
+SlurmdTimeout=0
+UnkillableStepTimeout=3600
 ReturnToService=2
 GresTypes=gpu
 NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 Port={node_port} CPUs={cpus} \
@@ -91,18 +99,17 @@ def missing() -> str | None:
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Ports of this machine that nobody listens on, below those that it gives out by itself."""
+    found: list[int] = []
+    while len(found) < number:
+        port = random.randrange(10000, 30000)
+        with socket.socket() as trial, contextlib.suppress(OSError):
+            trial.bind(("127.0.0.1", port))
+            found.append(port)
+    return found
 
 
-def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = HANGS) -> None:
     """Return when `condition()` holds; TimeoutError if it does not within `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
@@ -156,7 +163,7 @@ class SlurmCluster:
     def _wait_until_idle(self) -> None:
         """Wait until the node takes jobs; RuntimeError with the daemons' last words if not."""
         with contextlib.suppress(TimeoutError):
-            wait_for(lambda: self._process.poll() is not None or self._is_idle(), START_SECONDS)
+            wait_for(lambda: self._process.poll() is not None or self._is_idle())
         if self._is_idle():
             return
         words = [
@@ -166,16 +173,14 @@ class SlurmCluster:
         ]
         raise RuntimeError("the private SLURM did not start\n" + "\n".join(words))
 
-    def run(
-        self, args: list[str], cwd: Path, timeout: float | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, args: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
         """Run a command on the cluster's machine, this Python's programs first in its PATH.
 
-        Standard output and error are captured as one text. A command that takes more than
-        `timeout` seconds is ended and returns 124 (137 where it had to be killed).
+        Standard output and error are captured as one text. A command that hangs is ended and
+        returns 124 (137 where it had to be killed).
         """
         process = self._process.pid
-        limit = ["timeout", "--kill-after=10", str(timeout)] if timeout else []
+        limit = ["timeout", "--kill-after=10", str(HANGS)]
         return subprocess.run(
             [
                 "nsenter",
@@ -198,7 +203,7 @@ class SlurmCluster:
         """End every process of the cluster."""
         self._process.stdin.close()
         try:
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=HANGS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -4,8 +4,10 @@ It is the smoke scale with Table 2 cut down to the row DOC-SENTENCES and the col
 best epoch kept) and RACE, and a checkpoint after every update.
 """
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +87,23 @@ def outcome(project: Path) -> dict[str, bytes]:
     found += [path for path in runs if re.fullmatch(r"[0-9a-f]{12}|seed-\d+|metrics", path.stem)]
     found += (project / "runs/smoke").rglob("log.jsonl")
     return {str(path.relative_to(project)): path.read_bytes() for path in sorted(found)}
+
+
+def untrained(
+    finished: Path, project: Path, stages: tuple[str, ...] = ("pretrain", "finetune")
+) -> Path:
+    """A copy of a finished project without what these stages made, and without results."""
+    shutil.copytree(finished, project)
+    for stage in stages:
+        shutil.rmtree(project / "runs/smoke" / stage)
+    shutil.rmtree(project / "results")
+    return project
+
+
+def check_processes(project: Path, number: int) -> None:
+    """Assert that every training was done by so many processes."""
+    trained = [*(project / "runs/smoke").rglob("events.jsonl")]
+    assert len(trained) == 5  # one pre-training, two tasks of two seeds
+    for path in trained:
+        starts = [json.loads(line) for line in path.open() if '"start"' in line]
+        assert [start["world"] for start in starts] == [number]

@@ -219,10 +219,14 @@ def published(place: Path) -> tuple[bytes, ...]:
     return (manifest.path.read_bytes(), *(manifest.file(n).read_bytes() for n in manifest.files))
 
 
-def command(*arguments: str, processes: int = 1) -> subprocess.Popen:
-    launcher = ["model.launch", str(processes)] if processes > 1 else []
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "--")
+
+
+def command(*arguments: str, processes: int = 1, launcher: tuple = ()) -> subprocess.Popen:
+    launcher = ("model.launch", str(processes)) if processes > 1 else launcher
+    strict = () if launcher == TORCHRUN else ("-W", "error")
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", *launcher, "model.pretrain", *arguments],
+        [sys.executable, *strict, "-m", *launcher, "model.pretrain", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -265,6 +269,17 @@ def test_stopped_command_exits_75_and_goes_on_as_two_processes(folder, tmp_path)
     assert second.returncode == 0
     assert published(stopped) == published(through)
     assert [json.loads(line)["world"] for line in events.open() if '"start"' in line] == [1, 2]
+
+
+def test_torchs_own_launcher_starts_it_as_well(folder, tmp_path):
+    recipe = make_study(folder, "doc-sentences", steps=3)
+    run(folder, recipe, tmp_path / "alone")
+    place = tmp_path / "together" / "manifest.json"
+    log = ("--log", str(tmp_path / "log"))
+    child = command(*arguments(folder, recipe, place), *log, launcher=TORCHRUN)
+    child.communicate()
+    assert child.returncode == 0
+    assert published(tmp_path / "together") == published(tmp_path / "alone")
 
 
 @pytest.mark.parametrize("processes", [1, 2])

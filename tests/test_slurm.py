@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import slurm_cluster as slurm
+import small_study
 import smoke
 
 ROOT = Path(__file__).parent.parent
@@ -54,7 +55,7 @@ def toy(tmp_path: Path) -> Path:
 def test_a_failed_training_is_submitted_again_and_goes_on(slurm_cluster, toy: Path):
     """The profile alone: submission, GPU request, retry from the run directory, local table."""
     command = ["snakemake", "--profile", "slurm", *IMPATIENT, "--", "table.csv"]
-    result = slurm_cluster.run(command, cwd=toy, timeout=240)
+    result = slurm_cluster.run(command, cwd=toy)
     assert result.returncode == 0, result.stdout
     assert (toy / "table.csv").read_text() == "a\nb\nstep 2, 1 GPU\n"
     queue = slurm_cluster.run(["squeue", "--noheader", "--states=all", "--format=%k %T"], cwd=toy)
@@ -64,7 +65,7 @@ def test_a_failed_training_is_submitted_again_and_goes_on(slurm_cluster, toy: Pa
         "rule_train COMPLETED",
         "rule_train FAILED",
     ]
-    again = slurm_cluster.run(command, cwd=toy, timeout=60)
+    again = slurm_cluster.run(command, cwd=toy)
     assert again.returncode == 0 and "Nothing to be done" in again.stdout, again.stdout
 
 
@@ -76,7 +77,7 @@ def test_stopping_a_cluster_ends_its_jobs(tmp_path: Path, slurm_cluster):
             script = "while sleep 0.1; do touch alive; done"
             submitted = cluster.run(["sbatch", "--wrap", script], cwd=tmp_path)
             assert submitted.returncode == 0, submitted.stdout
-            slurm.wait_for((tmp_path / "alive").exists, seconds=20)
+            slurm.wait_for((tmp_path / "alive").exists)
         finally:
             cluster.stop()
     (tmp_path / "alive").unlink()
@@ -93,7 +94,7 @@ def test_table2_at_smoke_scale(slurm_cluster, tmp_path: Path, capsys):
     settings = ["--config", "scale=smoke", "mirror=hub"]
     command = ["snakemake", "--profile", "slurm", *IMPATIENT, *settings, "--", "results/table2.csv"]
     began = time.monotonic()
-    result = slurm_cluster.run(command, cwd=project, timeout=1200)
+    result = slurm_cluster.run(command, cwd=project)
     seconds = time.monotonic() - began
     assert result.returncode == 0, result.stdout
     ours = pd.read_csv(project / "results" / "table2.csv").dropna(subset="cell")
@@ -103,3 +104,16 @@ def test_table2_at_smoke_scale(slurm_cluster, tmp_path: Path, capsys):
     assert sum("finetune" in line for line in queue.stdout.splitlines()) == 20
     with capsys.disabled():
         print(f"\nTable 2 at smoke scale on SLURM: {seconds:.0f} s")
+
+
+def test_two_processes_train_on_the_cluster_to_the_bytes_of_one(
+    slurm_cluster, small_finished, tmp_path: Path
+):
+    """Both training stages as jobs of the cluster, with the lines that the rules print."""
+    project = small_study.untrained(small_finished, tmp_path / "project")
+    small_study.change_execution(project, processes=2)
+    command = ["snakemake", "--profile", "slurm", *IMPATIENT, *small_study.COMMAND[3:]]
+    result = slurm_cluster.run(command, cwd=project)
+    assert result.returncode == 0, result.stdout
+    small_study.check_processes(project, 2)
+    assert small_study.outcome(project) == small_study.outcome(small_finished)

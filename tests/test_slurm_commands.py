@@ -68,7 +68,6 @@ class FakeSlurm:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
         )
 
     def submissions(self, outputs: list[str], *arguments: str) -> list[list[str]]:

@@ -86,8 +86,8 @@ def open_ranks(device: str) -> Iterator[Ranks]:
     on_gpu = device == "cuda"
     meeting = {}
     if RANKS_FOLDER in os.environ:
-        meeting["init_method"] = f"file://{os.environ[RANKS_FOLDER]}/store"
-        meeting |= {"rank": int(os.environ["RANK"]), "world_size": world}
+        store = dist.FileStore(f"{os.environ[RANKS_FOLDER]}/store", world)
+        meeting = {"store": store, "rank": int(os.environ["RANK"]), "world_size": world}
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
         timeout=PATIENCE,

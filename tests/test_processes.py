@@ -1,0 +1,103 @@
+"""Stops, kills and several processes, as a person meets them: through the commands of README."""
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import small_study
+from kill_campaign import Kill, campaign
+
+from study.run import open_run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def untrained(small_finished, tmp_path) -> Path:
+    """The small study without its trainings and results."""
+    return small_study.untrained(small_finished, tmp_path / "project")
+
+
+def test_two_processes_train_through_snakemake_to_the_bytes_of_one(small_finished, untrained):
+    """With the lines that the rules print."""
+    small_study.change_execution(untrained, processes=2)
+    printed = small_study.build(untrained, ["snakemake", "-p", *small_study.COMMAND[1:]])
+    assert printed.count("python -m model.launch 2 model.pretrain --recipe") == 1
+    assert printed.count("python -m model.launch 2 model.finetune --recipe") == 2
+    small_study.check_processes(untrained, 2)
+    assert small_study.outcome(untrained) == small_study.outcome(small_finished)
+
+
+def test_bad_input_of_two_processes_is_one_line_of_the_log(untrained):
+    small_study.change_execution(untrained, processes=2)
+    (manifest,) = (untrained / "runs/smoke/samples").glob("*/*/*/*.json")
+    data = json.loads(manifest.read_text())
+    data["stage"] = "store"
+    manifest.write_text(json.dumps(data))
+    child = small_study.start(untrained)
+    output, _ = child.communicate()
+    assert child.returncode != 0
+    (log,) = (untrained / "runs/smoke/logs/pretrain").rglob("*.log")
+    (line,) = log.read_text().splitlines()
+    assert line.startswith("error: runs/smoke/samples/")
+    assert "Traceback" not in output
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Command lines of the processes that work in a folder."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if (place / "cwd").readlink() == folder:
+                found.append((place / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue  # it ended meanwhile
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stopped_make_leaves_no_process_and_says_what_was_kept(small_finished, tmp_path, number):
+    """`make table2` is study.watch. Both fine-tunings are held by their locks meanwhile."""
+    project = small_study.untrained(small_finished, tmp_path / "project", ("finetune",))
+    watch = [sys.executable, "-m", "study.watch", small_study.TABLE]
+    watch += ["--scale", "smoke", "--mirror", "hub", "--cores", "2"]
+    finished = small_finished / "runs/smoke/finetune/doc-sentences/seed-0"
+    held = []
+    for path in sorted(finished.glob("*/????????????.json")):
+        recipe = json.loads(path.read_text())["recipe"]
+        held.append(open_run(project / path.relative_to(small_finished), recipe))
+    assert len(held) == 2
+    with held[0], held[1]:
+        child = small_study.start(project, watch)
+        log = project / "runs/smoke/logs/snakemake.log"
+        while not log.exists() or log.read_text().count("waiting for ") < 2:
+            assert child.poll() is None
+            time.sleep(0.05)
+        child.send_signal(number)
+        output, _ = child.communicate()
+        assert processes_in(project) == []
+    assert child.returncode == 75
+    *_, stopping, stopped = output.splitlines()
+    assert stopping == "stopping: running trainings save their state first"
+    name = signal.Signals(number).name
+    assert stopped == (
+        f"stopped: {name}; 0 of 2 jobs are done, and trainings under way kept their state; "
+        "run the same command again to go on"
+    )
+    small_study.build(project, watch)
+    assert small_study.outcome(project) == small_study.outcome(small_finished)
+
+
+def test_sigkill_of_anything_costs_no_byte(small_finished, tmp_path):
+    """The short form of `python -m tests.kill_campaign`."""
+    kills = [
+        Kill("snakemake", "pretrain", 0.4),
+        Kill("stage", "pretrain", 0.2),
+        Kill("group", "pretrain", 0.6),
+        Kill("best", "finetune", 0),
+    ]
+    assert campaign(kills, small_finished, tmp_path) == 4
