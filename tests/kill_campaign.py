@@ -8,6 +8,7 @@ kill and ends with 1 unless all kills were without consequence.
 """
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
@@ -82,7 +83,7 @@ def remove_from(project: Path, stage: str) -> None:
 def stage_processes(group: int, stage: str) -> list[int]:
     """Processes of the group that run a job of the stage."""
     listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,pgid=,args="], capture_output=True, text=True, check=True
+        ["ps", "-A", "-ww", "-o", "pid=,pgid=,args="], capture_output=True, text=True, check=True
     )
     rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
     return [
@@ -103,20 +104,29 @@ def strike(project: Path, kill: Kill) -> bool:
     while child.poll() is None and not list((project / "runs/smoke").glob(sign)):
         time.sleep(0.01)
     time.sleep(0 if kill.victim == "best" else kill.delay)
-    victims = [child.pid]
-    if kill.victim in ("stage", "best"):
-        victims = stage_processes(child.pid, kill.stage)
-    hit = child.poll() is None and bool(victims)
-    if hit and kill.victim == "group":
-        os.killpg(child.pid, signal.SIGKILL)
-    for victim in victims if hit and kill.victim != "group" else []:
-        try:
-            os.kill(victim, signal.SIGKILL)
-        except ProcessLookupError:
-            hit = False
+    hit = False
+    if child.poll() is None:
+        # All stand still while the victim is looked for, however busy the machine is.
+        os.killpg(child.pid, signal.SIGSTOP)
+        hit = strike_stopped(child.pid, kill)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGCONT)
     # Of a killed snakemake its jobs live on: the next command meets them.
     child.wait()
     return hit
+
+
+def strike_stopped(group: int, kill: Kill) -> bool:
+    """Kill the victims in the group of a snakemake; whether there were any."""
+    if kill.victim == "group":
+        os.killpg(group, signal.SIGKILL)
+        return True
+    victims = [group]
+    if kill.victim in ("stage", "best"):
+        victims = stage_processes(group, kill.stage)
+    for victim in victims:
+        os.kill(victim, signal.SIGKILL)
+    return bool(victims)
 
 
 def difference(project: Path, reference: dict[str, bytes]) -> str | None:
@@ -136,21 +146,21 @@ def survive(kill: Kill, finished: Path, reference: dict[str, bytes], folder: Pat
 
     Where the victim was gone before it was killed, the whole is done again, and sooner.
     """
+    project = folder / "project"
     while True:
-        project = folder / "project"
         shutil.copytree(finished, project)
         remove_from(project, kill.stage)
-        hit = strike(project, kill)
-        child = small_study.start(project)
-        output, _ = child.communicate()
-        wrong = f"exit {child.returncode}: {output}" if child.returncode else None
-        wrong = wrong or difference(project, reference)
-        if wrong:
-            return wrong
+        if strike(project, kill):
+            break
         shutil.rmtree(project)
-        if hit:
-            return None
         kill = replace(kill, delay=kill.delay / 2)
+    child = small_study.start(project)
+    output, _ = child.communicate()
+    wrong = f"exit {child.returncode}: {output}" if child.returncode else None
+    wrong = wrong or difference(project, reference)
+    if not wrong:
+        shutil.rmtree(project)
+    return wrong
 
 
 def campaign(kills: list[Kill], finished: Path, folder: Path) -> int:
