@@ -2,10 +2,12 @@
 
 In: a source recipe (hub repository, generator, or the digests of files in a folder) and where its
 files lie, unless on the hub. Out: a manifest whose figures list each split's files with rows, bytes
-and SHA-256, and of a repository without a pinned revision the commit that was found; nothing is
-copied from a mirror or folder. Run again after the files moved, it checks their digests at the new
-place.
+and SHA-256, the commit where no revision is pinned, and how many parts a split has of which not all
+were needed. Nothing is copied from a mirror or folder. Run again after the files moved, it checks
+their digests at the new place.
 """
+
+from math import inf
 
 from model.text.sources import (
     Located,
@@ -19,8 +21,9 @@ from model.text.sources import (
 from study.command import recipe_argument, run_command, stage_parser
 from study.digests import MEMORY
 from study.errors import StudyError
+from study.identity import read_json_argument
 from study.manifest import Manifest
-from study.places import Places, other_files, source_entries
+from study.places import Places, is_whole, other_files, source_entries
 from study.run import Run, open_run
 
 
@@ -33,18 +36,28 @@ def main(arguments: list[str] | None = None) -> None:
         '"config":"all","splits":["validation"]}\' --manifest runs/source.json --mirror DIR',
     )
     add_place_arguments(parser)
+    parser.add_argument(
+        "--needed",
+        default="{}",
+        metavar="JSON",
+        help="documents to download, by the key of the source (default: all)",
+    )
     args = parser.parse_args(arguments)
     recipe, places = recipe_argument(args, "source"), places_of(args)
+    needed = read_json_argument(args.needed, "--needed")
     with open_run(args.manifest, recipe) as run:
         manifest = run.adopt()
         if manifest is not None:
             _find_again(run, manifest, places)
             return
-        located = locate(recipe, places, run.directory / "snapshot")
+        documents = needed.get(run.key, inf)
+        located = locate(recipe, places, run.directory / "snapshot", documents)
         figures: dict = {"files": describe(located, run.directory / MEMORY)}
         _check_contents(recipe, figures["files"], located)
         if located.commit is not None and "revision" not in recipe:
             figures["revision"] = located.commit
+        if located.of:
+            figures["of"] = located.of
         write_location(run.directory, located.root)
         origin = {"root": str(located.root), "commit": located.commit}
         run.publish(files=[], figures=figures, provenance=origin)
@@ -71,6 +84,8 @@ def _find_again(run: Run, manifest: Manifest, places: Places) -> None:
         described = describe(located, run.directory / MEMORY)
         for split in manifest.recipe["splits"]:
             found = [entry["sha256"] for entry in described[split]]
+            if not is_whole(manifest, split):
+                found = found[: len(source_entries(manifest, split))]
             if found != [entry["sha256"] for entry in source_entries(manifest, split)]:
                 where = f"{located.root}: split {split}: other files"
                 raise other_files(where, manifest, located.root) from None

@@ -5,6 +5,8 @@ are contiguous ranges of the corpus's first `documents` documents (or of the fir
 `bytes` of UTF-8 text, if the recipe has that) and can be made in parallel.
 """
 
+from math import inf
+
 from model.text.sentences import (
     SENTENCES_FILE,
     documents_within,
@@ -15,7 +17,7 @@ from model.text.sources import add_place_arguments, places_of, read_range, sourc
 from study.command import recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.manifest import load_manifest
-from study.places import source_entries
+from study.places import is_whole, source_entries
 from study.run import open_run
 
 
@@ -41,6 +43,11 @@ def main(arguments: list[str] | None = None) -> None:
             return
         paths = source_files(source, recipe["split"], places_of(args))
         rows = [entry["rows"] for entry in source_entries(source, recipe["split"])]
+        if not is_whole(source, recipe["split"]) and sum(rows) < (recipe["documents"] or inf):
+            raise StudyError(
+                f"{source.path}: split {recipe['split']}: of its parts only {len(rows)} were "
+                f"fetched, with {sum(rows)} documents, for a smaller study; {source.rebuild_hint}"
+            )
         documents = min(sum(rows), recipe["documents"] or sum(rows))
         if "bytes" in recipe:
             texts = read_range(paths, rows, recipe["column"], 0, documents)

@@ -66,6 +66,8 @@ STUDY_ARGUMENTS = f"--study={literal(STUDY.study_path)} --scale={literal(STUDY.s
 PLACES = f"--mirror={literal(OPTIONS.mirror)}" if OPTIONS.mirror else ""
 if STUDY.recipes.places:
     PLACES += f" --places={literal(canonical_json(STUDY.recipes.places))}"
+# How much is downloaded neither: a corpus of a few documents needs only its first parts.
+NEEDED = f"--needed={literal(canonical_json(STUDY.recipes.needed))}" if STUDY.recipes.needed else ""
 LOGS = f"{STUDY.root}/logs"
 # Jobs use the interpreter that runs snakemake, also where its environment was not activated.
 os.environ.update(PATH=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")

@@ -22,7 +22,7 @@ rule fetch_source:
         recipe=recipe_of(SOURCE),
     shell:
         f"python -m model.fetch --recipe {{params.recipe:q}} --manifest "
-        f"{{output.manifest:q}} {PLACES} --log {{log:q}}"
+        f"{{output.manifest:q}} {PLACES} {NEEDED} --log {{log:q}}"
 
 
 rule split_sentences:

@@ -69,6 +69,7 @@ class Recipes:
         self.config = config
         self.runs = runs
         self.places: dict[str, str] = {}  # by key: where folders and tokenizer files lie
+        self.needed: dict[str, int] = {}  # by key: documents of a repository, where not all
         self._keys: dict[tuple, str] = {}
         self._contents: dict[tuple, dict] = {}
 
@@ -99,10 +100,11 @@ class Recipes:
         if source.generated:
             others = [split.split("/")[0] for split in source.sizes if "/" in split]
             place["generator"] = max(map(generator_version, [source.generated, *others]))
+        recipe = stage_recipe("source", **place, splits=sorted(set(splits)))
         if source.repo and documents:
-            # Of a repository only the parts that hold the corpus's first documents.
-            place["documents"] = documents
-        return stage_recipe("source", **place, splits=sorted(set(splits)))
+            key = key_of(recipe)
+            self.needed[key] = max(documents, self.needed.get(key, 0))
+        return recipe
 
     def _folder_contents(self, name: str, folder: str, splits: list[str]) -> dict:
         """The digests of a folder's files; of one that is gone, those of its only run."""

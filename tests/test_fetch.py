@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from model.fetch import main
+from model.sentences import main as sentences
 from model.text.sources import source_files
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest
-from study.places import Places, folder_contents
+from study.places import Places, check_places, folder_contents
 
 ROOT = Path(__file__).parent.parent
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -196,7 +197,7 @@ def hub(tmp_path):
     server.server_close()
 
 
-def fetch_from_hub(server, manifest, home, recipe=RECIPE):
+def fetch_from_hub(server, manifest, home, recipe=RECIPE, more=()):
     """Run the command itself: the hub's address is read when its client is imported."""
     environment = {
         **{name: value for name, value in os.environ.items() if "proxy" not in name.lower()},
@@ -208,7 +209,7 @@ def fetch_from_hub(server, manifest, home, recipe=RECIPE):
     }
     command = [sys.executable, "-m", "model.fetch", "--recipe", json.dumps(recipe)]
     return subprocess.run(
-        [*command, "--manifest", str(manifest)],
+        [*command, "--manifest", str(manifest), *more],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -292,16 +293,39 @@ def test_only_the_parts_that_hold_the_documents_are_downloaded(hub, tmp_path):
     whole = hub.files[FILE]
     names = [f"plain/train-{part:05}-of-00004.parquet" for part in range(4)]
     hub.files = {**dict.fromkeys(names, whole), "plain/test-00000-of-00001.parquet": whole}
-    recipe = {**RECIPE, "documents": 3}
-    done = fetch_from_hub(hub, tmp_path / "source.json", tmp_path / "home", recipe)
+    needed = ["--needed", json.dumps({key_of(RECIPE): 3, "other": 1})]
+    done = fetch_from_hub(hub, tmp_path / "source.json", tmp_path / "home", RECIPE, needed)
     assert done.returncode == 0, done.stderr
     manifest = load_manifest(tmp_path / "source.json")
     assert [entry["name"] for entry in manifest.figures["files"]["train"]] == names[:2]
+    assert manifest.figures["of"] == {"train": 4}
     assert len(source_files(manifest, "train")) == 2
     assert not any("00002-of" in asked or "00003-of" in asked for asked in hub.asked)
+    # Four documents are there: more need more parts, and four need no more.
+    recipe = {
+        **{"stage": "sentences", "version": 1, "source": manifest.key, "corpus": "toy"},
+        **{"column": "text", "split": "train", "shard": 0, "shards": 1, "language": "en"},
+        **{"splitter": "sentencex", "heldout_fraction": 0.0},
+    }
+    for documents in (5, None):
+        with pytest.raises(StudyError, match=r"only 2 were fetched, with 4 documents, .*make it"):
+            run_sentences(tmp_path, {**recipe, "documents": documents})
+    run_sentences(tmp_path, {**recipe, "documents": 4})
+    assert load_manifest(tmp_path / "s.json").figures["train"]["documents"] == 4
+    # A mirror with all parts holds the same first ones.
+    for name in names:
+        (tmp_path / "mirror/org/name/plain").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mirror/org/name" / name).write_bytes(whole)
+    check_places({str(manifest.path): RECIPE}, tmp_path / "mirror")
+    assert len(source_files(manifest, "train", Places(tmp_path / "mirror"))) == 2
     del hub.files[names[3]]
-    done = fetch_from_hub(hub, tmp_path / "other/source.json", tmp_path / "home", recipe)
+    done = fetch_from_hub(hub, tmp_path / "other/source.json", tmp_path / "home", RECIPE, needed)
     assert "part 00003 of 00004 is missing" in line_of(done)
+
+
+def run_sentences(folder, recipe):
+    manifests = ["--manifest", str(folder / "s.json"), "--source", str(folder / "source.json")]
+    sentences(["--recipe", json.dumps(recipe), *manifests])
 
 
 def test_the_newest_commit_is_recorded_where_no_revision_is_named(hub, tmp_path):

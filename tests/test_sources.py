@@ -47,13 +47,6 @@ def test_mirror_parts_are_found_in_order(tmp_path):
     assert entries[0]["bytes"] == first.stat().st_size
 
 
-def test_of_a_corpus_that_is_cut_only_the_parts_that_hold_its_documents_count(tmp_path):
-    parts = [mirror_part(tmp_path, part, 3, ["a", "b"]) for part in range(3)]
-    for documents, kept in ((1, 1), (2, 1), (3, 2), (6, 3), (100, 3)):
-        located = locate({**HUB, "documents": documents}, Places(tmp_path), tmp_path / "unused")
-        assert located.files == {"train": parts[:kept]}
-
-
 def test_a_mirror_that_is_missing_is_named(tmp_path):
     with pytest.raises(StudyError, match="nowhere: no such mirror folder"):
         locate(HUB, Places(tmp_path / "nowhere"), tmp_path)

@@ -7,6 +7,8 @@ Only what may pass is tried again: time-outs, broken connections, status 429 and
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,14 +21,22 @@ FIRST_WAIT = 1.0  # seconds, doubled before the next try
 HELP = "without internet name an offline mirror (--config mirror=DIR)"
 
 
-def download(
-    recipe: dict, target: Path, rows: Callable[[Path], int]
-) -> tuple[dict[str, list[Path]], str]:
-    """Download the recipe's files into `target`; the paths by split in order, and the commit.
+@dataclass(frozen=True)
+class Download:
+    """Paths by split in order, how many parts each split has on the hub, and the commit."""
 
-    Without a revision the newest is taken. With `documents`, parts are fetched in order until they
-    hold so many rows, counted by `rows`. Raises StudyError when the hub cannot be reached or lacks
-    the repository, the revision or a part.
+    files: dict[str, list[Path]]
+    parts: dict[str, int]
+    commit: str
+
+
+def download(
+    recipe: dict, target: Path, rows: Callable[[Path], int], documents: float = inf
+) -> Download:
+    """Download the recipe's files into `target`, in order until they hold so many documents.
+
+    Without a revision the newest is taken. `rows` counts a file's documents. Raises StudyError when
+    the hub cannot be reached or lacks the repository, the revision or a part.
     """
     # imported here: a mirror or a folder needs neither the hub's client nor its start-up time
     from huggingface_hub import HfApi, hf_hub_download
@@ -38,9 +48,12 @@ def download(
     )
     names = [file.rfilename for file in info.siblings or []]
     files: dict[str, list[Path]] = {}
+    parts: dict[str, int] = {}
     for split in recipe["splits"]:
-        files[split], left = [], recipe.get("documents", float("inf"))
-        for name in repository_parts(names, recipe["config"], split, where):
+        files[split], left = [], documents
+        found = repository_parts(names, recipe["config"], split, where)
+        parts[split] = len(found)
+        for name in found:
             if left <= 0:
                 break
             place = patiently(
@@ -52,7 +65,7 @@ def download(
             )
             files[split].append(Path(place))
             left -= rows(Path(place))
-    return files, info.sha
+    return Download(files, parts, info.sha)
 
 
 def patiently(call: Callable[[], Result], what: str, recipe: dict) -> Result:

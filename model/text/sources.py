@@ -11,8 +11,9 @@ row of .parquet one.
 import argparse
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
+from math import inf
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,43 +42,35 @@ def generate(recipe: dict, target: Path) -> Path:
 
 @dataclass(frozen=True)
 class Located:
-    """The files of a source by split, in order, the root they lie under, the commit if known."""
+    """The files of a source by split, in order, and the root they lie under.
+
+    Of what was downloaded also the commit, and the number of all parts of the splits of which not
+    all were needed.
+    """
 
     root: Path
     files: dict[str, list[Path]]
     commit: str | None = None
+    of: dict[str, int] = field(default_factory=dict)
 
 
-def locate(recipe: dict, places: Places, target: Path) -> Located:
+def locate(recipe: dict, places: Places, target: Path, documents: float = inf) -> Located:
     """Find (or download or generate into `target`) the files of a source recipe.
 
-    With `documents`, the first files that hold so many. Raises StudyError when the mirror, the
+    No more parts are downloaded than hold so many documents. Raises StudyError when the mirror, the
     folder, a split or one of a split's numbered parts is missing.
     """
-    root, commit = places.root(recipe), None
+    root = places.root(recipe)
     if root is None and "files" in recipe:
         raise StudyError("--places: no folder for the recipe's files")
     if root is None and "repo" in recipe:
         target.mkdir(parents=True, exist_ok=True)
-        files, commit = download(recipe, target, count_rows)
-        return Located(target, files, commit)
+        got = download(recipe, target, count_rows, documents)
+        of = {split: parts for split, parts in got.parts.items() if len(got.files[split]) < parts}
+        return Located(target, got.files, got.commit, of)
     if root is None:
         root = generate(recipe, target)
-    files = {split: split_files(recipe, root, split) for split in recipe["splits"]}
-    if "documents" in recipe:
-        files = {split: _first(paths, recipe["documents"]) for split, paths in files.items()}
-    return Located(root, files)
-
-
-def _first(paths: list[Path], documents: int) -> list[Path]:
-    """The first files that hold so many documents, or all."""
-    kept: list[Path] = []
-    for path in paths:
-        if documents <= 0:
-            break
-        kept.append(path)
-        documents -= count_rows(path)
-    return kept
+    return Located(root, {split: split_files(recipe, root, split) for split in recipe["splits"]})
 
 
 def describe(located: Located, memory: Path) -> dict[str, list[dict]]:
