@@ -136,8 +136,10 @@ def digests(manifest: Manifest) -> dict:
         found["source"] = {
             name: value
             for name, value in manifest.recipe.items()
-            if name not in ("stage", "version", "splits")
+            if name not in ("stage", "version", "splits", "files")
         }
+        if "revision" in manifest.figures:  # of a repository, the newest one when it was fetched
+            found["source"]["revision"] = manifest.figures["revision"]
         found["data"] = {
             split: {file["name"]: file["sha256"] for file in source_entries(manifest, split)}
             for split in manifest.figures.get("files", {})

@@ -156,8 +156,12 @@ def add_place_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def places_of(arguments: argparse.Namespace) -> Places:
-    """The places that a command line names."""
-    return Places(arguments.mirror, read_json_argument(arguments.places, "--places"))
+    """The places that a command line names; StudyError where one is no path."""
+    by_key = read_json_argument(arguments.places, "--places")
+    for key, path in by_key.items():
+        if not isinstance(path, str):
+            raise StudyError(f"--places: {key}: expected a path, found {path!r}")
+    return Places(arguments.mirror, by_key)
 
 
 def count_rows(path: Path) -> int:
