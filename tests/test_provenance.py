@@ -108,13 +108,19 @@ def test_ensembles_lead_to_the_models_that_they_average_and_where_these_started(
     entry = record["tables"]["table5"]["ensemble"]["rte.accuracy"]
     seeds = [(s["pretraining_seed"], s["finetuning_seed"]) for s in entry["scores"]]
     assert seeds == [(0, 0), (1, 0)]
+    left_out = [(s["pretraining_seed"], s["finetuning_seed"]) for s in entry["left_out"]]
+    assert left_out == [(0, 1), (1, 1)]
+    assert all(score["diverged"] for score in entry["left_out"])
+    assert [entry["shown"][name] for name in ("seeds", "replicates", "diverged")] == [2, 2, 2]
     first = record["runs"][entry["scores"][0]["run"]]
     assert first["inputs"]["init"] == [start]
     assert record["runs"][start]["stage"] == "finetune-seed"
     single = record["tables"]["table5"]["roberta"]["rte.accuracy"]
     assert len(single["scores"]) == 4
     run("--trace", "table5", "ensemble", "rte.accuracy")
-    assert "published –" in capsys.readouterr().out.splitlines()[0]
+    told = capsys.readouterr().out
+    assert "published –" in told.splitlines()[0]
+    assert told.count("fine-tuning seed 1: 51, diverged, not in the ensemble") == 2
 
 
 def test_values_and_families_are_traced_too(study):
