@@ -8,6 +8,11 @@ from study.command import command_parser, run_command
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, load_manifest
 
+COLUMNS = [
+    *("scale", "family", "learning_rate", "cell", "pretraining_seed", "selected"),
+    *("heldout_perplexity", "key"),
+]
+
 
 def read_learning_rates(study: Study) -> pd.DataFrame:
     """Held-out perplexity of every member of every family and whether it was selected.
@@ -30,7 +35,7 @@ def read_learning_rates(study: Study) -> pd.DataFrame:
                         "key": job.key,
                     }
                 )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def main(arguments: list[str] | None) -> None:

@@ -1,7 +1,8 @@
 """Tables for reading: Markdown, and LaTeX with booktabs rules.
 
 A score is `median [min, max] / published`, a value of a recipe `value / published`; reference rows
-show their published value alone.
+show their published value alone. Fine-tunings that diverged or have no score are counted beside the
+median, or it is one of them and the field says `failed`.
 """
 
 from collections.abc import Collection
@@ -29,7 +30,9 @@ def field_text(line: pd.Series, column: Column) -> str:
     low, high = line[f"{column.name}.min"], line[f"{column.name}.max"]
     ranged = not pd.isna(low) if column.task else low < high
     spread = f" [{show(low)}, {show(high)}]" if ranged else ""
-    return f"{show(median)}{spread} / {published_text}"
+    failed = int(line[f"{column.name}.diverged"]) if column.task else 0
+    told = f" ({failed} failed)" if failed else ""
+    return f"{show(median)}{spread}{told} / {published_text}"
 
 
 def average_text(line: pd.Series) -> str:
@@ -89,8 +92,14 @@ def difference_rows(table: Table, frame: pd.DataFrame) -> tuple[str, list[list[s
     return f"Differences from {labels[table.baseline]}", rows
 
 
+def one_line(text: str) -> str:
+    """Text without line breaks, which would end a table's row."""
+    return " ".join(text.split())
+
+
 def markdown_rows(rows: list[list[str]]) -> str:
     """Aligned Markdown of a header and its rows."""
+    rows = [[one_line(text).replace("|", "\\|") for text in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)) + " |"
@@ -103,7 +112,8 @@ def markdown_rows(rows: list[list[str]]) -> str:
 def markdown_table(caption: str, rows: list[list[str]], notes: list[str]) -> str:
     """A Markdown table, its caption above and its notes below; `rows[0]` is the header."""
     body = markdown_rows(rows)
-    return f"**{caption}**\n\n{body}\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"
+    listed = "\n".join(f"- {one_line(note)}" for note in notes)
+    return f"**{one_line(caption)}**\n\n{body}\n\n{listed}\n"
 
 
 def latex_table(
@@ -152,5 +162,5 @@ LATEX_ESCAPES = str.maketrans(
 
 
 def escape_latex(text: str) -> str:
-    """Text with LaTeX's special characters escaped."""
-    return text.translate(LATEX_ESCAPES)
+    """Text with LaTeX's special characters escaped, on one line."""
+    return one_line(text).translate(LATEX_ESCAPES)

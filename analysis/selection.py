@@ -26,13 +26,15 @@ def choose(perplexities: dict[str, list[float | None]]) -> str:
     """The member with the lowest median perplexity over its replicates, the first of equals.
 
     A replicate without a perplexity diverged and counts as infinite. Where no member has a finite
-    median the first stands for the family, so that what diverged is shown as such.
+    median, one of those that diverged least often stands for the family, and is shown as failed.
     """
-    medians = {
-        member: median(math.inf if value is None else value for value in values)
-        for member, values in perplexities.items()
-    }
-    return min(medians, key=lambda member: medians[member])
+
+    def rank(member: str) -> tuple[float, int]:
+        values = perplexities[member]
+        middle = median(math.inf if value is None else value for value in values)
+        return middle, sum(value is None for value in values) if math.isinf(middle) else 0
+
+    return min(perplexities, key=rank)
 
 
 def read_selection(study: Study, family: str) -> str:

@@ -69,16 +69,17 @@ def build_table(study: Study, name: str) -> pd.DataFrame:
 def differences(table: Table, frame: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     """Per score column `difference`, `low` and `high` of every row against the baseline's.
 
-    `chosen` holds the scores that count. Empty for references, the baseline itself and where a
-    cell has fewer than two replicates or one that failed.
+    `chosen` holds the scores that count, of single models. Empty for references, ensembles, the
+    baseline itself and where a cell has fewer than two replicates or one that failed.
     """
     replicates = replicate_values(chosen).sort_index()
     baseline = frame.loc[frame["row"] == table.baseline, "cell"].item()
+    ensembles = [row.ensemble for row in table.rows]
     found: dict[str, list] = {}
     for column in table.score_columns:
-        for cell in frame["cell"]:
+        for cell, ensemble in zip(frame["cell"], ensembles, strict=True):
             difference = None
-            if cell and cell != baseline:
+            if cell and cell != baseline and not ensemble:
                 ours, theirs = (
                     replicates.loc[(one, column.task, column.metric)].tolist()
                     for one in (cell, baseline)
@@ -228,8 +229,8 @@ def edge_notes(study: Study, name: str) -> list[str]:
         perplexity = value_fields(cell_values(study, winner), "perplexity")["median"]
         if pd.isna(perplexity):
             notes.append(
-                f"{row.label}: no learning rate of the grid has a median held-out perplexity, most "
-                f"pre-trainings of each diverged; the row shows {winner} in their place."
+                f"{row.label}: too many pre-trainings of every learning rate of the grid diverged "
+                f"for a median held-out perplexity; the row shows {winner}."
             )
         elif len(rates) > 1 and winner in (members[rates[0]], members[rates[-1]]):
             notes.append(

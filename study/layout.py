@@ -106,9 +106,12 @@ class Table(Section):
 
     @model_validator(mode="after")
     def baseline_is_ours(self):
-        """Differences need a row that the study trains."""
-        if self.baseline and self.baseline not in {row.id for row in self.rows if row.ours}:
-            raise ValueError(f"baseline: {self.baseline} is no row with a cell or family")
+        """Differences need a row that the study trains, and single models on both sides."""
+        single = {row.id for row in self.rows if row.ours and not row.ensemble}
+        if self.baseline and self.baseline not in single:
+            raise ValueError(
+                f"baseline: {self.baseline} is no row with a cell or family of single models"
+            )
         return self
 
     @property

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from analysis import scores as scores_command
 from analysis import table as table_command
 from analysis.medians import summarise
-from analysis.render import escape_latex
+from analysis.render import escape_latex, latex_table, markdown_table
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import publish_manifest
@@ -105,6 +105,7 @@ def test_diverged_runs_stay_and_are_told(study):
     row = frame[frame["row"] == "doc_sentences"].iloc[0]
     assert row["sst2.accuracy.diverged"] == 2
     assert row["sst2.accuracy.min"] == 40.0
+    assert "| 40.1 [40.0, 40.2] (2 failed) / 92.7 |" in markdown
     assert "2 scores are of fine-tunings that diverged or have no score" in markdown
 
 
@@ -220,6 +221,15 @@ def test_order_of_scores_does_not_matter_and_the_median_lies_inside(values, draw
     mixed = summarise(frame.sample(frac=1, random_state=draw.randint(0, 999))).iloc[0]
     assert row["median"] == mixed["median"]
     assert row["min"] <= row["median"] <= row["max"]
+
+
+def test_labels_cannot_break_a_table():
+    rows = [["", "a|b"], ["x\ny", "1"]]
+    assert markdown_table("one\ntwo", rows, ["three\nfour"]) == (
+        "**one two**\n\n|     | a\\|b |\n|-----|------|\n| x y | 1    |\n\n- three four\n"
+    )
+    latex = latex_table("one\ntwo", rows, ["three"])
+    assert "x y & 1 \\\\\n" in latex and "\\caption{one two. three}" in latex
 
 
 def test_latex_escapes_every_special_character():

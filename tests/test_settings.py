@@ -272,6 +272,25 @@ def test_a_pretraining_whose_models_all_diverged_counts_as_an_ensemble_without_a
     assert pd.isna(frame.loc["ensemble", "cola.matthews.median"])
 
 
+def test_ensembles_are_not_compared_with_single_models(study):
+    path = Path("config/study.yaml")
+    data = yaml.safe_load(path.read_text())
+    rows = data["tables"]["table5"]["rows"]
+    rows.append({"id": "smaller", "label": "16 GB", "cell": "large-16gb-100k"})
+    data["tables"]["table5"] |= {"baseline": "smaller", "published": None}
+    path.write_text(yaml.safe_dump(data))
+    study = Study("smoke", replicates=2)
+    for job in study.table_jobs("table5"):
+        publish_seeds(job, 60 if "160gb" in job.path else 50)
+    frame = build_table(study, "table5").set_index("row")
+    assert frame.loc["roberta", "cola.matthews.difference"] == 10
+    assert pd.isna(frame.loc["ensemble", "cola.matthews.difference"])
+    data["tables"]["table5"]["baseline"] = "ensemble"
+    path.write_text(yaml.safe_dump(data))
+    with pytest.raises(StudyError, match="ensemble is no row with a cell or family of single"):
+        Study("smoke")
+
+
 def test_settings_csv_keeps_every_setting(study):
     for job in study.all_table_jobs():
         publish_seeds(job, 50)

@@ -239,6 +239,7 @@ def test_the_chosen_member_has_the_lowest_median(perplexities):
 def test_the_first_stands_for_a_family_whose_members_all_diverged():
     assert choose({"a": [None, 2.0, 3.0], "b": [4.0, 4.0, 4.0]}) == "a"
     assert choose({"a": [None], "b": [None]}) == "a"
+    assert choose({"a": [None, None], "b": [None, 5.0], "c": [9.0, None]}) == "b"
 
 
 def test_a_family_of_which_all_diverged_is_shown_as_failed_and_told(study):
@@ -259,7 +260,7 @@ def test_a_family_of_which_all_diverged_is_shown_as_failed_and_told(study):
     assert frame["perplexity.min"][2] == pytest.approx(math.exp(2.0))
     assert "failed / 3.68" in markdown
     assert "- Pre-trainings that diverged: 2K: 3 of 3; 8K: 1 of 3; each counts" in markdown
-    assert "- 2K: no learning rate of the grid has a median held-out perplexity" in markdown
+    assert "- 2K: too many pre-trainings of every learning rate of the grid diverged" in markdown
     assert "2K: the chosen learning rate is at the edge" not in markdown
 
 

@@ -74,7 +74,8 @@ def learning_rate_figure(frame: pd.DataFrame, about: str) -> Figure:
     """
     missing = [name for name in COLUMNS if name not in frame]
     if missing or frame.empty:
-        raise StudyError(f"learning rates: {'no column ' + missing[0] if missing else 'no runs'}")
+        nothing = "no runs: the study has no family"
+        raise StudyError(f"learning rates: {'no column ' + missing[0] if missing else nothing}")
     frame = frame.astype({"heldout_perplexity": float, "learning_rate": float})
     families = list(frame["family"].unique())
     across = min(len(families), PANELS_A_LINE)
