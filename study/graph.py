@@ -9,6 +9,7 @@ from study.glue import GLUE, GlueFile
 from study.identity import canonical_json, key_of
 from study.jobs import Job, Jobs
 from study.layout import Column, HyperparameterColumn, HyperparameterTable, Row, Table
+from study.names import COMMON_RESULTS
 from study.origins import hint
 from study.schema import PAIR_FORMATS, Cell
 from study.tasks import Finetuning
@@ -33,6 +34,11 @@ class Study(Jobs):
             self.published(table)
         cells = [*self.shown_cells(), *self.config.cells]
         self.measured_cell = next(cell for cell in cells if self.config.cells[cell].steps)
+        folders = ("", "figures/", "provenance/")
+        self._table_of = {
+            f"{folder}{name}": name for folder in folders for name in self.config.tables
+        }
+        self._cell_of = {f"cells/{name}": name for name in self.config.cells}
         self._add(f"throughput/{self.measured_cell}", "throughput", self.measured_cell)
 
     def score_jobs(self, cells: list[str], tasks: list[str]) -> list[Job]:
@@ -250,15 +256,15 @@ class Study(Jobs):
             "figures/learning_rate": lambda: self.pretrain_jobs() + self.selection_jobs(),
             "provenance": self.all_jobs,
         }
-        table = self._table_of(result)
+        table = self._table_of.get(result)
         if table:
             return self.table_jobs(table) + self.table_value_jobs(table)
         if result in self.config.hyperparameter_tables:
             return []
         if result in whole:
             return whole[result]()
-        if result.startswith("cells/") and result.removeprefix("cells/") in self.config.cells:
-            return self.cell_jobs(result.removeprefix("cells/"))
+        if result in self._cell_of:
+            return self.cell_jobs(self._cell_of[result])
         known = [*self.config.tables, *self.config.hyperparameter_tables, *whole, "cells/<cell>"]
         raise StudyError(f"{result}: no such result; known: {', '.join(known)}")
 
@@ -271,7 +277,7 @@ class Study(Jobs):
         if result == "plan":
             shown["config"] = self.config.model_dump(mode="json")
             shown["done"] = [job.path for job in self.plan_jobs() if Path(job.path).exists()]
-        table = self._table_of(result)
+        table = self._table_of.get(result)
         if table:
             shown["table"] = self.config.tables[table].model_dump()
             shown["published"] = self.published(table)
@@ -297,10 +303,19 @@ class Study(Jobs):
         """The recipe that a column of a table of hyperparameters shows."""
         return self.config.recipe_of(column)
 
-    def _table_of(self, result: str) -> str | None:
-        """The table that a result shows: `table2`, `figures/table2`, `provenance/table2`."""
-        name = result.removeprefix("figures/").removeprefix("provenance/")
-        return name if name in self.config.tables else None
+    def result_files(self) -> dict[str, str]:
+        """Every file under `results/` that this study can make, and the result that it is of."""
+        tables, parameters = self.config.tables, self.config.hyperparameter_tables
+        suffixes = {
+            **dict.fromkeys((*tables, *parameters), ("csv", "md", "tex")),
+            **{f"figures/{name}": ("png", "pdf") for name in tables if tables[name].score_columns},
+            **{f"provenance/{name}": ("json",) for name in tables},
+            **dict.fromkeys(self._cell_of, ("csv",)),
+            **COMMON_RESULTS,
+        }
+        return {
+            f"results/{name}.{suffix}": name for name, ends in suffixes.items() for suffix in ends
+        }
 
     def execution_json(self, stage: str) -> str:
         """How a stage is executed, as JSON for its `--execution`."""

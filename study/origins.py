@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from study.errors import StudyError
 
 LONGEST_VALUE = 60  # characters of a value that a message repeats
+MOST_NAMES = 40  # that a message lists
 # Pydantic's words for what Python calls its own types.
 MESSAGES = {
     **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), "expected a mapping"),
@@ -30,11 +31,13 @@ class Fault(Exception):
 
 
 def hint(name: object, known: Iterable[str]) -> str:
-    """`, did you mean X?`, or else the names that there are."""
+    """`, did you mean X?`, or else the names that there are, unless they are many."""
     names = list(known)
     close = difflib.get_close_matches(str(name), names, n=1)
     if close:
         return f", did you mean {close[0]}?"
+    if len(names) > MOST_NAMES:
+        return ""
     return f"; known: {', '.join(names) or 'none'}"
 
 

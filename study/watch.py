@@ -20,7 +20,9 @@ from pathlib import Path
 
 from study.command import Resumable, command_parser, run_command
 from study.config import STUDY_FILE
+from study.errors import StudyError
 from study.graph import Job, Study
+from study.origins import hint
 from study.places import Places
 from study.reach import check_reachable, sources_to_fetch
 from study.run import available_cores
@@ -88,10 +90,16 @@ class Watch:
 
 
 def needed_jobs(study: Study, target: str) -> list[Job]:
-    """The jobs behind a target: a table, a cell's scores, or everything."""
-    name = re.sub(r"\.(csv|md|tex|png|pdf|json|zip)$", "", target.removeprefix("results/"))
-    ends = study.all_jobs() if name == "all" else study.result_jobs(name)
-    return study.needed(ends)
+    """The jobs behind a target: a file of a result, or everything.
+
+    Raises StudyError for what is no file of a result.
+    """
+    if target == "all":
+        return study.needed(study.all_jobs())
+    files = study.result_files()
+    if target not in files:
+        raise StudyError(f"{target}: no result of this study{hint(target, files)}")
+    return study.needed(study.result_jobs(files[target]))
 
 
 def show(line: str) -> None:
@@ -172,6 +180,8 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("--replicates", type=int, metavar="N", help="pre-training seeds 0..N-1")
     parser.add_argument("--cores", type=int, default=available_cores(), metavar="N")
     args = parser.parse_args(arguments)
+    if args.cores < 1:
+        raise StudyError(f"--cores: expected at least 1, found {args.cores}")
     study = Study(args.scale, args.study, args.replicates)
     jobs = needed_jobs(study, args.target)
     check_reachable(sources_to_fetch(jobs), Places(args.mirror, study.recipes.places))

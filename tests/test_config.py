@@ -180,6 +180,99 @@ ERRORS = [
         ("study.yaml", "cells.twin", {"format": {"name": "doc-sentences"}}),
         "config/study.yaml: cells.twin: the same recipe as cells.doc-sentences; use that name",
     ),
+    (
+        ("scales/smoke.yaml", "families.batch-2k.learning_rates", ["fast"]),
+        "config/scales/smoke.yaml: families.batch-2k.learning_rates.0: input should be a valid "
+        "number, found 'fast'",
+    ),
+    (
+        ("study.yaml", "families.batch-2k.cell", ["batch-2k"]),
+        "config/study.yaml: families.batch-2k.cell: expected text, found ['batch-2k']",
+    ),
+    (
+        ("scales/smoke.yaml", "cells.batch-2k.optimiser", 5),
+        "config/scales/smoke.yaml: cells.batch-2k.optimiser: expected a mapping, found 5",
+    ),
+    (
+        ("study.yaml", "cells.batch-8k.like", ["batch-2k"]),
+        "config/study.yaml: cells.batch-8k.like: expected a name, found ['batch-2k']",
+    ),
+    (
+        ("scales/smoke.yaml", "finetuning.bert", None),
+        "config/scales/smoke.yaml: finetuning.bert: expected a mapping, found None",
+    ),
+    (
+        ("scales/smoke.yaml", "finetuning.bert.race", [1]),
+        "config/scales/smoke.yaml: finetuning.bert.race: expected a mapping, found [1]",
+    ),
+    (
+        ("study.yaml", "tasks.sst2", ["x"]),
+        "config/study.yaml: tasks.sst2: expected a mapping, found ['x']",
+    ),
+    (
+        ("scales/smoke.yaml", "base.steps", 10**15),
+        "config/scales/smoke.yaml: base.steps: input should be less than or equal to "
+        "1000000000000, found 1000000000000000",
+    ),
+    (
+        ("scales/smoke.yaml", "base.batch.sequences", 10**12),
+        "config/scales/smoke.yaml: base.steps: 20 x batch.sequences 1000000000000 x length 64 "
+        "tokens, over 1e+15",
+    ),
+    (
+        ("scales/smoke.yaml", "seeds.finetuning", [2**40]),
+        "config/scales/smoke.yaml: seeds.finetuning.0: input should be less than 4294967296, found "
+        "1099511627776",
+    ),
+    (
+        ("scales/smoke.yaml", "hardware", {"name": "x", "flops_per_second": float("inf")}),
+        "config/scales/smoke.yaml: hardware.flops_per_second: input should be a finite number, "
+        "found inf",
+    ),
+    (
+        ("scales/smoke.yaml", "base.optimiser.learning_rate", float("nan")),
+        "config/scales/smoke.yaml: base.optimiser.learning_rate: input should be a finite number, "
+        "found nan",
+    ),
+    (
+        ("study.yaml", "tables.table5.columns", [{"value": "steps", "label": "x"}]),
+        "config/study.yaml: tables.table5.average: no score column is averaged",
+    ),
+    (
+        (
+            "study.yaml",
+            "hyperparameter_tables.table10.rows",
+            [{"id": "a", "label": "a", "key": "x"}],
+        ),
+        "config/study.yaml: hyperparameter_tables.table10.rows.a: x: no key of the recipe, that of "
+        "column race",
+    ),
+    (
+        ("scales/smoke.yaml", "vocabularies.byte-50k.size", 260),
+        "config/scales/smoke.yaml: vocabularies.byte-50k: kind byte-bpe needs a size of at least "
+        "261",
+    ),
+    (
+        ("scales/smoke.yaml", "tasks.rte.source.sizes", {"train": 48, "test": 8}),
+        "config/scales/smoke.yaml: tasks.rte.source.sizes: validation is not defined; known: test, "
+        "train",
+    ),
+    (
+        ("paper/table2.yaml", "bert_base", {"mnli.accuracy": "84.3"}),
+        "config/paper/table2.yaml: bert_base.mnli.accuracy: expected a number, found '84.3'",
+    ),
+    (
+        ("paper/table2.yaml", "bert_base", {"mnli.accuracy": [84.3]}),
+        "config/paper/table2.yaml: bert_base.mnli.accuracy: expected a number, found [84.3]",
+    ),
+    (
+        ("paper/table2.yaml", "bert_base", {"mnli.accuracy": float("inf")}),
+        "config/paper/table2.yaml: bert_base.mnli.accuracy: expected a number, found inf",
+    ),
+    (
+        ("paper/table2.yaml", "bert_base", [84.3]),
+        "config/paper/table2.yaml: bert_base: expected values by column, found [84.3]",
+    ),
 ]
 
 

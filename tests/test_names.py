@@ -141,7 +141,7 @@ def test_inner_names_are_checked_as_well(edit, keys, value, message):
     assert str(error.value).startswith(f"{STUDY}: {message}")
 
 
-@pytest.mark.parametrize("name", [*RESULTS, "Scores"])
+@pytest.mark.parametrize("name", ["scores", "provenance", "curves", "all", "plan", "Scores"])
 def test_a_table_named_as_another_result_is_refused(edit, name):
     for section in ("tables", "hyperparameter_tables"):
         edit("study.yaml", [section], {name: {}})
@@ -152,15 +152,40 @@ def test_a_table_named_as_another_result_is_refused(edit, name):
         edit("study.yaml", [section], {})
 
 
-def test_the_reserved_names_are_those_of_the_results(monkeypatch):
-    """Of `submission/…` nothing lies beside a table's files."""
+def test_results_are_looked_up_by_their_files(monkeypatch):
     monkeypatch.chdir(ROOT)
-    with pytest.raises(StudyError) as error:
-        Study("smoke").result_jobs("none")
-    known = str(error.value).split("known: ")[1].split(", ")
-    results = {name.removeprefix("figures/") for name in known if "submission" not in name}
-    tables = {name for name in known if name.startswith(("table", "pretraining_effect"))}
-    assert results - tables - {"cells/<cell>"} == set(RESULTS) - {"all"}
+    study = Study("smoke")
+    files = study.result_files()
+    assert files["results/table2.md"] == "table2"
+    assert files["results/figures/table2.png"] == "figures/table2"
+    assert files["results/cells/full-sentences-lr-0.002.csv"] == "cells/full-sentences-lr-0.002"
+    assert files["results/submission/glue.zip"] == "submission/glue"
+    assert set(RESULTS) >= {"all", "scores", "provenance", "curves", "learning_rate", "plan"}
+    for result in set(files.values()):
+        assert study.identity(result)
+
+
+def test_jobs_say_what_they_are_of(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    study = Study("demo")
+    for job in study.jobs.values():
+        assert job.names
+    assert study.pretrain_job("full-sentences-lr-0.01", 2).names == {
+        "cell": "full-sentences-lr-0.01",
+        "seed": 2,
+    }
+    (name, *_) = study.recipes.settings("large-160gb-500k", "mnli")
+    assert "." in name
+    assert study.finetune_job("large-160gb-500k", 1, "mnli", name).names == {
+        "cell": "large-160gb-500k",
+        "seed": 1,
+        "task": "mnli",
+        "setting": name,
+    }
+    assert study.store_job("large-160gb-500k").names == {
+        "data": ("books", "wiki", "news", "web", "stories"),
+        "vocabulary": "byte-50k",
+    }
 
 
 @pytest.mark.parametrize(

@@ -140,3 +140,21 @@ def test_what_nobody_foresaw_is_one_line_with_a_way_to_see_the_rest(project, tmp
     result = snakemake(copy, "scale=smoke", options=["--debug"])
     assert "Traceback (most recent call last)" in result.stderr
     assert "return 1 / 0" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["results/table22.csv"],
+            "results/table22.csv: no result of this study, did you mean results/table2.csv?",
+        ),
+        (["runs/x"], "runs/x: no result of this study"),
+        (["all", "--cores", "0"], "--cores: expected at least 1, found 0"),
+        (["all", "--replicates", "0"], "replicates: expected 1 to 100, found 0"),
+    ],
+)
+def test_watch_ends_with_the_line_and_status_2(project, arguments, line):
+    command = [sys.executable, "-m", "study.watch", *arguments, "--scale", "smoke"]
+    result = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (2, f"error: {line}\n")
