@@ -142,7 +142,10 @@ def local_parts(root: Path, config: str | None, split: str) -> list[Path]:
 
 
 def folder_files(folder: Path, split: str) -> list[Path]:
-    """The files of a split in a folder of one's own, in order."""
+    """The files of a split in a folder of one's own, in order; those of `ax/test` lie in `ax/`."""
+    if "/" in split:
+        other, split = split.split("/", 1)
+        folder = folder / other
     inside = _texts(folder / split)
     if inside:
         return inside

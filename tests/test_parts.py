@@ -164,6 +164,8 @@ def test_files_of_a_mirror_must_be_files(tmp_path):
         (["train.jsonl", "dev.jsonl"], "train", ["train.jsonl"]),
         (["train-0.txt", "train-1.txt", "dev.txt"], "train", ["train-0.txt", "train-1.txt"]),
         (["train-00000-of-00001.parquet", "dev.parquet"], "dev", ["dev.parquet"]),
+        (["test.parquet", "ax/test.parquet"], "ax/test", ["ax/test.parquet"]),
+        (["test.parquet", "ax/test/a.parquet"], "ax/test", ["ax/test/a.parquet"]),
         (
             ["train-00000-of-00001.parquet", "train-clean-00000-of-00001.parquet"],
             "train",
