@@ -27,7 +27,10 @@ def check_reachable(jobs: Iterable[Job], places: Places) -> None:
     Raises StudyError that names each source whose files a given place lacks; or each that is on the
     hub alone, when the hub gives no answer.
     """
-    problems, on_hub = [], []
+    problems, on_hub, jobs = [], [], list(jobs)
+    mirrored = places.mirror is not None and any("repo" in job.recipe for job in jobs)
+    if mirrored and not Path(places.mirror).is_dir():
+        raise StudyError(f"{places.mirror}: no such mirror folder")
     for job in jobs:
         name, recipe = job.names["source"], job.recipe
         try:

@@ -56,6 +56,12 @@ def test_all_that_a_mirror_lacks_is_named(jobs, tmp_path):
     assert told[1].endswith("no files sst2/validation-*.parquet")
 
 
+def test_a_mirror_that_is_not_there_is_named_once(jobs):
+    with pytest.raises(StudyError) as error:
+        check_reachable(sources_to_fetch(jobs), Places(Path("none")))
+    assert str(error.value) == "none: no such mirror folder"
+
+
 def test_what_is_there_already_needs_no_source(jobs, tmp_path):
     """The sources of finished jobs may be gone."""
     (race,) = [job for job in sources_to_fetch(jobs) if job.names["source"] == "race"]
