@@ -15,6 +15,7 @@ from study.names import same_file
 from study.origins import Fault, hint
 from study.recipes import Recipes
 from study.schema import StudyFile
+from study.tasks import shortest_row
 
 MOST_TOKENS = 10**15  # that a cell sees: the paper's longest sees 2e12
 LONGEST_FOLDER = 200  # letters of a folder's name
@@ -28,6 +29,8 @@ def check(config: StudyFile) -> None:
     _check_cells(config)
     for name, table in config.tables.items():
         _check_table(config, name, table)
+    for cell in config.cells:
+        _check_rows(config, cell)
     for name, hyperparameters in config.hyperparameter_tables.items():
         _check_hyperparameter_table(config, name, hyperparameters)
     _check_twins(config)
@@ -81,6 +84,19 @@ def _check_cells(config: StudyFile) -> None:
                     f"{name}",
                     *("finetuning", cell.finetuning, task, "length"),
                 )
+
+
+def _check_rows(config: StudyFile, cell: str) -> None:
+    """The rows of the tasks that a cell is fine-tuned on have room for what stands in them."""
+    spec = config.cells[cell]
+    for name in config.cell_tasks(cell):
+        settings, task = config.finetuning[spec.finetuning][name], config.tasks[name]
+        needed = shortest_row(task.kind, task.question_length, settings.separators)
+        if settings.length < needed:
+            raise Fault(
+                f"{settings.length} tokens are too few, {name} needs {needed} or more",
+                *("finetuning", spec.finetuning, name, "length"),
+            )
 
 
 def _check_table(config: StudyFile, name: str, table: Table) -> None:

@@ -49,9 +49,10 @@ def load_study_file(
     study = read_yaml(study_path)
     scales = study_path.parent / "scales"
     scale_path = scales / f"{scale}.yaml"
-    if not is_name(scale) or not scale_path.is_file():
-        known = ", ".join(sorted(path.stem for path in scales.glob("*.yaml"))) or "none"
-        raise StudyError(f"{scale_path}: no such scale; there are: {known}")
+    # By the listing: some file systems would find another name's file too.
+    known = sorted(path.stem for path in scales.glob("*.yaml"))
+    if not is_name(scale) or scale not in known:
+        raise StudyError(f"{scale_path}: no such scale; there are: {', '.join(known) or 'none'}")
     overrides = read_yaml(scale_path)
     if replicates is not None and not 1 <= replicates <= MOST_SEEDS:
         raise StudyError(f"replicates: expected 1 to {MOST_SEEDS}, found {replicates}")

@@ -11,7 +11,18 @@ from pydantic import AfterValidator, Field, model_validator
 
 from study.layout import Family, HyperparameterColumn, HyperparameterTable, Row, Table
 from study.planned import Hardware, PlannedCorpus
-from study.section import Count, Dropout, Place, Positive, Rate, Section, Share, Size, Source
+from study.section import (
+    LARGEST,
+    Count,
+    Dropout,
+    Place,
+    Positive,
+    Rate,
+    Section,
+    Share,
+    Size,
+    Source,
+)
 from study.tasks import Finetuning, Task
 
 
@@ -21,6 +32,9 @@ def _distinct(seeds: list[int]) -> list[int]:
     return seeds
 
 
+SHORTEST = 8  # tokens of an input: a frame and a few
+MOST_CORES = 1024
+Cores = Annotated[int, Field(gt=0, le=MOST_CORES)]
 MOST_SEEDS = 100
 FEWEST_BYTE_LEVEL = 261  # all bytes and five special tokens
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -156,7 +170,7 @@ class Cell(Section):
     data: Annotated[list[str], Field(min_length=1)]
     vocabulary: str
     format: Format
-    length: Positive
+    length: Annotated[int, Field(ge=SHORTEST, le=LARGEST)]
     model: Model
     masking: Masking
     batch: Batch
@@ -199,7 +213,7 @@ class Resources(Section):
 class TextExecution(Section):
     """Execution of the stages before training: processor threads and what a cluster is asked."""
 
-    threads: Positive
+    threads: Cores
     resources: Resources
 
     @property
@@ -216,9 +230,9 @@ class Execution(Section):
     mode: Literal["exact", "fast"]
     compile: bool
     micro_batch_tokens: Positive
-    threads: Positive
-    processes: Positive
-    workers: Count
+    threads: Cores
+    processes: Cores
+    workers: Annotated[int, Field(ge=0, le=MOST_CORES)]
     checkpoint_minutes: Rate
     tensorboard: bool
     resources: Resources

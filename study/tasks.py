@@ -105,6 +105,13 @@ class Task(Section):
         return list(dict.fromkeys([self.train, self.dev, *further]))
 
 
+def shortest_row(kind: str, question_length: int | None, separators: int) -> int:
+    """Fewest tokens of a row that leave room for what a task of this kind puts into it."""
+    specials = 2 + separators
+    room = question_length + 1 if kind in ("span", "choice") else 2
+    return specials + room
+
+
 class Grid(Section):
     """Settings to choose from, by the median over seeds (section 5.1, table 10)."""
 
@@ -136,7 +143,7 @@ class Finetuning(Section):
 
     batch: Positive
     learning_rate: Rate
-    epochs: Positive
+    epochs: Annotated[int, Field(gt=0, le=10_000)]
     warmup: Share
     weight_decay: Annotated[float, Field(ge=0)]
     beta2: Dropout

@@ -258,6 +258,21 @@ ERRORS = [
         "train",
     ),
     (
+        ("scales/smoke.yaml", "tasks.race.question_length", 60),
+        "config/scales/smoke.yaml: finetuning.roberta.default.length: 64 tokens are too few, race "
+        "needs 65 or more",
+    ),
+    (
+        ("scales/smoke.yaml", "base.length", 7),
+        "config/scales/smoke.yaml: base.length: input should be greater than or equal to 8, "
+        "found 7",
+    ),
+    (
+        ("scales/smoke.yaml", "execution.pretrain.threads", 2000),
+        "config/scales/smoke.yaml: execution.pretrain.threads: input should be less than or equal "
+        "to 1024, found 2000",
+    ),
+    (
         ("paper/table2.yaml", "bert_base", {"mnli.accuracy": "84.3"}),
         "config/paper/table2.yaml: bert_base.mnli.accuracy: expected a number, found '84.3'",
     ),

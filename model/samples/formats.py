@@ -27,9 +27,9 @@ from model.samples.pairs import segment_pairs, sentence_pairs
 from model.samples.units import Units, units_of
 from model.text.store import TokenStore
 from study.errors import StudyError
+from study.schema import SHORTEST
 
 NEGATIVES = ("any", "corpus")
-SHORTEST = 8  # a frame and a few tokens
 
 
 def build(

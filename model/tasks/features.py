@@ -37,6 +37,7 @@ import pyarrow.parquet as pq
 from model.tasks.data import Examples
 from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
+from study.tasks import shortest_row
 
 EXAMPLES_FILE = "examples.parquet"
 CHUNK = 4096  # examples whose token lists are in memory at a time
@@ -147,10 +148,7 @@ def check_length(task: dict, length: int) -> None:
     separators = task.get("separators", 1)
     if separators not in (1, 2):
         raise StudyError(f"task {task['name']}: separators: expected 1 or 2, found {separators}")
-    specials = 2 + separators
-    needed = specials + 2
-    if task["kind"] in ("span", "choice"):
-        needed = specials + task["question_length"] + 1
+    needed = shortest_row(task["kind"], task.get("question_length"), separators)
     if length < needed:
         raise StudyError(
             f"task {task['name']}: length: {length} tokens are too few, it needs {needed} or more"
