@@ -75,7 +75,7 @@ class Runs:
     def add_seeds(self, job: Job, inputs: dict[str, list[str]]) -> None:
         """The runs of a fine-tuning's seeds: they lie beside it and have folders of their own."""
         tuned = load_manifest(job.path, key=job.key, stage="finetune")
-        for seed in tuned.figure("seeds"):
+        for seed in map(str, job.recipe["seeds"]):
             result = tuned.figure("seeds", seed)
             if key := result.get("key"):
                 # Beside the folders lies the manifest of the seed's latest recipe, perhaps another.
