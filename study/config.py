@@ -96,6 +96,19 @@ def _check_additions(study: dict, scale: dict) -> None:
                 )
             if not isinstance(names[name], dict):
                 raise Fault(f"expected a mapping, found {names[name]!r}", section, name)
+    _check_overlaps(study, scale, ())
+
+
+def _check_overlaps(study: dict, scale: dict, location: tuple[str, ...]) -> None:
+    """Where both files have a key, a mapping must not hide something else (null is nothing)."""
+    for name, value in scale.items():
+        hidden = study.get(name)
+        if not isinstance(value, dict) or hidden is None:
+            continue
+        if not isinstance(hidden, dict):
+            message = f"a mapping, where the study file has {hidden!r}"
+            raise Fault(message, *location, name)
+        _check_overlaps(hidden, value, (*location, name))
 
 
 def _fill(merged: dict) -> dict:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from signals import heed_signals
 
 from study.command import EXIT_RESUMABLE, RANKS_FOLDER, Resumable
 
@@ -27,7 +26,6 @@ class Child:
             return
         code = 1
         try:
-            heed_signals()
             os.environ.update(environment)
             torch.set_num_threads(1)
             function()

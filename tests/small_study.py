@@ -14,7 +14,6 @@ from pathlib import Path
 
 import smoke
 import yaml
-from signals import heed_signals
 
 TABLE = "results/table2.csv"
 COMMAND = ["snakemake", "--cores", "2", "--config", "scale=smoke", "mirror=hub", "--", TABLE]
@@ -68,7 +67,6 @@ def start(project: Path, command: list[str] | None = None, **settings) -> subpro
         command or COMMAND,
         cwd=project,
         env=os.environ | {"PATH": PATH},
-        preexec_fn=heed_signals,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, **settings},
     )
 
