@@ -14,6 +14,7 @@ import json
 import os
 import select
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -134,6 +135,7 @@ def recipe_argument(arguments: argparse.Namespace, stage: str) -> dict:
 
 def run_command(main: Callable[[list[str] | None], None]) -> None:
     """Run a command's `main` and turn its outcome into an exit code and at most one line."""
+    threading.excepthook = _tell_of_thread
     try:
         common = CommandParser(prog=f"python {sys.argv[0]}", add_help=False)
         _add_common_arguments(common)
@@ -209,6 +211,15 @@ def _place(error: BaseException) -> str:
         if path.is_relative_to(ROOT) and "site-packages" not in path.parts:
             return f"{path.relative_to(ROOT).as_posix()}, line {frame.lineno}"
     return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else "no place known"
+
+
+def _tell_of_thread(failed: threading.ExceptHookArgs) -> None:
+    """A line for a library's helper thread that failed; who waits for it gets the error itself."""
+    if "--debug" in sys.argv:
+        traceback.print_exception(failed.exc_type, failed.exc_value, failed.exc_traceback)
+    what = f"{failed.exc_type.__name__}: {_message(failed.exc_value)}"
+    with contextlib.suppress(OSError):
+        print(f"notice: a helper thread ended: {what}", file=sys.stderr, flush=True)
 
 
 def _say(code: int, line: str) -> None:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from study.command import Resumable
 from study.errors import StudyError
@@ -156,7 +156,7 @@ def open_run(
         run.directory.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise StudyError(f"{error.filename}: expected a folder; remove what lies there") from None
-    with (run.directory / "lock").open("a+") as lock:
+    with (run.directory / "lock").open("ab+", buffering=0) as lock:
         _acquire(lock, stop)
         forget_temporaries(run.manifest_path.parent, run.manifest_path.name)
         for folder, _, _ in os.walk(run.directory):
@@ -166,11 +166,10 @@ def open_run(
         owner = {"host": if_known(socket.gethostname), "pid": os.getpid()}
         if "SLURM_JOB_ID" in os.environ:
             owner["slurm_job"] = os.environ["SLURM_JOB_ID"]
-        lock.write(json.dumps(owner))
-        lock.flush()
-        run.started = time.time()
-        write_atomic(run.directory / "recipe.json", canonical_json(recipe) + "\n")
         try:
+            lock.write(json.dumps(owner).encode())
+            run.started = time.time()
+            write_atomic(run.directory / "recipe.json", canonical_json(recipe) + "\n")
             yield run
         except OSError as error:
             told = error.strerror or str(error)
@@ -180,7 +179,7 @@ def open_run(
             raise
 
 
-def _acquire(lock: TextIO, stop: Callable[[], str | None]) -> None:
+def _acquire(lock: BinaryIO, stop: Callable[[], str | None]) -> None:
     """Take the lock, telling on stderr who holds it while waiting."""
     told = False
     while True:
@@ -196,10 +195,8 @@ def _acquire(lock: TextIO, stop: Callable[[], str | None]) -> None:
             ) from None
         if not told:
             lock.seek(0)
-            print(
-                f"waiting for {lock.name}, held by {lock.read() or 'another process'}",
-                file=sys.stderr,
-            )
+            holder = lock.read().decode(errors="replace") or "another process"
+            print(f"waiting for {lock.name}, held by {holder}", file=sys.stderr)
             told = True
         if reason := stop():
             raise Resumable(f"{reason}, while waiting for {lock.name}")

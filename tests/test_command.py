@@ -96,7 +96,7 @@ def test_help_shows_an_example():
         ("open('/')", 2, "error: /: Is a directory"),
         ("Path('/etc').mkdir()", 2, "error: /etc: File exists"),
         ("Path('/etc/hostname/x').mkdir()", 2, "error: /etc/hostname/x: Not a directory"),
-        ("write_atomic(Path('/etc'), 'x')", 2, "error: /etc: Is a directory"),
+        ("write_atomic(Path('/etc'), 'x')", 2, "/etc: a folder lies where this file belongs"),
         ("Path('a').rename('/gone/b')", 2, "error: a -> /gone/b: No such file or directory"),
         ("raise OSError(28, 'No space left on device')", 2, "No space left on device"),
         ("raise MemoryError", 2, "error: not enough memory ("),
@@ -123,6 +123,16 @@ def test_what_nobody_foresaw_names_its_place_and_asks_for_a_report():
     assert line.startswith("error: TypeError: a bytes-like object is required, not 'NoneType'")
     assert "(study/manifest.py, line " in line
     assert "please report what the same command prints with --debug" in line
+
+
+def test_a_thread_that_fails_is_one_line():
+    code = (
+        "import threading; t = threading.Thread(target=lambda: open('gone')); t.start(); t.join()"
+    )
+    result = fail(code)
+    assert result.returncode == 0
+    told = "notice: a helper thread ended: FileNotFoundError: [Errno 2] No such file or directory"
+    assert result.stderr.splitlines() == ["step 1", f"{told}: 'gone'"]
 
 
 def test_an_error_in_a_workers_words_is_its_last_line():
