@@ -33,21 +33,21 @@ help:
 	@echo "make test     run the tests"
 
 table2: .venv/installed
-	python -m study.watch results/table2.csv $(CHOICES) $${REPLICATES:+--replicates="$$REPLICATES"}
+	exec .venv/bin/python -m study.watch results/table2.csv $(CHOICES) $${REPLICATES:+--replicates="$$REPLICATES"}
 	@cat results/table2.md
 
 study: .venv/installed
-	python -m study.watch all $(CHOICES) --replicates="$${REPLICATES:-5}"
+	exec .venv/bin/python -m study.watch all $(CHOICES) --replicates="$${REPLICATES:-5}"
 
 # FLOPS: what one device reaches; without it the scale's hardware counts, or a short measurement.
 plan: .venv/installed
-	@python -m snakemake --quiet all --cores "$${CORES:-1}" --config scale="$$SCALE" \
+	@exec .venv/bin/python -m snakemake --quiet all --cores "$${CORES:-1}" --config scale="$$SCALE" \
 	  $${MIRROR:+mirror="$$MIRROR"} $${REPLICATES:+replicates="$$REPLICATES"} \
 	  $${FLOPS:+flops="$$FLOPS"} -- results/plan.csv > /dev/null
 	@cat results/plan.md
 
 test: .venv/installed-dev
-	python -m pytest
+	exec .venv/bin/python -m pytest
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer not found; name it: make PYTHON=..."; exit 1; }

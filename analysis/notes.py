@@ -5,7 +5,6 @@ rate, the setting of a fine-tuning grid, the scored epoch, the model that a task
 threshold of SQuAD 2.0. So has whatever else differs between the rows than what columns show.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 from analysis.ensembles import MOST
@@ -237,6 +236,12 @@ def value_text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def values_text(rows: dict[str, Iterable[str]]) -> str:
-    """`0.999 (256), 0.98 (2K, 8K)`."""
-    return ", ".join(f"{value} ({', '.join(labels)})" for value, labels in rows.items())
+def values_text(rows: dict[str, list[str]]) -> str:
+    """`0.999 (256), 0.98 (2K, 8K)`; the most rows of one value, where three or more, as others."""
+    most = max(map(len, rows.values()))
+    parts, others = [], False
+    for value, labels in rows.items():
+        rest = not others and len(labels) == most > 2
+        others |= rest
+        parts.append(f"{value} ({'the others' if rest else ', '.join(labels)})")
+    return ", ".join(parts)

@@ -75,9 +75,10 @@ class Runs:
     def add_seeds(self, job: Job, inputs: dict[str, list[str]]) -> None:
         """The runs of a fine-tuning's seeds: they lie beside it and have folders of their own."""
         tuned = load_manifest(job.path, key=job.key, stage="finetune")
-        for seed in tuned.figure("seeds"):
+        for seed in map(str, job.recipe["seeds"]):
             result = tuned.figure("seeds", seed)
-            if key := result.get("key"):
+            if "key" in result:
+                key = tuned.figure("seeds", seed, "key", kind=str)
                 # Beside the folders lies the manifest of the seed's latest recipe, perhaps another.
                 path = Path(job.path).parent / key / MANIFEST_NAME
                 recipe = {"stage": "finetune-seed", "seed": int(seed)}
@@ -142,7 +143,7 @@ def digests(manifest: Manifest) -> dict:
             found["source"]["revision"] = manifest.figures["revision"]
         found["data"] = {
             split: {file["name"]: file["sha256"] for file in source_entries(manifest, split)}
-            for split in manifest.figures.get("files", {})
+            for split in manifest.figure("files")
         }
     return found
 

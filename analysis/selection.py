@@ -38,9 +38,19 @@ def choose(perplexities: dict[str, list[float | None]]) -> str:
 
 
 def read_selection(study: Study, family: str) -> str:
-    """The cell that stands for `family`; StudyError when the choice is of another recipe."""
+    """The cell that stands for `family`.
+
+    StudyError when the choice is of another recipe, or of a cell that is no member.
+    """
     job = study.selection_job(family)
-    return load_manifest(job.path, key=job.key, stage="selection").figure("winner", kind=str)
+    found = load_manifest(job.path, key=job.key, stage="selection")
+    winner, members = found.figure("winner", kind=str), study.config.families[family].members
+    if winner not in members.values():
+        raise StudyError(
+            f"{job.path}: field figures.winner: {winner} is no member of {family}; "
+            f"{found.rebuild_hint}"
+        )
+    return winner
 
 
 def shown_cell(study: Study, row: Row) -> str | None:

@@ -85,7 +85,9 @@ def cell_values(study: Study, cell: str) -> dict[str, float | list[float]]:
         "vocabulary_parameters": vocabulary_parameters(spec.model.model_dump(), size),
         "parameters": runs[0].figure("parameters", kind=int),
         "fertility": tokens / words if words else math.nan,
-        "unknown_rate": 100 * total(store, "train", "unknown_tokens") / tokens,
+        "unknown_rate": 100 * total(store, "train", "unknown_tokens") / tokens
+        if tokens
+        else math.nan,
         "epochs": [run.figure("epochs", kind=NUMBER) for run in runs],
         "perplexity": [
             _number(run.figure("heldout_perplexity", kind=MAYBE_NUMBER)) for run in runs

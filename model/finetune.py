@@ -90,12 +90,11 @@ def main(arguments: list[str] | None = None) -> None:
         if shared.adopted:
             return
         inputs = read_inputs(label_argument(args, recipe), recipe, stages, execution)
-        pretrained = stages["pretrain"].file("model.safetensors")
         folder = Path(args.manifest).parent
         seeds = {}
         for seed in recipe["seeds"]:
-            weights = tuned_weights(tuned, seed) if tuned else pretrained
-            seeds[str(seed)] = finetune_seed(inputs, weights, seed, folder, ranks, stop)
+            start = tuned_run(tuned, seed) if tuned else stages["pretrain"]
+            seeds[str(seed)] = finetune_seed(inputs, start, seed, folder, ranks, stop)
         if shared.run:
             majority = stages["features"].figure("dev").get("majority")
             shared.run.publish(files=[], figures={"seeds": seeds, "majority": majority})
@@ -120,8 +119,8 @@ def read_inputs(
     )
 
 
-def tuned_weights(tuned: list[Manifest], seed: int) -> Path:
-    """Weights of the model to start from: the setting with the best median, this seed of it.
+def tuned_run(tuned: list[Manifest], seed: int) -> Manifest:
+    """The run of the model to start from: the setting with the best median, this seed of it.
 
     `tuned` are the fine-tunings of one task, a manifest per setting. Raises StudyError when they
     lack the seed or kept no weights.
@@ -141,7 +140,7 @@ def tuned_weights(tuned: list[Manifest], seed: int) -> Path:
     run = seed_run(best, str(seed))
     if WEIGHTS not in run.files:
         raise StudyError(f"{run.path}: kept no {WEIGHTS}; {run.rebuild_hint}")
-    return run.file(WEIGHTS)
+    return run
 
 
 def open_split(manifest: Manifest, split: str) -> Features:
@@ -160,7 +159,7 @@ def seed_recipe(recipe: dict, seed: int) -> dict:
 
 
 def finetune_seed(
-    inputs: Inputs, weights: Path, seed: int, folder: Path, ranks: Ranks, stop: StopRequest
+    inputs: Inputs, start: Manifest, seed: int, folder: Path, ranks: Ranks, stop: StopRequest
 ) -> dict[str, Any] | None:
     """Train and score one seed, or adopt its finished run; its figures, on the first rank."""
     recipe = seed_recipe(inputs.recipe, seed)
@@ -169,11 +168,11 @@ def finetune_seed(
         if not shared.adopted:
             if any(ranks.any(stop.reason() is not None)):
                 raise Resumable(f"{stop.reason()}, before seed {seed}")
-            model, fresh = build_model(inputs, weights, seed)
+            model, fresh = build_model(inputs, start.file(WEIGHTS), seed)
             result = train_seed(inputs, model, seed, shared.directory, stop)
             if shared.run:
-                start = {"init": weights.parent.name} if "init" in inputs.recipe else {}
-                publish_seed(shared.run, inputs, model, result, {"fresh_tensors": fresh, **start})
+                told = {"init": start.key} if "init" in inputs.recipe else {}
+                publish_seed(shared.run, inputs, model, result, {"fresh_tensors": fresh, **told})
         elif shared.run:
             tidy_up(shared.directory)
         if not shared.run:

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import glob
 import json
+import math
 import os
 import re
 import tempfile
@@ -138,7 +139,7 @@ class Manifest:
             if name not in found:
                 raise StudyError(f"{where}: missing; {self.rebuild_hint}")
             found = found[name]
-            if not isinstance(found, kind if depth == len(names) else dict):
+            if not _is_a(found, kind if depth == len(names) else dict):
                 raise StudyError(f"{where}: cannot be {found!r:.40}; {self.rebuild_hint}")
         return found
 
@@ -157,6 +158,13 @@ class Manifest:
         except StudyError:
             return False
         return True
+
+
+def _is_a(value: Any, kind: type | tuple[type, ...]) -> bool:
+    """Whether a figure is of a kind; true, infinite and undefined numbers are of none."""
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, kind) and not (isinstance(value, float) and not math.isfinite(value))
 
 
 def seed_run(tuned: Manifest, seed: str) -> Manifest:

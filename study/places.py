@@ -68,7 +68,7 @@ def folder_contents(
         known = [remembered_digest(path, str(path.absolute()), memories) for path in paths]
         size = sum(p.stat().st_size for p, digest in zip(paths, known, strict=True) if not digest)
         if size > LARGE:
-            print(f"reading {size / 1e9:.0f} GB of {folder}: what is it?", file=sys.stderr)
+            print(f"{folder}: reading {size / 1e9:.0f} GB for its digests", file=sys.stderr)
         contents[split] = [
             [path.suffix, digest or sha256_file(path)]
             for path, digest in zip(paths, known, strict=True)

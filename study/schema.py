@@ -99,7 +99,7 @@ class Format(Section):
 class Model(Section):
     """The encoder (section 2.2)."""
 
-    layers: Size
+    layers: Annotated[int, Field(gt=0, le=10_000)]
     hidden: Size
     heads: Size
     ffn: Size

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from signals import heed_signals
 
 from study.command import EXIT_RESUMABLE, RANKS_FOLDER, Resumable
 
@@ -26,6 +27,7 @@ class Child:
             return
         code = 1
         try:
+            heed_signals()
             os.environ.update(environment)
             torch.set_num_threads(1)
             function()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import smoke
 import yaml
+from signals import heed_signals
 
 TABLE = "results/table2.csv"
 COMMAND = ["snakemake", "--cores", "2", "--config", "scale=smoke", "mirror=hub", "--", TABLE]
@@ -67,6 +68,7 @@ def start(project: Path, command: list[str] | None = None, **settings) -> subpro
         command or COMMAND,
         cwd=project,
         env=os.environ | {"PATH": PATH},
+        preexec_fn=heed_signals,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, **settings},
     )
 

@@ -152,6 +152,14 @@ def test_missing_scores_are_counted_and_named(study):
             lambda seeds: seeds["0"]["metrics"].update(accuracy="84"),
             "field figures.seeds.0.metrics.accuracy: cannot be '84'",
         ),
+        (
+            lambda seeds: seeds["0"]["metrics"].update(accuracy=True),
+            "field figures.seeds.0.metrics.accuracy: cannot be True",
+        ),
+        (
+            lambda seeds: seeds["0"].update(diverged=0),
+            "field figures.seeds.0.diverged: cannot be 0",
+        ),
     ],
 )
 def test_a_manifest_without_a_seed_or_a_metric_is_refused(study, damage, message):
@@ -162,6 +170,16 @@ def test_a_manifest_without_a_seed_or_a_metric_is_refused(study, damage, message
     with pytest.raises(StudyError) as error:
         make_table(study)
     assert str(error.value).startswith(f"{job.path}: {message}")
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999"])
+def test_a_number_that_no_stage_writes_is_refused(study, value):
+    path = Path(study.finetune_job("doc-sentences", 0, "sst2").path)
+    text = path.read_text()
+    shown = json.loads(text)["figures"]["seeds"]["1"]["metrics"]["accuracy"]
+    path.write_text(text.replace(f'"accuracy": {shown}', f'"accuracy": {value}'))
+    with pytest.raises(StudyError, match=r"metrics\.accuracy: cannot be (nan|inf);"):
+        make_table(study)
 
 
 def test_scores_csv_is_tidy(study):

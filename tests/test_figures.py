@@ -22,6 +22,7 @@ from analysis.learning_rates import read_learning_rates
 from analysis.scores import read_scores
 from study.errors import StudyError
 from study.graph import Study
+from study.manifest import load_manifest, publish_manifest
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +220,15 @@ def test_curves_are_losses_over_tokens_per_first_table(study):
         if len(line.get_xdata()) == 2
     ]
     assert len({look for look in looks if look[1] != "None"}) == 2
+
+
+@pytest.mark.parametrize("point", [[1], ["a", "b"], 5, [1, "x"], [True, 2.0]])
+def test_a_curve_with_other_points_is_refused(own_study, point):
+    job = own_study.pretrain_job("doc-sentences", 0)
+    figures = load_manifest(job.path).figures
+    publish_manifest(job.path, job.recipe, files=[], figures={**figures, "curve": [point]})
+    with pytest.raises(StudyError, match=r"field figures\.curve: .*, expected a step and a loss"):
+        read_curves(own_study)
 
 
 def test_diverged_pretrainings_are_crosses_and_named(own_study):

@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from signals import heed_signals
 
 from study.command import EXIT_RESUMABLE
 
@@ -41,6 +42,7 @@ def launch(folder: Path, body: str, *arguments: str, processes: int = 2) -> subp
     return subprocess.Popen(
         [sys.executable, "-m", "model.launch", str(processes), "toy", *arguments],
         env={**os.environ, "PYTHONPATH": path},
+        preexec_fn=heed_signals,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

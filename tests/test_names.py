@@ -279,3 +279,35 @@ def test_a_study_may_have_neither_families_nor_hyperparameter_tables(edit):
     del smoke["families"]
     Path(SCALE).write_text(yaml.safe_dump(smoke))
     assert len(Study("smoke").table_jobs("table2")) == 20
+
+
+def test_the_readme_s_example_is_for_the_study_file_and_told_so_in_a_scale(edit):
+    readme = (ROOT / "README.md").read_text()
+    (example,) = [part.split("```")[0] for part in readme.split("```yaml\n")[1:]]
+    text = Path(SCALE).read_text()
+    start = text.index("cells:\n")
+    pasted = example.split("tables:")
+    Path(SCALE).write_text(f"{text[:start]}{pasted[0]}{text[start + 7 :]}tables:{pasted[1]}")
+    with pytest.raises(StudyError) as error:
+        Study("smoke")
+    assert (
+        str(error.value)
+        == f"{SCALE}: tables: a scale changes sizes; tables stand in the study file"
+    )
+    Path(SCALE).write_text(f"{text[:start]}{pasted[0]}{text[start + 7 :]}")
+    with pytest.raises(StudyError) as error:
+        Study("smoke")
+    assert str(error.value).startswith(
+        f"{SCALE}: cells.full-sentences-heavy-mask: not in the study file, where a scale adds "
+    )
+    Path(SCALE).write_text(text)
+    for section, entries in yaml.safe_load(example).items():
+        for name, entry in entries.items():
+            known = yaml.safe_load(Path(STUDY).read_text())[section].get(name, {})
+            rows = [*known.get("rows", []), *entry.get("rows", [])]
+            edit(
+                "study.yaml",
+                [section, name],
+                {**known, **entry, **({"rows": rows} if rows else {})},
+            )
+    assert "full-sentences-heavy-mask" in Study("smoke").table_cells("table2_extended")

@@ -108,6 +108,10 @@ def test_what_else_the_rows_differ_in_is_read_off_their_recipes(configured):
         "The rows' recipes differ besides the columns in: optimiser.beta2 0.999 (256), 0.98 (2K, "
         "8K); optimiser.warmup 0.01 (256), 0.06 (2K, 8K)."
     ]
+    assert differences(study, "table3_extended") == [
+        "The rows' recipes differ besides the columns in: optimiser.beta2 0.999 (256), 0.98 (the "
+        "others); optimiser.warmup 0.01 (256), 0.06 (the others)."
+    ]
     assert differences(study, "table1") == [
         "The rows' recipes differ in: masking.policy static (static), dynamic (dynamic); "
         "masking.copies 10 (static), – (dynamic)."

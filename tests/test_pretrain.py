@@ -17,6 +17,7 @@ import torch
 from forked import Child, run_world
 from pretraining_toy import FORMATS, arguments, make_study, publish_inputs
 from safetensors.torch import load_file
+from signals import heed_signals
 from training_toy import OPTIMISER
 
 from model.pretrain import Data, evaluation_steps, figures_of, main, make_model
@@ -231,6 +232,7 @@ def command(*arguments: str, processes: int = 1, launcher: tuple = ()) -> subpro
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=heed_signals,
     )
 
 

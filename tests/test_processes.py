@@ -1,6 +1,8 @@
 """Stops, kills and several processes, as a person meets them: through the commands of README."""
 
 import json
+import os
+import shutil
 import signal
 import sys
 import time
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import small_study
+import smoke
 
 from study.run import open_run
 
@@ -60,10 +63,11 @@ def processes_in(folder: Path) -> list[str]:
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stopped_make_leaves_no_process_and_says_what_was_kept(small_finished, tmp_path, number):
-    """`make table2` is study.watch. Both fine-tunings are held by their locks meanwhile."""
+    """Both fine-tunings are held by their locks meanwhile."""
     project = small_study.untrained(small_finished, tmp_path / "project", ("finetune",))
-    watch = [sys.executable, "-m", "study.watch", small_study.TABLE]
-    watch += ["--scale", "smoke", "--mirror", "hub", "--cores", "2"]
+    shutil.copy(smoke.ROOT / "Makefile", project)
+    (project / ".venv").symlink_to(sys.prefix)
+    make = ["make", "--old-file=.venv/installed", "table2", "SCALE=smoke", "MIRROR=hub", "CORES=2"]
     finished = small_finished / "runs/smoke/finetune/doc-sentences/seed-0"
     held = []
     for path in sorted(finished.glob("*/????????????.json")):
@@ -71,21 +75,25 @@ def test_a_stopped_make_leaves_no_process_and_says_what_was_kept(small_finished,
         held.append(open_run(project / path.relative_to(small_finished), recipe))
     assert len(held) == 2
     with held[0], held[1]:
-        child = small_study.start(project, watch)
+        child = small_study.start(project, make, process_group=0)
         log = project / "runs/smoke/logs/snakemake.log"
         while not log.exists() or log.read_text().count("waiting for ") < 2:
             assert child.poll() is None
             time.sleep(0.05)
-        child.send_signal(number)
+        # A terminal tells the whole group; SIGTERM comes to make alone.
+        if number == signal.SIGTERM:
+            child.send_signal(number)
+        else:
+            os.killpg(child.pid, number)
         output, _ = child.communicate()
         assert processes_in(project) == []
-    assert child.returncode == 75
-    *_, stopping, stopped = output.splitlines()
-    assert stopping == "stopping: running trainings save their state first"
-    name = signal.Signals(number).name
-    assert stopped == (
-        f"stopped: {name}; 0 of 2 jobs are done, and trainings under way kept their state; "
-        "run the same command again to go on"
-    )
-    small_study.build(project, watch)
+    assert child.returncode != 0
+    told = [line for line in output.splitlines() if line.startswith("stop")]
+    assert told == [
+        "stopping: running trainings save their state first",
+        f"stopped: {signal.Signals(number).name}; 0 of 2 jobs are done, and trainings under way "
+        "kept their state; run the same command again to go on",
+    ]
+    assert len(output.splitlines()) < 12
+    small_study.build(project, make)
     assert small_study.outcome(project) == small_study.outcome(small_finished)

@@ -232,3 +232,21 @@ def test_bad_input_is_one_line(study, arguments, message):
     with pytest.raises(StudyError, match=message) as error:
         run(*arguments)
     assert "\n" not in str(error.value)
+
+
+def test_a_manifest_that_lost_what_leads_on_is_one_line(own_study):
+    source, tuned = own_study.source_job("sst2"), own_study.finetune_job("doc-sentences", 0, "sst2")
+    for job, figures, field in (
+        (source, {}, "figures.files: missing"),
+        (source, {"files": None}, "figures.files: cannot be None"),
+        (source, {"files": {"train": None}}, "figures.files.train: cannot be None"),
+        (source, {"files": {"train": [{}]}}, "figures.files.train: name: missing"),
+        (tuned, {"seeds": None}, "figures.seeds: cannot be None"),
+        (tuned, {"seeds": {"0": None, "1": None}}, "figures.seeds.0: cannot be None"),
+    ):
+        whole = Path(job.path).read_text()
+        Path(job.path).write_text(json.dumps({**json.loads(whole), "figures": figures}))
+        with pytest.raises(StudyError, match=f"{job.key}.json: field {field}"):
+            run("table2", "--output", "p.json")
+        Path(job.path).write_text(whole)
+    assert not Path("p.json").exists()

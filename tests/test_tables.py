@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import corpora, hyperparameters, learning_rates, pretraining, selection, table
+from analysis.figures import table as table_figure
 from analysis.selection import choose
 from study.errors import StudyError
 from study.graph import Study
@@ -125,6 +126,20 @@ def test_a_selection_of_another_recipe_is_refused(study):
     Path(study.selection_job("batch-2k").path).unlink()
     with pytest.raises(StudyError, match="selections/batch-2k"):
         make(table, "table3")
+
+
+@pytest.mark.parametrize("winner", ["nonsense", "doc-sentences"])
+@pytest.mark.parametrize("command", [table, learning_rates, table_figure])
+def test_a_winner_that_is_no_member_is_refused(study, command, winner):
+    job = study.selection_job("batch-2k")
+    publish(job, {"winner": winner})
+    output = "x.png" if command is table_figure else "x.csv"
+    name = [] if command is learning_rates else ["table3"]
+    arguments = [*name, "--scale", "smoke", "--replicates", "3", "--output", output]
+    with pytest.raises(StudyError) as error:
+        command.main(arguments)
+    told = f"{job.path}: field figures.winner: {winner} is no member of batch-2k; to make it anew"
+    assert str(error.value).startswith(told)
 
 
 def test_selection_refuses_manifests_that_are_not_its_members(study, tmp_path):

@@ -37,7 +37,13 @@ def read_curves(study: Study) -> pd.DataFrame:
         diverged = run.figure("diverged", kind=MAYBE_NUMBER) is not None
         # Every update sees the same number of tokens, up to a sample's length.
         tokens_a_step = tokens / max(steps, 1)
-        for step, loss in run.figure("curve", kind=list) or [[steps, None]]:
+        for point in run.figure("curve", kind=list) or [[steps, None]]:
+            if not is_point(point):
+                raise StudyError(
+                    f"{job.path}: field figures.curve: {point!r:.40}, expected a step and a loss; "
+                    f"{run.rebuild_hint}"
+                )
+            step, loss = point
             rows.append(
                 {
                     "cell": job.names["cell"],
@@ -49,6 +55,16 @@ def read_curves(study: Study) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows).astype({"heldout_loss": float})
+
+
+def is_point(point: object) -> bool:
+    """Whether this is a point of a curve: a step, and a loss or None."""
+    return (
+        isinstance(point, list)
+        and len(point) == 2
+        and type(point[0]) in NUMBER
+        and isinstance(point[1], MAYBE_NUMBER)
+    )
 
 
 def unit_of(tokens: float) -> tuple[float, str]:
