@@ -10,6 +10,7 @@ fine-tuning seed of its own, one ensemble takes a model of each. What diverged i
 import math
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -85,8 +86,8 @@ class Ensemble:
 def ensemble_of(members: list[Member], kind: str, split: str = "dev") -> Ensemble:
     """Average the stored predictions of `members` on a split of a task of this kind.
 
-    Raises StudyError naming the file when one is missing, altered or lists other examples than the
-    first, and for kinds whose answers are words.
+    Raises StudyError naming the file when one is missing, altered, lists other examples than the
+    first or has no numbers for them, and for kinds whose answers are words.
     """
     if kind not in AVERAGED:
         raise StudyError(f"a task of kind {kind} answers in words, which cannot be averaged")
@@ -103,7 +104,9 @@ def ensemble_of(members: list[Member], kind: str, split: str = "dev") -> Ensembl
             raise StudyError(
                 f"{path}: column id: other examples than in {members[0].run.run_directory}"
             )
-        outputs.append(np.array(columns[AVERAGED[kind]], dtype=np.float64))
+        outputs.append(numbers_of(path, columns, AVERAGED[kind]))
+        if outputs[-1].shape != outputs[0].shape:
+            raise StudyError(f"{path}: column {AVERAGED[kind]}: other classes than in the first")
     mean = np.mean(outputs, axis=0)
     if kind == "wsc":
         predictions = decide_pronouns(mean)
@@ -115,6 +118,17 @@ def ensemble_of(members: list[Member], kind: str, split: str = "dev") -> Ensembl
     return Ensemble(first["id"], predictions, labels)
 
 
+def numbers_of(path: Path, columns: dict[str, list], name: str) -> np.ndarray:
+    """A column of predictions as float64 (N,) or (N, C); StudyError if it is not all numbers."""
+    try:
+        found = np.array(columns[name], dtype=np.float64)
+    except (KeyError, TypeError, ValueError):
+        found = np.array([])
+    if not len(found) or np.isnan(found).any():
+        raise StudyError(f"{path}: column {name}: expected a number, or one per class, in each row")
+    return found
+
+
 def ensemble_metrics(study: Study, task: str, members: list[Member]) -> dict[str, float]:
     """Metrics of an ensemble on the development splits, named as a single model's."""
     spec = study.config.tasks[task]
@@ -122,6 +136,8 @@ def ensemble_metrics(study: Study, task: str, members: list[Member]) -> dict[str
     metrics = {}
     for prefix, split in {"": "dev", **{f"{n}_": f"dev-{n}" for n in spec.more_dev or {}}}.items():
         ensemble = ensemble_of(members, spec.kind, split)
+        if ensemble.labels is None:
+            raise StudyError(f"{members[0].run.path}: predictions on {split}: no column label")
         for name in spec.metrics:
             metrics[prefix + name] = known[name](ensemble.predictions, ensemble.labels)
     return metrics

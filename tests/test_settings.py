@@ -272,6 +272,22 @@ def test_a_pretraining_whose_models_all_diverged_counts_as_an_ensemble_without_a
     assert pd.isna(frame.loc["ensemble", "cola.matthews.median"])
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"probabilities": [[0.6, 0.4], [0.2, 0.8], [0.7], [0.1, 0.9]]}, "column probabilities"),
+        ({"probabilities": [[0.6, 0.4]] * 3 + [[float("nan"), 1.0]]}, "column probabilities: exp"),
+        ({"id": [], "label": [], "probabilities": []}, "column probabilities: expected a number"),
+        ({"label": None}, "predictions on dev: no column label"),
+    ],
+)
+def test_predictions_that_cannot_be_averaged_or_scored_are_refused(study, change, message):
+    outputs = {name: column for name, column in (COLA | change).items() if column is not None}
+    publish_cola(study, outputs)
+    with pytest.raises(StudyError, match=message):
+        ensemble_metrics(study, "cola", cola_ensembles(study)[0].models)
+
+
 def test_ensembles_are_not_compared_with_single_models(study):
     path = Path("config/study.yaml")
     data = yaml.safe_load(path.read_text())
