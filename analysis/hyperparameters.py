@@ -8,7 +8,7 @@ stands what the paper prints, and the Markdown marks where the two differ.
 import pandas as pd
 
 from analysis.render import DASH, latex_table, markdown_table
-from analysis.scores import add_study_arguments, asked_study, write_csv
+from analysis.scores import add_study_arguments, asked_study, beside, write_csv
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
@@ -64,6 +64,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("table", help="one of hyperparameter_tables in config/study.yaml")
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
+    markdown, latex = beside(parsed.output, ".md", ".tex")
     study = asked_study(parsed)
     if parsed.table not in study.config.hyperparameter_tables:
         known = ", ".join(study.config.hyperparameter_tables)
@@ -75,10 +76,9 @@ def main(arguments: list[str] | None) -> None:
         f"Scale: {study.scale} ({study.config.about}).",
         "Rendered from the recipes that run; `ours / published` where they differ.",
     ]
-    output = parsed.output
-    write_atomic(output.with_suffix(".md"), markdown_table(caption, rows, notes))
-    write_atomic(output.with_suffix(".tex"), latex_table(caption, rows, notes))
-    write_csv(frame, output)
+    write_atomic(markdown, markdown_table(caption, rows, notes))
+    write_atomic(latex, latex_table(caption, rows, notes))
+    write_csv(frame, parsed.output)
 
 
 if __name__ == "__main__":

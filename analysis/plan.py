@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.costs import CHARACTERS_PER_TOKEN, Cost, cost_of, finished, text_megabytes
 from analysis.render import DASH, markdown_rows
-from analysis.scores import add_study_arguments, asked_study, write_csv
+from analysis.scores import add_study_arguments, asked_study, beside, write_csv
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Job, Study
@@ -293,11 +293,12 @@ def main(arguments: list[str] | None) -> None:
     )
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
+    (markdown,) = beside(parsed.output, ".md")
     study = asked_study(parsed)
     speed = speed_of(study, parsed.flops_per_second)
     frame = build_plan(study, speed)
     text = to_text(study, frame, speed)
-    write_atomic(parsed.output.with_suffix(".md"), text)
+    write_atomic(markdown, text)
     write_csv(frame, parsed.output)
     print(text, end="")
 

@@ -100,6 +100,20 @@ def asked_study(parsed: argparse.Namespace) -> Study:
     return Study(parsed.scale, parsed.study, parsed.replicates)
 
 
+def beside(output: Path, *endings: str) -> list[Path]:
+    """The files that are written beside a CSV, checked before anything is.
+
+    StudyError unless `output` ends in .csv, and where a folder lies in the place of a file.
+    """
+    if output.suffix != ".csv":
+        raise StudyError(f"--output {output}: expected a name that ends in .csv")
+    paths = [output.with_suffix(ending) for ending in endings]
+    for path in (output, *paths):
+        if path.is_dir():
+            raise StudyError(f"{path}: a folder lies where this file belongs")
+    return paths
+
+
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a data frame as CSV, atomically."""
     write_atomic(path, frame.to_csv(index=False, lineterminator="\n"))

@@ -12,7 +12,7 @@ from analysis.intervals import welch_difference
 from analysis.medians import replicate_values, summarise
 from analysis.notes import choice_notes, difference_notes
 from analysis.render import to_latex, to_markdown
-from analysis.scores import add_study_arguments, asked_study, read_scores, write_csv
+from analysis.scores import add_study_arguments, asked_study, beside, read_scores, write_csv
 from analysis.selection import read_selection, shown_cell
 from analysis.settings import choose_settings, compare_settings
 from analysis.values import REPLICATED, cell_values, value_fields
@@ -265,6 +265,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("table", help="a table of config/study.yaml")
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
+    markdown, latex = beside(parsed.output, ".md", ".tex")
     study = asked_study(parsed)
     if parsed.table not in study.config.tables:
         known = ", ".join(study.config.tables)
@@ -272,8 +273,8 @@ def main(arguments: list[str] | None) -> None:
     frame = build_table(study, parsed.table)
     notes = notes_of(study, parsed.table, frame)
     spec = study.config.tables[parsed.table]
-    write_atomic(parsed.output.with_suffix(".md"), to_markdown(spec, frame, notes))
-    write_atomic(parsed.output.with_suffix(".tex"), to_latex(spec, frame, notes))
+    write_atomic(markdown, to_markdown(spec, frame, notes))
+    write_atomic(latex, to_latex(spec, frame, notes))
     write_csv(frame, parsed.output)
 
 

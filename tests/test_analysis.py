@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis import hyperparameters, plan
 from analysis import scores as scores_command
 from analysis import table as table_command
 from analysis.medians import summarise
@@ -239,6 +240,22 @@ def test_order_of_scores_does_not_matter_and_the_median_lies_inside(values, draw
     mixed = summarise(frame.sample(frac=1, random_state=draw.randint(0, 999))).iloc[0]
     assert row["median"] == mixed["median"]
     assert row["min"] <= row["median"] <= row["max"]
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [(table_command, ["table2"]), (hyperparameters, ["table9"]), (plan, [])],
+)
+def test_the_csv_has_a_name_of_its_own(study, command, name):
+    arguments = [*name, "--scale", "smoke", "--output"]
+    for output in ("results/table2.md", "results/table2", "results"):
+        with pytest.raises(StudyError) as error:
+            command.main([*arguments, output])
+        assert str(error.value) == f"--output {output}: expected a name that ends in .csv"
+    Path("results/x.md").mkdir(parents=True)
+    with pytest.raises(StudyError, match=r"^results/x\.md: a folder lies where this file belongs$"):
+        command.main([*arguments, "results/x.csv"])
+    assert [path.name for path in Path("results").iterdir()] == ["x.md"]
 
 
 def test_labels_cannot_break_a_table():
