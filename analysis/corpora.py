@@ -12,6 +12,7 @@ from analysis.scores import add_study_arguments, asked_study, write_csv
 from study.command import command_parser, run_command
 from study.graph import Study
 from study.manifest import NUMBER, load_manifest
+from study.record import recorded
 
 COUNTS = ("documents", "sentences", "words", "characters", "bytes", "tokens", "unknown_tokens")
 
@@ -57,7 +58,9 @@ def main(arguments: list[str] | None) -> None:
     )
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
-    write_csv(read_corpora(asked_study(parsed)), parsed.output)
+    study = asked_study(parsed)
+    with recorded(study, "corpora", parsed.output):
+        write_csv(read_corpora(study), parsed.output)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from study.errors import StudyError
 from study.graph import Study
 from study.hyperparameters import hyperparameter
 from study.manifest import write_atomic
+from study.record import recorded
 
 
 def build_hyperparameters(study: Study, name: str) -> pd.DataFrame:
@@ -69,16 +70,18 @@ def main(arguments: list[str] | None) -> None:
     if parsed.table not in study.config.hyperparameter_tables:
         known = ", ".join(study.config.hyperparameter_tables)
         raise StudyError(f"{parsed.table}: no such table of hyperparameters; known: {known}")
-    frame = build_hyperparameters(study, parsed.table)
-    rows = text_rows(study, parsed.table, frame)
     caption = study.config.hyperparameter_tables[parsed.table].caption
     notes = [
         f"Scale: {study.scale} ({study.config.about}).",
         "Rendered from the recipes that run; `ours / published` where they differ.",
     ]
-    write_atomic(markdown, markdown_table(caption, rows, notes))
-    write_atomic(latex, latex_table(caption, rows, notes))
-    write_csv(frame, parsed.output)
+    output = parsed.output
+    with recorded(study, parsed.table, output, markdown, latex):
+        frame = build_hyperparameters(study, parsed.table)
+        rows = text_rows(study, parsed.table, frame)
+        write_atomic(markdown, markdown_table(caption, rows, notes))
+        write_atomic(latex, latex_table(caption, rows, notes))
+        write_csv(frame, output)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from analysis.selection import read_selection
 from study.command import command_parser, run_command
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, load_manifest
+from study.record import recorded
 
 COLUMNS = [
     *("scale", "family", "learning_rate", "cell", "pretraining_seed", "selected"),
@@ -47,7 +48,9 @@ def main(arguments: list[str] | None) -> None:
     )
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
-    write_csv(read_learning_rates(asked_study(parsed)), parsed.output)
+    study = asked_study(parsed)
+    with recorded(study, "learning_rates", parsed.output):
+        write_csv(read_learning_rates(study), parsed.output)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Job, Study
 from study.manifest import NUMBER, write_atomic
+from study.record import recorded
 
 TRAINING = ("pretrain", "finetune")
 COLUMNS = [
@@ -295,11 +296,13 @@ def main(arguments: list[str] | None) -> None:
     parsed = parser.parse_args(arguments)
     (markdown,) = beside(parsed.output, ".md")
     study = asked_study(parsed)
-    speed = speed_of(study, parsed.flops_per_second)
-    frame = build_plan(study, speed)
-    text = to_text(study, frame, speed)
-    write_atomic(markdown, text)
-    write_csv(frame, parsed.output)
+    flops = parsed.flops_per_second
+    with recorded(study, "plan", parsed.output, markdown, flops=flops):
+        speed = speed_of(study, flops)
+        frame = build_plan(study, speed)
+        text = to_text(study, frame, speed)
+        write_atomic(markdown, text)
+        write_csv(frame, parsed.output)
     print(text, end="")
 
 

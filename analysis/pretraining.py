@@ -6,6 +6,7 @@ from analysis.scores import add_study_arguments, asked_study, write_csv
 from study.command import command_parser, run_command
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, load_manifest
+from study.record import recorded
 
 FIGURES = (
     *("steps", "diverged", "heldout_loss", "heldout_perplexity"),
@@ -46,7 +47,9 @@ def main(arguments: list[str] | None) -> None:
     )
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
-    write_csv(read_pretraining(asked_study(parsed)), parsed.output)
+    study = asked_study(parsed)
+    with recorded(study, "pretraining", parsed.output):
+        write_csv(read_pretraining(study), parsed.output)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from study.graph import Job, Study
 from study.identity import key_of
 from study.manifest import MANIFEST_NAME, Manifest, load_manifest, write_atomic
 from study.places import source_entries
+from study.record import recorded
 
 # What a run wrote about itself that is copied as it is.
 TOLD = ("code", "started", "wall_seconds")
@@ -331,7 +332,10 @@ def main(arguments: list[str] | None) -> None:
     elif parsed.output is None:
         raise StudyError("expected --output FILE, or --trace TABLE ROW COLUMN")
     else:
-        write_atomic(parsed.output, written(build_provenance(study, names)))
+        # The workflow makes the record of one table, or of all.
+        results = {0: "provenance", 1: f"provenance/{names[0]}"}
+        with recorded(study, results.get(len(parsed.tables)), parsed.output):
+            write_atomic(parsed.output, written(build_provenance(study, names)))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from study.config import STUDY_FILE
 from study.errors import StudyError
 from study.graph import Job, Study
 from study.manifest import MAYBE_NUMBER, load_manifest, write_atomic
+from study.record import recorded
 
 COLUMNS = [
     "scale",
@@ -69,6 +70,7 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
                 )
     if stale:
         more = f" study={study.study_path}" if study.study_path != STUDY_FILE else ""
+        more += f" replicates={study.replicates}" if study.replicates is not None else ""
         raise StudyError(
             f"{len(stale)} of {len(jobs)} scores are missing or of another recipe, the first: "
             f"{stale[0]}; build them with: snakemake --cores all "
@@ -131,13 +133,15 @@ def main(arguments: list[str] | None) -> None:
     parsed = parser.parse_args(arguments)
     study = asked_study(parsed)
     if parsed.cell is None:
-        jobs, target = study.all_table_jobs(), "results/scores.csv"
+        result = "scores"
     elif parsed.cell in study.config.cells:
-        jobs, target = study.cell_jobs(parsed.cell), f"results/cells/{parsed.cell}.csv"
+        result = f"cells/{parsed.cell}"
     else:
         known = ", ".join(study.config.cells)
         raise StudyError(f"--cell {parsed.cell}: no such cell; known: {known}")
-    write_csv(read_scores(study, jobs, target), parsed.output)
+    with recorded(study, result, parsed.output):
+        scores = read_scores(study, study.result_jobs(result), f"results/{result}.csv")
+        write_csv(scores, parsed.output)
 
 
 if __name__ == "__main__":

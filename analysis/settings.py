@@ -11,6 +11,7 @@ from analysis.medians import summarise
 from analysis.scores import add_study_arguments, asked_study, read_scores, write_csv
 from study.command import command_parser, run_command
 from study.graph import Study
+from study.record import recorded
 
 GROUP = ["cell", "task"]
 
@@ -47,8 +48,9 @@ def main(arguments: list[str] | None) -> None:
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
     study = asked_study(parsed)
-    scores = read_scores(study, study.all_table_jobs(), "results/settings.csv")
-    write_csv(compare_settings(study, scores), parsed.output)
+    with recorded(study, "settings", parsed.output):
+        scores = read_scores(study, study.all_table_jobs(), "results/settings.csv")
+        write_csv(compare_settings(study, scores), parsed.output)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from study.glue import GLUE, GlueFile
 from study.graph import Study
 from study.manifest import load_manifest, seed_run, write_atomic
 from study.places import Places
+from study.record import recorded
 
 INDEX = "idx"  # GLUE's column: a row's number on the leaderboard
 STAMP = (2019, 7, 29, 0, 0, 0)  # of every file in the zip: the same predictions, the same bytes
@@ -153,7 +154,9 @@ def main(arguments: list[str] | None) -> None:
     parsed = parser.parse_args(arguments)
     study = asked_study(parsed)
     glue = parsed.leaderboard == "glue"
-    write_atomic(parsed.output, glue_zip(study, places_of(parsed)) if glue else squad_json(study))
+    with recorded(study, f"submission/{parsed.leaderboard}", parsed.output):
+        found = glue_zip(study, places_of(parsed)) if glue else squad_json(study)
+        write_atomic(parsed.output, found)
 
 
 if __name__ == "__main__":

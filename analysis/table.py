@@ -21,6 +21,7 @@ from study.errors import StudyError
 from study.graph import Study
 from study.layout import Column, Row, Table
 from study.manifest import load_manifest, write_atomic
+from study.record import recorded
 
 STATISTICS = ("median", "min", "max", "seeds", "replicates", "diverged")
 DIFFERENCE = ("difference", "low", "high")
@@ -270,12 +271,13 @@ def main(arguments: list[str] | None) -> None:
     if parsed.table not in study.config.tables:
         known = ", ".join(study.config.tables)
         raise StudyError(f"{parsed.table}: no such table; known: {known}")
-    frame = build_table(study, parsed.table)
-    notes = notes_of(study, parsed.table, frame)
-    spec = study.config.tables[parsed.table]
-    write_atomic(markdown, to_markdown(spec, frame, notes))
-    write_atomic(latex, to_latex(spec, frame, notes))
-    write_csv(frame, parsed.output)
+    spec, output = study.config.tables[parsed.table], parsed.output
+    with recorded(study, parsed.table, output, markdown, latex):
+        frame = build_table(study, parsed.table)
+        notes = notes_of(study, parsed.table, frame)
+        write_atomic(markdown, to_markdown(spec, frame, notes))
+        write_atomic(latex, to_latex(spec, frame, notes))
+        write_csv(frame, output)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ from model.training.execution import (
 )
 from study.command import Resumable, recipe_argument, run_command, stage_parser
 from study.errors import StudyError
-from study.identity import canonical_json, key_of
+from study.identity import canonical_json, key_of, seed_recipe
 from study.manifest import (
     MAYBE_NUMBER,
     Manifest,
@@ -150,12 +150,6 @@ def open_split(manifest: Manifest, split: str) -> Features:
     if not names:
         raise StudyError(f"{manifest.path}: field files: none of split {split}")
     return Features.open({name.removeprefix(f"{split}/"): manifest.file(name) for name in names})
-
-
-def seed_recipe(recipe: dict, seed: int) -> dict:
-    """The recipe of one seed's run: it does not name the other seeds."""
-    rest = {name: value for name, value in recipe.items() if name != "seeds"}
-    return {**rest, "stage": "finetune-seed", "seed": seed}
 
 
 def finetune_seed(

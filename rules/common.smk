@@ -3,18 +3,20 @@ import os
 import re
 import shlex
 import traceback
+from itertools import chain
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from study.claims import claim
 from study.command import outcome_of
 from study.errors import StudyError
 from study.graph import Study
 from study.identity import canonical_json
-from study.manifest import write_atomic
 from study.options import read_options
 from study.places import Places, check_places
 from study.reach import check_reachable
+from study.record import identity_of, is_current
 
 
 def read_study():
@@ -38,6 +40,20 @@ def read_study():
 def literal(text):
     """`text` as one word of a shell line, safe from snakemake's own formatting."""
     return shlex.quote(str(text)).replace("{", "{{").replace("}", "}}")
+
+
+def claim_files():
+    """Keep a second snakemake off what this one makes and reads; one line names who was first."""
+    global CLAIM
+    jobs = list(workflow.dag.needrun_jobs())
+    try:
+        CLAIM = claim(
+            (str(path) for job in jobs for path in job.output),
+            (str(path) for job in jobs for path in job.input),
+        )
+    except (StudyError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def check_sources():
@@ -101,9 +117,33 @@ def job_at(pattern, wildcards):
     return STUDY.jobs[path]
 
 
+def make_again(path):
+    """Have this call make `path`, and all that reads it, though Snakemake sees no need.
+
+    Snakemake builds no missing input of what is there, and judges what is there by times and by its
+    own metadata. Its --forcerun would make targets of these files; the set behind it is read once
+    the graph is built, so input functions, which are asked while that happens, can add to it. Only
+    the process that plans does: a job has its one target.
+    """
+    if workflow.is_main_process:
+        workflow.dag.forcefiles.add(path)
+
+
 def inputs_of(pattern):
-    """Input function: the manifests that the job reads, by argument name."""
-    return lambda wildcards: job_at(pattern, wildcards).inputs
+    """Input function: the manifests that the job reads, by argument name.
+
+    One that was deleted is made again, also where what was made from it is still there.
+    """
+
+    def paths(wildcards):
+        job = job_at(pattern, wildcards)
+        if Path(job.path).exists():
+            for path in chain.from_iterable(job.inputs.values()):
+                if not Path(path).exists():
+                    make_again(path)
+        return job.inputs
+
+    return paths
 
 
 def recipe_of(pattern):
@@ -141,28 +181,22 @@ def manifests(jobs):
     return [job.path for job in jobs]
 
 
-def shown_by(result):
-    """Input function: the manifests that a result reads, which not every study file has."""
+def shown_by(result, suffix="csv", reads=None, flops=None):
+    """Input function: the manifests that `results/<result>.<suffix>` is made from.
+
+    A result that is there but was made for something else (another scale, recipe or argument), or
+    from manifests that are gone or changed, is made again.
+    """
 
     def paths(wildcards):
+        name = result.format(**wildcards)
+        path = f"results/{name}.{suffix}"
         try:
-            return manifests(STUDY.result_jobs(result))
+            jobs = STUDY.result_jobs(name) if reads is None else reads
+            if Path(path).exists() and not is_current(path, identity_of(STUDY, name, flops)):
+                make_again(path)
         except StudyError as error:
-            raise WorkflowError(f"results/{result}: {error}") from None
+            raise WorkflowError(f"results/{name}: {error}") from None
+        return manifests(jobs)
 
     return paths
-
-
-def identity_file(name, arguments=""):
-    """A file that changes when the identity of a result does: another recipe, scale or argument.
-
-    Results are the same files at every scale, and Snakemake does not build a missing input of a
-    file that is there already; so what a result stands for lies in an input that is always there.
-    Each has a folder of its own: Snakemake lists a folder once, when it meets the first file of
-    it, and takes what is written there later for missing.
-    """
-    path = Path("runs/identity", ".".join(Path(name).parts), "identity.txt")
-    content = f"{STUDY.scale} {STUDY.identity(name)}{arguments}\n"
-    if not path.is_file() or path.read_text() != content:
-        write_atomic(path, content)
-    return str(path)

@@ -11,8 +11,7 @@ localrules:
 
 rule draw_table:
     input:
-        shown=lambda wildcards: manifests(STUDY.result_jobs(wildcards.table)),
-        identity=lambda wildcards: identity_file(f"figures/{wildcards.table}"),
+        shown_by("figures/{table}", "png"),
     output:
         png="results/figures/{table}.png",
         pdf="results/figures/{table}.pdf",
@@ -29,8 +28,7 @@ rule draw_table:
 
 rule draw_curves:
     input:
-        pretrain=manifests(STUDY.result_jobs("figures/curves")),
-        identity=lambda wildcards: identity_file("figures/curves"),
+        shown_by("figures/curves", "png"),
     output:
         png="results/figures/curves.png",
         pdf="results/figures/curves.pdf",
@@ -45,8 +43,7 @@ rule draw_curves:
 
 rule draw_learning_rate:
     input:
-        pretrain=manifests(STUDY.result_jobs("figures/learning_rate")),
-        identity=lambda wildcards: identity_file("figures/learning_rate"),
+        shown_by("figures/learning_rate", "png"),
     output:
         png="results/figures/learning_rate.png",
         pdf="results/figures/learning_rate.pdf",

@@ -6,8 +6,7 @@ localrules:
 
 rule write_table_provenance:
     input:
-        shown=lambda wildcards: manifests(STUDY.result_jobs(wildcards.table)),
-        identity=lambda wildcards: identity_file(f"provenance/{wildcards.table}"),
+        shown_by("provenance/{table}", "json"),
     output:
         json="results/provenance/{table}.json",
     log:
@@ -23,8 +22,7 @@ rule write_table_provenance:
 
 rule write_provenance:
     input:
-        shown=manifests(STUDY.result_jobs("provenance")),
-        identity=lambda wildcards: identity_file("provenance"),
+        shown_by("provenance", "json"),
     output:
         json="results/provenance.json",
     log:

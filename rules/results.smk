@@ -23,8 +23,7 @@ localrules:
 
 rule make_table:
     input:
-        shown=lambda wildcards: manifests(STUDY.result_jobs(wildcards.table)),
-        identity=lambda wildcards: identity_file(wildcards.table),
+        shown_by("{table}"),
     output:
         csv="results/{table}.csv",
         markdown="results/{table}.md",
@@ -42,7 +41,7 @@ rule make_table:
 
 rule make_hyperparameter_table:
     input:
-        identity=lambda wildcards: identity_file(wildcards.table),
+        shown_by("{table}"),
     output:
         csv="results/{table}.csv",
         markdown="results/{table}.md",
@@ -60,8 +59,7 @@ rule make_hyperparameter_table:
 
 rule make_scores:
     input:
-        scores=manifests(STUDY.all_table_jobs()),
-        identity=lambda wildcards: identity_file("scores"),
+        shown_by("scores"),
     output:
         csv="results/scores.csv",
     log:
@@ -74,8 +72,7 @@ rule make_scores:
 
 rule make_cell_scores:
     input:
-        scores=lambda wildcards: manifests(STUDY.cell_jobs(wildcards.cell)),
-        identity=lambda wildcards: identity_file(f"cells/{wildcards.cell}"),
+        shown_by("cells/{cell}"),
     output:
         csv="results/cells/{cell}.csv",
     log:
@@ -91,8 +88,7 @@ rule make_cell_scores:
 
 rule make_pretraining_table:
     input:
-        pretrain=manifests(STUDY.pretrain_jobs()),
-        identity=lambda wildcards: identity_file("pretraining"),
+        shown_by("pretraining"),
     output:
         csv="results/pretraining.csv",
     log:
@@ -106,8 +102,7 @@ rule make_pretraining_table:
 
 rule make_corpora_table:
     input:
-        stores=manifests(STUDY.store_jobs()),
-        identity=lambda wildcards: identity_file("corpora"),
+        shown_by("corpora"),
     output:
         csv="results/corpora.csv",
     log:
@@ -120,8 +115,7 @@ rule make_corpora_table:
 
 rule make_learning_rate_table:
     input:
-        shown=manifests(STUDY.result_jobs("learning_rates")),
-        identity=lambda wildcards: identity_file("learning_rates"),
+        shown_by("learning_rates"),
     output:
         csv="results/learning_rates.csv",
     log:
@@ -135,8 +129,7 @@ rule make_learning_rate_table:
 
 rule make_settings_table:
     input:
-        scores=manifests(STUDY.all_table_jobs()),
-        identity=lambda wildcards: identity_file("settings"),
+        shown_by("settings"),
     output:
         csv="results/settings.csv",
     log:
@@ -149,8 +142,7 @@ rule make_settings_table:
 
 rule make_glue_submission:
     input:
-        scores=shown_by("submission/glue"),
-        identity=lambda wildcards: identity_file("submission/glue"),
+        shown_by("submission/glue", "zip"),
     output:
         zip="results/submission/glue.zip",
     log:
@@ -164,8 +156,7 @@ rule make_glue_submission:
 
 rule make_squad_submission:
     input:
-        scores=shown_by("submission/squad20"),
-        identity=lambda wildcards: identity_file("submission/squad20"),
+        shown_by("submission/squad20", "json"),
     output:
         json="results/submission/squad20.json",
     log:
@@ -179,8 +170,7 @@ rule make_squad_submission:
 # What the study will cost; needs no run, and is made again when some have been done.
 rule make_plan:
     input:
-        speed=manifests(MEASURED),
-        identity=lambda wildcards: identity_file("plan", SPEED),
+        shown_by("plan", reads=MEASURED, flops=OPTIONS.flops),
     output:
         csv="results/plan.csv",
         markdown="results/plan.md",

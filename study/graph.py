@@ -29,6 +29,7 @@ class Study(Jobs):
     ):
         self.scale = scale
         self.study_path = str(study_path)
+        self.replicates = replicates
         super().__init__(scale, load_study_file(scale, study_path, replicates))
         for table in (*self.config.tables, *self.config.hyperparameter_tables):
             self.published(table)
@@ -250,7 +251,7 @@ class Study(Jobs):
             "submission/squad20": self.squad_submission_jobs,
             "pretraining": self.pretrain_jobs,
             "corpora": self.store_jobs,
-            "plan": self.plan_jobs,
+            "plan": lambda: [*self.plan_jobs(), self.throughput_job()],
             "learning_rates": lambda: self.pretrain_jobs() + self.selection_jobs(),
             "figures/curves": self.pretrain_jobs,
             "figures/learning_rate": lambda: self.pretrain_jobs() + self.selection_jobs(),
@@ -271,12 +272,11 @@ class Study(Jobs):
     def identity(self, result: str) -> str:
         """Key of a result: its layout, the published values, the recipes of all that is shown.
 
-        That of the plan stands for the whole configuration and for what is done.
+        That of the plan stands for the whole configuration.
         """
         shown: dict = {}
         if result == "plan":
             shown["config"] = self.config.model_dump(mode="json")
-            shown["done"] = [job.path for job in self.plan_jobs() if Path(job.path).exists()]
         table = self._table_of.get(result)
         if table:
             shown["table"] = self.config.tables[table].model_dump()

@@ -45,6 +45,12 @@ def key_of(recipe: Any) -> str:
     return hashlib.sha256(canonical_json(recipe).encode("ascii")).hexdigest()[:KEY_LENGTH]
 
 
+def seed_recipe(recipe: dict, seed: int) -> dict:
+    """The recipe of one seed's run of a fine-tuning: it does not name the other seeds."""
+    rest = {name: value for name, value in recipe.items() if name != "seeds"}
+    return {**rest, "stage": "finetune-seed", "seed": seed}
+
+
 def read_json_argument(text: str, what: str) -> dict:
     """Read a command-line argument that is JSON, or `@FILE` naming a file that holds it.
 

@@ -14,6 +14,7 @@ import json
 import math
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -179,7 +180,8 @@ def seed_run(tuned: Manifest, seed: str) -> Manifest:
 
 def rebuild_hint(*paths: Path) -> str:
     """How to make results anew: a run directory is adopted while it is there, so it goes too."""
-    return f"to make it anew: rm -r {' '.join(map(str, paths))}; then the same snakemake command"
+    named = " ".join(shlex.quote(str(path)) for path in paths)
+    return f"to make it anew: rm -r {named}; then the same snakemake command"
 
 
 def _misshapen(data: Any) -> str | None:

@@ -18,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from study.command import Resumable, command_parser, run_command
+from study.command import EXIT_BAD_INPUT, Resumable, command_parser, run_command
 from study.config import STUDY_FILE
 from study.errors import StudyError
 from study.graph import Job, Study
@@ -189,7 +189,7 @@ def main(arguments: list[str] | None) -> None:
     settings = [f"{name}={vars(args)[name]}" for name in names if vars(args)[name] is not None]
     log = Path(study.root, "logs", "snakemake.log")
     command = [sys.executable, "-m", "snakemake", "--cores", str(args.cores)]
-    command += ["--rerun-incomplete", "--config", *settings, "--", args.target]
+    command += ["--config", *settings, "--", args.target]
     state = Watch(study, jobs, args.cores)
     print(
         f"{args.target} at scale {args.scale}: {state.total} of {len(jobs)} jobs to run on "
@@ -198,7 +198,10 @@ def main(arguments: list[str] | None) -> None:
     )
     code = watch(command, state, log)
     if code:
-        print("\n".join(log.read_text().splitlines()[-LAST_LINES:]), file=sys.stderr)
+        lines = log.read_text().splitlines()
+        # The Snakefile itself refuses in one line.
+        refused = [line for line in lines if code == EXIT_BAD_INPUT and line.startswith("error: ")]
+        print("\n".join(refused or lines[-LAST_LINES:]), file=sys.stderr)
         raise SystemExit(code)
     minutes, seconds = divmod(round(time.monotonic() - state.began), 60)
     print(f"{args.target}: done in {minutes} min {seconds} s", file=sys.stderr)

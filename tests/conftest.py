@@ -1,9 +1,14 @@
-"""What all tests share: hypothesis judges results, never how fast a busy machine is."""
+"""What all tests share: a finished project; hypothesis judges results, never a machine's speed."""
 
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import small_study
+import smoke
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -18,3 +23,32 @@ def small_finished(tmp_path_factory) -> Path:
     project = small_study.make_project(tmp_path_factory.mktemp("small") / "finished")
     small_study.build(project)
     return project
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A project with a finished smoke-scale Table 2, made as `make table2` makes it."""
+    project = smoke.copy_project(tmp_path_factory.mktemp("finished") / "project")
+    smoke.write_hub(project / "hub")
+    command = [sys.executable, "-m", "study.watch", smoke.TABLE, "--scale", "smoke"]
+    result = subprocess.run(
+        [*command, "--mirror", "hub", "--cores", "2"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("results/table2.csv at scale smoke: 48 of 48 jobs to run on 2 cores")
+    assert re.match(r"results/table2.csv: done in \d+ min \d+ s", lines[-1])
+    assert any(re.match(r"\d+/48 jobs, about \d+ (s|min) left  ", line) for line in lines)
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    """A copy of the finished project that a test may change."""
+    copy = tmp_path / "moved"
+    shutil.copytree(finished, copy)
+    return copy

@@ -5,13 +5,17 @@ snakemake --cores 2 --config scale=smoke mirror=DIR -- results/table2.csv
 """
 
 import random
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
+TABLE = "results/table2.csv"
 ROOT = Path(__file__).parent.parent
 PARTS = [
     *("Snakefile", "environment.yml", "rules", "config", "profiles", "slurm"),
@@ -197,6 +201,38 @@ def copy_project(target: Path) -> Path:
         else:
             shutil.copy(source, target / part)
     return target
+
+
+def snakemake(project: Path, *arguments: str, mirror: str = "hub") -> subprocess.CompletedProcess:
+    """Run snakemake at smoke scale in a project."""
+    *options, target = arguments
+    settings = ["--cores", "2", "--config", "scale=smoke", f"mirror={mirror}"]
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *options, *settings, "--", target],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def planned(project: Path, target: str = TABLE, mirror: str = "hub") -> dict[str, list[str]]:
+    """What a dry run would do: rule -> manifests or results, without keys."""
+    result = snakemake(project, "-n", target, mirror=mirror)
+    assert result.returncode == 0, result.stderr
+    jobs: dict[str, list[str]] = {}
+    text = result.stdout + result.stderr
+    for rule, output in re.findall(r"(?:local)?rule (\w+):\n(?:    .*\n)*?    output: (\S+)", text):
+        name = re.sub(r"^runs/smoke/|/[0-9a-f]{12}\.json,?$|,$", "", output)
+        jobs.setdefault(rule, []).append(name)
+    return {rule: sorted(outputs) for rule, outputs in jobs.items()}
+
+
+def edit(project: Path, file: str, change) -> None:
+    path = project / "config" / file
+    data = yaml.safe_load(path.read_text())
+    changed = change(data)
+    path.write_text(yaml.safe_dump(changed or data, sort_keys=False))
 
 
 if __name__ == "__main__":

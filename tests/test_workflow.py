@@ -11,11 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import smoke
-import yaml
+from smoke import TABLE, edit, planned, snakemake
 
 from study.recipes import VERSIONS
 
-TABLE = "results/table2.csv"
 GOLDEN = Path(__file__).parent / "golden" / "smoke.json"
 GUARDED = (
     *("sentences", "vocabulary", "tokens", "store", "samples", "pair samples"),
@@ -23,56 +22,6 @@ GUARDED = (
 )
 
 pytestmark = pytest.mark.slow
-
-
-def snakemake(project: Path, *arguments: str, mirror: str = "hub") -> subprocess.CompletedProcess:
-    """Run snakemake at smoke scale in a project."""
-    *options, target = arguments
-    settings = ["--cores", "2", "--config", "scale=smoke", f"mirror={mirror}"]
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", *options, *settings, "--", target],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def planned(project: Path, target: str = TABLE, mirror: str = "hub") -> dict[str, list[str]]:
-    """What a dry run would do: rule -> manifests or results, without keys."""
-    result = snakemake(project, "-n", target, mirror=mirror)
-    assert result.returncode == 0, result.stderr
-    jobs: dict[str, list[str]] = {}
-    text = result.stdout + result.stderr
-    for rule, output in re.findall(r"(?:local)?rule (\w+):\n(?:    .*\n)*?    output: (\S+)", text):
-        name = re.sub(r"^runs/smoke/|/[0-9a-f]{12}\.json,?$|,$", "", output)
-        jobs.setdefault(rule, []).append(name)
-    return {rule: sorted(outputs) for rule, outputs in jobs.items()}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A project with a finished smoke-scale Table 2, made as `make table2` makes it."""
-    project = smoke.copy_project(tmp_path_factory.mktemp("finished") / "project")
-    smoke.write_hub(project / "hub")
-    command = [sys.executable, "-m", "study.watch", TABLE, "--scale", "smoke", "--mirror", "hub"]
-    result = subprocess.run(
-        [*command, "--cores", "2"], cwd=project, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    lines = result.stderr.splitlines()
-    assert lines[0].startswith("results/table2.csv at scale smoke: 48 of 48 jobs to run on 2 cores")
-    assert re.match(r"results/table2.csv: done in \d+ min \d+ s", lines[-1])
-    assert any(re.match(r"\d+/48 jobs, about \d+ (s|min) left  ", line) for line in lines)
-    return project
-
-
-@pytest.fixture
-def project(finished, tmp_path):
-    """A copy of the finished project that a test may change."""
-    copy = tmp_path / "moved"
-    shutil.copytree(finished, copy)
-    return copy
 
 
 def make_table_directly(project: Path) -> subprocess.CompletedProcess:
@@ -84,13 +33,6 @@ def make_table_directly(project: Path) -> subprocess.CompletedProcess:
         text=True,
         check=False,
     )
-
-
-def edit(project: Path, file: str, change) -> None:
-    path = project / "config" / file
-    data = yaml.safe_load(path.read_text())
-    changed = change(data)
-    path.write_text(yaml.safe_dump(changed or data, sort_keys=False))
 
 
 def reverse_keys(data):

@@ -16,6 +16,7 @@ from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, NUMBER, load_manifest
+from study.record import recorded
 
 PANELS_A_LINE = 2
 UNITS = ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands"), (1, ""))
@@ -202,11 +203,12 @@ def main(arguments: list[str] | None) -> None:
     )
     add_study_arguments(parser, "PNG")
     parsed = parser.parse_args(arguments)
-    style.figure_paths(parsed.output)
+    files = style.figure_paths(parsed.output)
     study = asked_study(parsed)
     about = f"Scale {study.scale} ({study.config.about})"
-    figure = curves_figure(read_curves(study), study.cells_by_first_table(), about)
-    write_figure(figure, parsed.output)
+    with recorded(study, "figures/curves", *files):
+        figure = curves_figure(read_curves(study), study.cells_by_first_table(), about)
+        write_figure(figure, parsed.output)
 
 
 if __name__ == "__main__":

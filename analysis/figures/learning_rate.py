@@ -18,6 +18,7 @@ from analysis.learning_rates import read_learning_rates
 from analysis.scores import add_study_arguments, asked_study
 from study.command import command_parser, run_command
 from study.errors import StudyError
+from study.record import recorded
 
 COLUMNS = ("family", "learning_rate", "pretraining_seed", "selected", "heldout_perplexity")
 WINNER = {"marker": "o", "ms": 11, "mfc": "none", "mec": style.ORANGE, "mew": 1.4, "ls": ""}
@@ -117,10 +118,11 @@ def main(arguments: list[str] | None) -> None:
     )
     add_study_arguments(parser, "PNG")
     parsed = parser.parse_args(arguments)
-    style.figure_paths(parsed.output)
+    files = style.figure_paths(parsed.output)
     study = asked_study(parsed)
     about = f"Scale {study.scale} ({study.config.about})"
-    write_figure(learning_rate_figure(read_learning_rates(study), about), parsed.output)
+    with recorded(study, "figures/learning_rate", *files):
+        write_figure(learning_rate_figure(read_learning_rates(study), about), parsed.output)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
 from study.layout import Column, Row
+from study.record import recorded
 
 METRICS = {
     "f1": "F1 (%)",
@@ -263,14 +264,15 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("table", help="a table of config/study.yaml")
     add_study_arguments(parser, "PNG")
     parsed = parser.parse_args(arguments)
-    style.figure_paths(parsed.output)
+    files = style.figure_paths(parsed.output)
     study = asked_study(parsed)
     if parsed.table not in study.config.tables:
         known = ", ".join(study.config.tables)
         raise StudyError(f"{parsed.table}: no such table; known: {known}")
-    target = f"results/figures/{parsed.table}.png"
-    scores = read_scores(study, study.table_jobs(parsed.table), target)
-    write_figure(table_figure(study, parsed.table, scores), parsed.output)
+    result = f"figures/{parsed.table}"
+    with recorded(study, result, *files):
+        scores = read_scores(study, study.table_jobs(parsed.table), f"results/{result}.png")
+        write_figure(table_figure(study, parsed.table, scores), parsed.output)
 
 
 if __name__ == "__main__":

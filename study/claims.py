@@ -1,0 +1,66 @@
+"""What a running snakemake makes and reads, so that a second one keeps its hands off these files.
+
+A claim is a file under `.snakemake/claims/` that its snakemake keeps locked while it lives. The
+kernel drops the lock when the process ends, however it ends: the claim of a dead one binds nobody
+and is removed by the next. Snakemake's own locks outlive a killed snakemake and say not whose they
+are, so profiles/default turns them off.
+"""
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
+
+from study.errors import StudyError
+
+CLAIMS = Path(".snakemake/claims")
+
+
+def claim(outputs: Iterable[str], inputs: Iterable[str], folder: Path = CLAIMS) -> IO[str]:
+    """Claim files to make and to read; the claim lasts while the returned file stays open.
+
+    Raises StudyError, naming the holder, where a living snakemake makes or reads one of `outputs`
+    or makes one of `inputs`, and where files cannot be locked at all.
+    """
+    wanted = {"makes": sorted(set(outputs)), "reads": sorted(set(inputs))}
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "entry").open("w") as entry:
+        try:
+            fcntl.lockf(entry, fcntl.LOCK_EX)  # one at a time, for milliseconds
+        except OSError as error:
+            raise StudyError(
+                f"{entry.name}: cannot be locked ({error.strerror}); the project must lie on a "
+                "file system that knows locks"
+            ) from None
+        for path in sorted(folder.glob("*.json")):
+            _check(path, wanted)
+        held = NamedTemporaryFile("w", dir=folder, suffix=".json")  # noqa: SIM115 (kept open)
+        fcntl.lockf(held, fcntl.LOCK_EX)
+        json.dump({"host": socket.gethostname(), "pid": os.getpid(), **wanted}, held)
+        held.flush()
+    return held
+
+
+def _check(path: Path, wanted: dict[str, list[str]]) -> None:
+    """Remove the claim of a dead snakemake; StudyError where a living one's meets `wanted`."""
+    with path.open("r+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            theirs = json.load(file)
+        else:
+            path.unlink()
+            return
+    makes = set(theirs["makes"])
+    shared = makes.intersection(wanted["makes"] + wanted["reads"])
+    shared |= set(theirs["reads"]).intersection(wanted["makes"])
+    if shared:
+        word = "makes" if shared & makes else "reads"
+        raise StudyError(
+            f"snakemake is at work here already (process {theirs['pid']} on {theirs['host']}) and "
+            f"{word} {min(shared)}; wait until it has ended, or stop it"
+        )

@@ -1,0 +1,103 @@
+"""`python -m study.forget CELL ...`: delete runs, so that snakemake makes them from nothing.
+
+What is named goes with all that was made from it: a cell's pre-trainings, their fine-tunings and
+the choices of the families that it belongs to; with --task only fine-tunings on these tasks, and on
+those that start from them; a source with everything behind it. Only what the configuration asks for
+now: `study.prune` finds the rest. Results stay until the next snakemake command makes them anew.
+"""
+
+from itertools import chain
+
+from study.command import command_parser, run_command
+from study.config import STUDY_FILE
+from study.errors import StudyError
+from study.graph import Job, Study
+from study.origins import hint
+from study.stored import delete_all, listing, runs_of, totals
+
+
+def named_jobs(study: Study, cells: list[str], tasks: list[str], sources: list[str]) -> list[Job]:
+    """The first jobs to forget; StudyError for a name that the study does not have."""
+    _check("cells", cells, study, study.config.cells)
+    _check("tasks", tasks, study, study.config.tasks)
+    _check("corpora and tasks", sources, study, [*study.config.corpora, *study.config.tasks])
+    jobs = [study.source_job(name) for name in sources]
+    if not tasks:
+        return jobs + study.pretrain_jobs(cells)
+    return jobs + [
+        job
+        for job in study.jobs.values()
+        if job.recipe["stage"] == "finetune"
+        and job.names["task"] in tasks
+        and (not cells or job.names["cell"] in cells)
+    ]
+
+
+def _check(section: str, names: list[str], study: Study, known) -> None:
+    for name in names:
+        if name not in known:
+            told = f"{name}: not among the {section} of {study.study_path}"
+            raise StudyError(told + hint(name, known))
+
+
+def with_what_reads_them(study: Study, jobs: list[Job]) -> list[Job]:
+    """These jobs and all that was made from them, directly or not, each once."""
+    found = {job.path for job in jobs}
+    for job in study.jobs.values():  # each stands behind its inputs
+        if not found.isdisjoint(chain(*job.inputs.values())):
+            found.add(job.path)
+    return [job for job in study.jobs.values() if job.path in found]
+
+
+def tables_of(study: Study, jobs: list[Job]) -> list[str]:
+    """The tables that show one of these jobs."""
+    paths = {job.path for job in jobs}
+    return [
+        table
+        for table in study.config.tables
+        if not paths.isdisjoint(job.path for job in study.result_jobs(table))
+    ]
+
+
+def main(arguments: list[str] | None) -> None:
+    """Command line of `python -m study.forget`."""
+    parser = command_parser(
+        "study.forget",
+        "Delete runs, so that the next snakemake command makes them from nothing.",
+        "python -m study.forget doc-sentences --scale laptop --dry-run",
+    )
+    parser.add_argument("cells", nargs="*", metavar="CELL", help="cells of the study")
+    parser.add_argument(
+        "--task",
+        action="append",
+        default=[],
+        metavar="TASK",
+        help="only fine-tunings on this task (of all cells where none is named)",
+    )
+    parser.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the files of a corpus or task, with all that was made from them",
+    )
+    parser.add_argument("--scale", required=True, metavar="NAME", help="file of config/scales/")
+    parser.add_argument("--study", default=STUDY_FILE, metavar="FILE", help="study file")
+    parser.add_argument("--replicates", type=int, metavar="N", help="pre-training seeds 0..N-1")
+    parser.add_argument("--dry-run", action="store_true", help="only list what would go")
+    args = parser.parse_args(arguments)
+    if not (args.cells or args.task or args.source):
+        raise StudyError("expected a CELL, --task or --source to forget")
+    study = Study(args.scale, args.study, args.replicates)
+    jobs = with_what_reads_them(study, named_jobs(study, args.cells, args.task, args.source))
+    runs = [run for job in jobs for run in runs_of(job.path, job.recipe)]
+    said = totals(runs)
+    shown = ", ".join(tables_of(study, jobs)) or "no table"
+    print("\n".join([*listing(runs), f"shown in: {shown}"]))
+    if not args.dry_run:
+        delete_all(runs)
+    print(f"{said} {'would be deleted' if args.dry_run else 'deleted'}")
+
+
+if __name__ == "__main__":
+    run_command(main)
