@@ -297,7 +297,7 @@ def test_a_failed_study_ends_with_what_snakemake_said(project):
         (["scale=huge"], "no such scale; there are: "),
         (
             ["scale=smoke", "mirrorr=x"],
-            "--config mirrorr: unknown key; known: scale, mirror, study",
+            "--config mirrorr: unknown key, did you mean mirror?",
         ),
     ],
 )
