@@ -16,6 +16,7 @@ from tempfile import NamedTemporaryFile
 from typing import IO
 
 from study.errors import StudyError
+from study.run import if_known
 
 CLAIMS = Path(".snakemake/claims")
 
@@ -40,7 +41,7 @@ def claim(outputs: Iterable[str], inputs: Iterable[str], folder: Path = CLAIMS) 
             _check(path, wanted)
         held = NamedTemporaryFile("w", dir=folder, suffix=".json")  # noqa: SIM115 (kept open)
         fcntl.lockf(held, fcntl.LOCK_EX)
-        json.dump({"host": socket.gethostname(), "pid": os.getpid(), **wanted}, held)
+        json.dump({"host": if_known(socket.gethostname), "pid": os.getpid(), **wanted}, held)
         held.flush()
     return held
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import small_study
 import smoke
+from kill_campaign import Kill, campaign
 
 from study.run import open_run
 
@@ -97,3 +98,14 @@ def test_a_stopped_make_leaves_no_process_and_says_what_was_kept(small_finished,
     assert len(output.splitlines()) < 12
     small_study.build(project, make)
     assert small_study.outcome(project) == small_study.outcome(small_finished)
+
+
+def test_sigkill_of_anything_costs_no_byte(small_finished, tmp_path):
+    """The short form of `python -m tests.kill_campaign`."""
+    kills = [
+        Kill("snakemake", "pretrain", 0.4),
+        Kill("stage", "pretrain", 0.2),
+        Kill("group", "pretrain", 0.6),
+        Kill("best", "finetune", 0),
+    ]
+    assert campaign(kills, small_finished, tmp_path) == 4
