@@ -8,12 +8,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from study.claims import claim
+from study.claims import check_folders, claim, end_future
 from study.command import outcome_of
 from study.errors import StudyError
 from study.graph import Study
 from study.identity import canonical_json
-from study.options import read_options
+from study.options import check_cores, read_options
 from study.places import Places, check_places
 from study.reach import check_reachable
 from study.record import identity_of, is_current
@@ -26,6 +26,7 @@ def read_study():
     """
     try:
         options = read_options(workflow.config_settings.config_args, config)
+        check_cores(workflow.resource_settings.cores)
         study = Study(options.scale, options.study, options.replicates)
         check_places(study.source_recipes(), options.mirror)
         return options, study
@@ -43,14 +44,18 @@ def literal(text):
 
 
 def claim_files():
-    """Keep a second snakemake off what this one makes and reads; one line names who was first."""
+    """Keep a second snakemake off what this one makes and reads; one line names who was first.
+
+    Or the folder where nothing can be written, while what lies there still does.
+    """
     global CLAIM
     jobs = list(workflow.dag.needrun_jobs())
+    made = [str(path) for job in jobs for path in job.output]
+    read = [str(path) for job in jobs for path in job.input]
     try:
-        CLAIM = claim(
-            (str(path) for job in jobs for path in job.output),
-            (str(path) for job in jobs for path in job.input),
-        )
+        check_folders([*made, *(str(path) for job in jobs for path in job.log)])
+        CLAIM = claim(made, read)
+        end_future(read)
     except (StudyError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -65,3 +66,25 @@ def _check(path: Path, wanted: dict[str, list[str]]) -> None:
             f"snakemake is at work here already (process {theirs['pid']} on {theirs['host']}) and "
             f"{word} {min(shared)}; wait until it has ended, or stop it"
         )
+
+
+def check_folders(paths: Iterable[str]) -> None:
+    """StudyError naming the first folder in which one of these files cannot be written."""
+    for folder in sorted({Path(path).parent for path in paths}):
+        nearest = folder
+        while not os.path.lexists(nearest):
+            nearest = nearest.parent
+        if not nearest.is_dir():
+            raise StudyError(f"{nearest}: expected a folder; remove what lies there")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise StudyError(f"{nearest}: cannot be written, and new files belong there")
+
+
+def end_future(paths: Iterable[str]) -> None:
+    """Give files that are dated later than now, by a clock that was set back since, today's date.
+
+    Snakemake refuses, and deletes, what is older than the files that it was made from.
+    """
+    for path in map(Path, paths):
+        if path.exists() and path.stat().st_mtime > time.time():
+            os.utime(path)

@@ -85,7 +85,7 @@ def _check_additions(study: dict, scale: dict) -> None:
             raise Fault("a scale changes sizes; tables stand in the study file", section)
     for section in SECTIONS:
         names = scale.get(section)
-        known = study.get(section)
+        known = {} if study.get(section) is None else study[section]
         if not isinstance(names, dict) or not isinstance(known, dict):
             continue  # refused for its type
         for name in names:

@@ -73,3 +73,9 @@ def read_flops(text: str) -> float:
     if not 0 < flops < math.inf:
         raise StudyError(f"flops: expected a number above 0, like 3.5e14, found {text}")
     return flops
+
+
+def check_cores(cores: int | None) -> None:
+    """StudyError for a number of cores on which nothing can run; None leaves it to a cluster."""
+    if cores is not None and cores < 1:
+        raise StudyError(f"--cores: expected at least 1, found {cores}")

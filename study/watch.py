@@ -22,6 +22,7 @@ from study.command import EXIT_BAD_INPUT, Resumable, command_parser, run_command
 from study.config import STUDY_FILE
 from study.errors import StudyError
 from study.graph import Job, Study
+from study.options import check_cores
 from study.origins import hint
 from study.places import Places
 from study.reach import check_reachable, sources_to_fetch
@@ -180,8 +181,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("--replicates", type=int, metavar="N", help="pre-training seeds 0..N-1")
     parser.add_argument("--cores", type=int, default=available_cores(), metavar="N")
     args = parser.parse_args(arguments)
-    if args.cores < 1:
-        raise StudyError(f"--cores: expected at least 1, found {args.cores}")
+    check_cores(args.cores)
     study = Study(args.scale, args.study, args.replicates)
     jobs = needed_jobs(study, args.target)
     check_reachable(sources_to_fetch(jobs), Places(args.mirror, study.recipes.places))

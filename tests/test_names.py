@@ -74,6 +74,14 @@ def test_a_scale_names_only_what_the_study_has(edit, keys, message):
     assert str(error.value).startswith(f"{SCALE}: {message}")
 
 
+def test_a_scale_names_nothing_of_a_section_that_the_study_lacks(edit):
+    edit("study.yaml", ["families"], None)
+    with pytest.raises(StudyError) as error:
+        Study("smoke")
+    told = "families.batch-256: not in the study file, where a scale adds nothing; known: none"
+    assert str(error.value) == f"{SCALE}: {told}"
+
+
 def test_a_null_of_a_scale_takes_no_cell_away(edit):
     edit("scales/smoke.yaml", ["cells", "batch-2k"], None)
     with pytest.raises(StudyError) as error:

@@ -317,3 +317,42 @@ def test_the_plan_is_made_again_when_its_speed_or_what_is_done_changes(clone):
     path.parent.mkdir(parents=True)
     path.write_text("{}")
     assert due("1e12")
+
+
+def test_files_of_the_future_are_no_obstacle_once_the_clock_is_right(clone):
+    """Snakemake refuses, and deletes, what is older than what it was made from."""
+    study = Study("smoke", clone / "config/study.yaml")
+    source = study.source_job("web").path
+    (sentences,) = (
+        path
+        for path, job in study.jobs.items()
+        if source in job.inputs.get("source", ()) and job.recipe["stage"] == "sentences"
+    )
+    at_scale(clone, "smoke", target=source)
+    before = (clone / source).read_bytes()
+    os.utime(clone / source, (2e9, 2e9))
+    at_scale(clone, "smoke", target=sentences)
+    assert (clone / sentences).is_file() and (clone / source).read_bytes() == before
+    assert not is_due(clone, "smoke", target=sentences)
+
+
+@pytest.mark.parametrize("name", ["runs/smoke/logs", "results/figures"])
+def test_a_file_in_a_folders_place_is_named_before_anything_is_deleted(clone, name):
+    shutil.rmtree(clone / name, ignore_errors=True)
+    (clone / name).write_text("")
+    (clone / "results/table9.md").unlink()
+    targets = ["results/table9.csv", "results/figures/curves.png"]
+    words = ["--cores", "1", "--config", "scale=smoke", "--", *targets]
+    refused = command(clone, "snakemake", *words)
+    assert refused.returncode == 2
+    assert f"\nerror: {name}: expected a folder; remove what lies there\n" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert (clone / "results/table9.csv").is_file()
+
+
+def test_no_cores_are_one_line(clone):
+    for number in ("0", "-1"):
+        words = ["--cores", number, "--config", "scale=laptop", "--", "results/table9.csv"]
+        refused = command(clone, "snakemake", *words)
+        assert refused.returncode == 2
+        assert refused.stderr.endswith(f"error: --cores: expected at least 1, found {number}\n")
