@@ -146,10 +146,14 @@ def tuned_run(tuned: list[Manifest], seed: int) -> Manifest:
 def open_split(manifest: Manifest, split: str) -> Features:
     """The features of one split, memory-mapped; StudyError for a file that is not as published."""
     manifest.figure(split)
-    names = [name for name in manifest.files if name.startswith(f"{split}/")]
+    names = {name for name in manifest.files if name.startswith(f"{split}/")}
     if not names:
         raise StudyError(f"{manifest.path}: field files: none of split {split}")
-    return Features.open({name.removeprefix(f"{split}/"): manifest.file(name) for name in names})
+    # A manifest that lost a line must not make an array, or all ids, seem not to be there.
+    there = (manifest.run_directory / split).glob("[!.]*.*")
+    names |= {f"{split}/{path.name}" for path in there if path.suffix in (".npy", ".parquet")}
+    files = {name.removeprefix(f"{split}/"): manifest.file(name) for name in sorted(names)}
+    return Features.open(files)
 
 
 def finetune_seed(

@@ -34,15 +34,10 @@ from model.training.journal import Journal, finite
 from model.training.perplexity import heldout_losses, perplexity
 from model.training.precision import Precision
 from study.command import recipe_argument, run_command, stage_parser
-from study.errors import StudyError
 from study.manifest import Manifest, load_manifest, write_atomic
 from study.stopping import StopRequest
 
 INPUTS = ("store", "samples", "vocabulary")
-FIELDS = {
-    *("stage", "version", *INPUTS, "format", "model", "masking"),
-    *("batch", "steps", "optimiser", "evaluation", "seed"),
-}
 WEIGHTS = "model.safetensors"
 EXAMPLE = (
     "python -m model.pretrain --recipe @runs/…/<key>/recipe.json --manifest manifest.json "
@@ -80,14 +75,6 @@ def open_samples(manifest: Manifest, split: str) -> Samples:
         if name.startswith(f"{split}/"):
             manifest.file(name)
     return Samples.open(manifest.run_directory / split)
-
-
-def check_recipe(recipe: dict) -> None:
-    """Raise StudyError naming a missing or unknown field."""
-    for name in sorted(FIELDS - set(recipe)):
-        raise StudyError(f"--recipe: field {name}: missing")
-    for name in sorted(set(recipe) - FIELDS):
-        raise StudyError(f"--recipe: field {name}: unknown")
 
 
 def evaluation_steps(steps: int, points: int) -> list[int]:
@@ -169,7 +156,6 @@ def main(arguments: list[str] | None = None) -> None:
     add_execution_arguments(parser)
     args = parser.parse_args(arguments)
     recipe, execution = recipe_argument(args, "pretrain"), execution_argument(args)
-    check_recipe(recipe)
     manifests = {
         name: load_manifest(getattr(args, name), key=recipe[name], stage=name) for name in INPUTS
     }
@@ -184,7 +170,7 @@ def main(arguments: list[str] | None = None) -> None:
             return
         data = Data.open(manifests, recipe, execution.micro_batch_tokens)
         if ranks.first:
-            for corpus in sorted(set(manifests["store"].figures["corpora"]) - set(data.heldout)):
+            for corpus in sorted(set(manifests["store"].recipe["corpora"]) - set(data.heldout)):
                 print(f"{corpus}: no held-out sample, so no perplexity of its own", file=sys.stderr)
         model = make_model(recipe, data.vocabulary)
         evaluate = evaluator(model, data, ranks, execution)

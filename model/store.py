@@ -74,7 +74,8 @@ def _totals(shards: list[Manifest], corpora: list[str], split: str) -> dict[str,
     """Sums of the shards' figures per corpus."""
     totals: dict[str, Counter] = {corpus: Counter() for corpus in corpora}
     for shard, corpus in zip(shards, corpora, strict=True):
-        totals[corpus].update(shard.figure(split))
+        counts = {name: shard.figure(split, name, kind=int) for name in shard.figure(split)}
+        totals[corpus].update(counts)
     return {corpus: dict(counts) for corpus, counts in totals.items()}
 
 

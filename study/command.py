@@ -22,6 +22,7 @@ from typing import NoReturn
 
 from study.errors import StudyError
 from study.identity import read_json_argument
+from study.recipe_shapes import SHAPES, check_recipe
 
 EXIT_UNFORESEEN = 1
 EXIT_BAD_INPUT = 2
@@ -126,10 +127,12 @@ class _Tee(io.TextIOBase):
 
 
 def recipe_argument(arguments: argparse.Namespace, stage: str) -> dict:
-    """The recipe named on the command line; StudyError if it is not one of `stage`."""
+    """The recipe named on the command line; StudyError if it is not one of `stage` and whole."""
     recipe = read_json_argument(arguments.recipe, "--recipe")
     if recipe.get("stage") != stage:
         raise StudyError(f"--recipe: field stage: expected {stage}, found {recipe.get('stage')}")
+    if stage in SHAPES:
+        check_recipe(recipe, stage)
     return recipe
 
 

@@ -116,7 +116,7 @@ class Manifest:
         StudyError when the file is not listed, gone, of another size or of other bytes.
         """
         if name not in self.files:
-            raise StudyError(f"{self.path}: lists no file {name}")
+            raise StudyError(f"{self.path}: lists no file {name}; {self.rebuild_hint}")
         path, expected = self.run_directory / name, self.files[name]
         if not path.is_file():
             raise StudyError(f"{path}: missing, though {self.path} lists it; {self.rebuild_hint}")

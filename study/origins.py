@@ -41,6 +41,26 @@ def hint(name: object, known: Iterable[str]) -> str:
     return f"; known: {', '.join(names) or 'none'}"
 
 
+def first_fault(error: ValidationError, model: type[BaseModel]) -> Fault:
+    """The first of pydantic's errors about a `model`, in a person's words."""
+    first = error.errors()[0]
+    # Where a key may have one of several types, pydantic adds the type, as in `literal['own']`.
+    location = tuple(part for part in first["loc"] if "[" not in str(part))
+    if first["type"] == "extra_forbidden":
+        siblings = _fields_at(model, location[:-1])
+        return Fault(f"unknown key{hint(location[-1], siblings)}", *location)
+    if first["type"] == "missing":
+        return Fault("missing", *location)
+    message = MESSAGES.get(first["type"], first["msg"].removeprefix("Value error, "))
+    found = ""
+    if not isinstance(first["input"], BaseModel):
+        value = repr(first["input"])
+        short = value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}…"
+        whole = isinstance(first["input"], dict) and first["type"] not in MESSAGES
+        found = "" if whole else f", found {short}"
+    return Fault(f"{message[0].lower()}{message[1:]}{found}", *location)
+
+
 class Origins:
     """The files of a study with what they say; where two say the same key, the first counts."""
 
@@ -53,22 +73,7 @@ class Origins:
 
     def validation_error(self, error: ValidationError, model: type[BaseModel]) -> StudyError:
         """The first of pydantic's errors about a `model`."""
-        first = error.errors()[0]
-        # Where a key may have one of several types, pydantic adds the type, as in `literal['own']`.
-        location = tuple(part for part in first["loc"] if "[" not in str(part))
-        if first["type"] == "extra_forbidden":
-            siblings = _fields_at(model, location[:-1])
-            return self._line(location, f"unknown key{hint(location[-1], siblings)}")
-        if first["type"] == "missing":
-            return self._line(location, "missing")
-        message = MESSAGES.get(first["type"], first["msg"].removeprefix("Value error, "))
-        found = ""
-        if not isinstance(first["input"], BaseModel):
-            value = repr(first["input"])
-            short = value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}…"
-            whole = isinstance(first["input"], dict) and first["type"] not in MESSAGES
-            found = "" if whole else f", found {short}"
-        return self._line(location, f"{message[0].lower()}{message[1:]}{found}")
+        return self.error(first_fault(error, model))
 
     def _line(self, location: tuple, message: str) -> StudyError:
         written = self._written(location)

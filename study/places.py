@@ -79,9 +79,13 @@ def folder_contents(
 def source_entries(manifest: Manifest, split: str) -> list[dict]:
     """What a source's manifest lists of a split: name, rows, bytes and sha256 of each file.
 
-    Raises StudyError for an unknown split, or an entry that lacks one of them.
+    Raises StudyError for an unknown split, one without files, or an entry that lacks one of them.
     """
     entries = manifest.figure("files", split, kind=list)
+    if not entries:
+        raise StudyError(
+            f"{manifest.path}: field figures.files.{split}: no file; {manifest.rebuild_hint}"
+        )
     kinds = {"name": str, "rows": int, "bytes": int, "sha256": str}
     for entry in entries:
         known = entry if isinstance(entry, dict) else {}

@@ -352,4 +352,22 @@ RUNS |= {
         lambda world: edited(SMOKE, "vocabularies/character-30k/characters", 1),
         *("vocabulary", "character"),
     ),
+    "counts that are no numbers": damaged_manifest(
+        "tokens",
+        lambda data: data["figures"]["train"].update(tokens="many"),
+        ("store", ""),
+        "wiki/shard-0",
+    ),
+    "a source's manifest that lists no file of a split": damaged_manifest(
+        "source",
+        lambda data: data["figures"]["files"].update(train=[]),
+        ("features", "sst2"),
+        "sst2",
+    ),
+    "a manifest that lost a line of its files": damaged_manifest(
+        "features",
+        lambda data: data["files"].pop("test-test/examples.parquet") and None,
+        FINETUNE,
+        "sst2",
+    ),
 }

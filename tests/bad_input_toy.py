@@ -5,13 +5,14 @@ print it, and returns its exit status and what it wrote on stderr.
 """
 
 import importlib
+import json
 import os
 import shutil
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import smoke
@@ -42,6 +43,7 @@ class World:
 
     folder: Path
     with_mirror: bool = True
+    change_recipe: Callable[[dict], object] = field(default=lambda recipe: None)
 
     @property
     def study(self) -> Study:
@@ -78,7 +80,9 @@ class World:
     def arguments(self, job: Job) -> list[str]:
         """The command line of a job, without the program."""
         stage = job.recipe["stage"]
-        words = ["--recipe", job.recipe_json, "--manifest", job.path]
+        recipe = json.loads(job.recipe_json)
+        self.change_recipe(recipe)
+        words = ["--recipe", json.dumps(recipe), "--manifest", job.path]
         for name, paths in job.inputs.items():
             words += [f"--{name}", *paths]
         if stage in NEEDS_MIRROR and self.with_mirror:

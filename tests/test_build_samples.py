@@ -97,7 +97,7 @@ def test_running_again_adopts(tmp_path):
         (recipe_of("doc-sentences", negatives="corpus"), "field negatives: unknown for format doc"),
         (recipe_of("doc-sentences", separators=None), "field separators: missing"),
         (recipe_of("doc-sentences", store="0" * 12), "field key: made from recipe"),
-        (recipe_of("pairs"), "split train: samples: field format: 'pairs'"),
+        (recipe_of("pairs"), "^--recipe: field format: input should be .*, found 'pairs'"),
     ],
 )
 def test_bad_recipes_are_one_line(recipe, message, tmp_path):

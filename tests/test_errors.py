@@ -8,6 +8,7 @@ import bad_input_toy
 import pytest
 from bad_input_cases import CONFIGURATION, DATA, PRETRAIN, RUNS, change_json
 from bad_input_toy import World
+from bad_recipe_cases import RECIPES
 
 from study.graph import Study
 
@@ -68,16 +69,16 @@ def test_data(world, fault):
     assert not manifests[0].exists()
 
 
-@pytest.mark.parametrize("fault", RUNS)
+@pytest.mark.parametrize("fault", [*RUNS, *RECIPES])
 def test_runs(world, fault):
-    damage, stage, name = RUNS[fault]
+    damage, stage, name = (RUNS | RECIPES)[fault]
     damage(world)
     check(fault, *world.run(stage, name))
     assert not world.path(stage, name).exists()
 
 
 def test_every_documented_fault_is_tried():
-    assert set(documented()) == {*CONFIGURATION, *DATA, *RUNS}
+    assert set(documented()) == {*CONFIGURATION, *DATA, *RUNS, *RECIPES}
 
 
 def test_what_is_accepted(world):

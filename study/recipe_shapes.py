@@ -1,0 +1,299 @@
+"""The shape of each stage's recipe: what `--recipe` must hold before a stage works with it.
+
+The study's own recipes come from a checked configuration (`study.recipes`). One that a person wrote
+or changed by hand is held to the same types and ranges here, and a field that no stage reads is
+refused: it would give an equal result another key.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from study.errors import StudyError
+from study.origins import first_fault
+from study.schema import (
+    PAIR_FORMATS,
+    SHORTEST,
+    Batch,
+    Evaluation,
+    Format,
+    Masking,
+    Model,
+    Optimiser,
+    Seed,
+    Seeds,
+)
+from study.section import LARGEST, Count, Name, Place, Positive, Rate, Revision, Section
+from study.tasks import Finetuning, Task
+
+Key = Annotated[str, Field(min_length=1)]
+Length = Annotated[int, Field(ge=SHORTEST, le=LARGEST)]
+
+
+def _out_of_place(name: str, wanted: bool, what: str) -> str:
+    """The line for a field that only some recipes of a stage have."""
+    return f"field {name}: {'missing, needed' if wanted else 'unknown'} for {what}"
+
+
+class Recipe(Section):
+    """What every recipe has."""
+
+    stage: str
+    version: Positive
+
+
+class SourceRecipe(Recipe):
+    """Files: those of a repository, of a folder by their digests, or generated ones."""
+
+    repo: Place | None = None
+    config: Place | None = None
+    revision: Revision | None = None
+    files: dict[Place, list[Annotated[list[str], Field(min_length=2, max_length=2)]]] | None = None
+    generated: Name | None = None
+    generator: Count | None = None
+    seed: Count | None = None
+    sizes: dict[Place, Positive] | None = None
+    splits: Annotated[list[Place], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def one_place(self):
+        """Exactly one of the three, with its own fields."""
+        given = self.model_fields_set - {"stage", "version", "splits", "revision"}
+        ways = ({"repo"}, {"repo", "config"}, {"files"})
+        generated = {"generated", "generator", "seed", "sizes"}
+        if given not in (*ways, generated) or (self.revision and not self.repo):
+            raise ValueError(
+                "expected either repo, config and revision, or files, or generated, generator, "
+                "seed and sizes"
+            )
+        for split in self.splits:
+            for name in ("files", "sizes"):
+                if getattr(self, name) is not None and split not in getattr(self, name):
+                    raise ValueError(f"{name} lacks the split {split}")
+        return self
+
+
+class SentencesRecipe(Recipe):
+    """Sentences of a shard."""
+
+    source: Key
+    corpus: Name
+    column: str
+    split: Place
+    language: str
+    documents: Positive | None
+    bytes: Positive | None = None
+    shard: Count
+    shards: Positive
+    splitter: str
+    heldout_fraction: Annotated[float, Field(gt=0, lt=1)]
+
+
+class VocabularyRecipe(Recipe):
+    """A vocabulary to train, or what a tokenizer.json is."""
+
+    kind: Literal["wordpiece", "byte-bpe", "file"]
+    size: Positive
+    lowercase: bool | None = None
+    characters: Positive | None = None
+    sentences: list[Key] | None = None
+    sha256: Key | None = None
+
+    @model_validator(mode="after")
+    def of_kind(self):
+        """Each kind has its own fields, all of them needed."""
+        trained, read = {"lowercase", "characters", "sentences"}, {"sha256"}
+        wanted = read if self.kind == "file" else trained
+        for name in sorted(trained | read):
+            if (name in self.model_fields_set) != (name in wanted):
+                raise ValueError(_out_of_place(name, name in wanted, f"kind {self.kind}"))
+        return self
+
+
+class TokensRecipe(Recipe):
+    """Token ids of a shard."""
+
+    sentences: Key
+    vocabulary: Key
+
+
+class StoreRecipe(Recipe):
+    """A mixture of corpora."""
+
+    tokens: Annotated[list[Key], Field(min_length=1)]
+    corpora: Annotated[list[Name], Field(min_length=1)]
+    vocabulary: Key
+
+
+class SamplesRecipe(Recipe):
+    """Index arrays of a format."""
+
+    store: Key
+    format: Literal["segment-pair", "sentence-pair", "full-sentences", "doc-sentences"]
+    length: Length
+    seed: Seed | None = None
+    negatives: Literal["any", "corpus"] = "any"
+    separators: Literal["document", "sentence"] | None = None
+
+    @model_validator(mode="after")
+    def of_format(self):
+        """Pairs are drawn with a seed; the other formats have separators."""
+        pairs = self.format in PAIR_FORMATS
+        needed, own = ("seed", {"seed", "negatives"}) if pairs else ("separators", {"separators"})
+        if getattr(self, needed) is None:
+            raise ValueError(_out_of_place(needed, True, f"format {self.format}"))
+        for name in sorted({"seed", "negatives", "separators"} & self.model_fields_set - own):
+            raise ValueError(_out_of_place(name, False, f"format {self.format}"))
+        return self
+
+
+class RecipeFormat(Format):
+    """The format of a pre-training, whose samples have the rest."""
+
+    separators: None = None
+    negatives: Literal["any"] = "any"
+    length: Length
+
+
+class RecipeMasking(Masking):
+    """Masking; only static masking has copies."""
+
+    copies: Positive | None = None
+
+    @model_validator(mode="after")
+    def of_policy(self):
+        """Copies that are not drawn would give equal runs two keys."""
+        if (self.policy == "static") != (self.copies is not None):
+            word = "needs" if self.copies is None else "has no"
+            raise ValueError(f"policy {self.policy} {word} copies")
+        return self
+
+
+class PretrainRecipe(Recipe):
+    """One pre-training."""
+
+    store: Key
+    samples: Key
+    vocabulary: Key
+    format: RecipeFormat
+    model: Model
+    masking: RecipeMasking
+    batch: Batch
+    steps: Count
+    optimiser: Optimiser
+    evaluation: Evaluation
+    seed: Seed
+
+
+class RecipeTask(Task):
+    """A task without the places of its data."""
+
+    source: None = None
+    planned: None = None
+    name: Name
+    separators: Literal[1, 2]
+
+
+class FeaturesRecipe(Recipe):
+    """A task's rows."""
+
+    source: Key
+    vocabulary: Key
+    task: RecipeTask
+    length: Positive
+
+
+class RecipeSettings(Finetuning):
+    """Settings of a fine-tuning, whose features have the rest."""
+
+    length: None = None
+    separators: None = None
+    grid: None = None
+
+
+class FinetuneRecipe(Recipe):
+    """All fine-tuning seeds of a pre-training."""
+
+    pretrain: Key
+    features: Key
+    vocabulary: Key
+    task: RecipeTask
+    settings: RecipeSettings
+    seeds: Seeds
+    init: list[Key] | None = None
+    keep_weights: bool = False
+
+
+class Member(Section):
+    """A member of a family."""
+
+    learning_rate: Rate
+    pretrain: Annotated[list[Key], Field(min_length=1)]
+
+
+class SelectionRecipe(Recipe):
+    """The choice of a family's member."""
+
+    by: Literal["heldout_perplexity"]
+    members: Annotated[dict[str, Member], Field(min_length=1)]
+
+
+class Measured(Section):
+    """The part of a format that decides how fast a network trains."""
+
+    nsp: bool
+    segments: bool
+    length: Length
+
+
+class ThroughputRecipe(Recipe):
+    """A measurement of training speed, with the execution that it holds for."""
+
+    vocabulary_size: Positive
+    format: Measured
+    model: Model
+    rate: Annotated[float, Field(gt=0, lt=1)]
+    sequences: Positive
+    optimiser: Optimiser
+    execution: dict[str, Any]  # checked as that of every training
+
+
+# A recipe leaves out what it has not, but for these.
+MAY_BE_NULL = ("documents", "characters")
+
+SHAPES: dict[str, type[Recipe]] = {
+    "source": SourceRecipe,
+    "sentences": SentencesRecipe,
+    "vocabulary": VocabularyRecipe,
+    "tokens": TokensRecipe,
+    "store": StoreRecipe,
+    "samples": SamplesRecipe,
+    "pretrain": PretrainRecipe,
+    "selection": SelectionRecipe,
+    "features": FeaturesRecipe,
+    "finetune": FinetuneRecipe,
+    "throughput": ThroughputRecipe,
+}
+
+
+def check_recipe(recipe: dict, stage: str) -> None:
+    """Raise StudyError naming the first field of a `stage`'s recipe that is wrong."""
+    for name in _nulls(recipe):
+        if name not in MAY_BE_NULL:
+            raise StudyError(f"--recipe: field {name}: expected a value, found None")
+    try:
+        SHAPES[stage].model_validate(recipe)
+    except ValidationError as error:
+        fault = first_fault(error, SHAPES[stage])
+        field = "".join(f"field {'.'.join(map(str, fault.location))}: " * bool(fault.location))
+        raise StudyError(f"--recipe: {field}{fault}") from None
+
+
+def _nulls(value: dict, where: str = "") -> Iterator[str]:
+    """The dotted names of the nulls in a recipe."""
+    for name, inner in value.items():
+        if inner is None:
+            yield f"{where}{name}"
+        elif isinstance(inner, dict):
+            yield from _nulls(inner, f"{where}{name}.")
