@@ -13,7 +13,7 @@ from study.command import command_parser, run_command
 from study.config import STUDY_FILE
 from study.errors import StudyError
 from study.graph import Job, Study
-from study.manifest import MAYBE_NUMBER, load_manifest, write_atomic
+from study.manifest import MAYBE_NUMBER, check_place, load_manifest, write_atomic
 from study.record import recorded
 
 COLUMNS = [
@@ -105,14 +105,13 @@ def asked_study(parsed: argparse.Namespace) -> Study:
 def beside(output: Path, *endings: str) -> list[Path]:
     """The files that are written beside a CSV, checked before anything is.
 
-    StudyError unless `output` ends in .csv, and where a folder lies in the place of a file.
+    StudyError unless `output` ends in .csv, and where no file can be put in a place.
     """
     if output.suffix != ".csv":
         raise StudyError(f"--output {output}: expected a name that ends in .csv")
     paths = [output.with_suffix(ending) for ending in endings]
     for path in (output, *paths):
-        if path.is_dir():
-            raise StudyError(f"{path}: a folder lies where this file belongs")
+        check_place(path)
     return paths
 
 

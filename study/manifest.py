@@ -33,7 +33,11 @@ TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # `.model.safetensors.x7_k2p0q`, 
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a file so that a reader sees the old content or the new one, also after a crash."""
+    """Write a file so that a reader sees the old content or the new one, also after a crash.
+
+    Raises StudyError where something lies that is no file, and OSError where there is no room.
+    """
+    check_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(data, str):
         data = data.encode()
@@ -55,6 +59,17 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     _sync_folder(path.parent)
 
 
+def check_place(path: Path) -> None:
+    """Raise StudyError where a file cannot be put: a folder lies there, a device or a pipe.
+
+    A file that takes a name's place would take that of a device too, as /dev/null.
+    """
+    if path.is_dir():
+        raise StudyError(f"{path}: a folder lies where this file belongs")
+    if path.exists() and not path.is_file():
+        raise StudyError(f"{path}: expected the name of a file, found that of a device or pipe")
+
+
 def _sync_folder(folder: Path) -> None:
     """Have the folder's names on disk, where its file system can be asked for that."""
     with contextlib.suppress(OSError):
@@ -70,8 +85,6 @@ def _naming(path: Path) -> Iterator[None]:
     """Have an OSError name `path`, which a person knows, and not a temporary file or nothing."""
     try:
         yield
-    except IsADirectoryError:
-        raise StudyError(f"{path}: a folder lies where this file belongs") from None
     except OSError as error:
         if error.errno is None:
             raise

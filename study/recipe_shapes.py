@@ -87,14 +87,14 @@ class SentencesRecipe(Recipe):
     shard: Count
     shards: Positive
     splitter: str
-    heldout_fraction: Annotated[float, Field(gt=0, lt=1)]
+    heldout_fraction: Annotated[float, Field(ge=0, lt=1)]
 
 
 class VocabularyRecipe(Recipe):
     """A vocabulary to train, or what a tokenizer.json is."""
 
     kind: Literal["wordpiece", "byte-bpe", "file"]
-    size: Positive
+    size: Positive | None = None
     lowercase: bool | None = None
     characters: Positive | None = None
     sentences: list[Key] | None = None
@@ -102,12 +102,14 @@ class VocabularyRecipe(Recipe):
 
     @model_validator(mode="after")
     def of_kind(self):
-        """Each kind has its own fields, all of them needed."""
-        trained, read = {"lowercase", "characters", "sentences"}, {"sha256"}
-        wanted = read if self.kind == "file" else trained
-        for name in sorted(trained | read):
-            if (name in self.model_fields_set) != (name in wanted):
-                raise ValueError(_out_of_place(name, name in wanted, f"kind {self.kind}"))
+        """Each kind has its own fields; lower case is of words, and a file tells its own size."""
+        trained = {"size", "characters", "sentences"}
+        needed = {"file": {"sha256"}, "wordpiece": {*trained, "lowercase"}}.get(self.kind, trained)
+        may = needed | {"file": {"size"}, "byte-bpe": {"lowercase"}}.get(self.kind, set())
+        for name in ("size", "lowercase", "characters", "sentences", "sha256"):
+            given = name in self.model_fields_set
+            if given != (name in needed) and name not in may - needed:
+                raise ValueError(_out_of_place(name, not given, f"kind {self.kind}"))
         return self
 
 

@@ -27,6 +27,7 @@ from study.identity import canonical_json, key_of
 from study.manifest import (
     MANIFEST_NAME,
     Manifest,
+    check_place,
     forget_temporaries,
     load_manifest,
     publish_manifest,
@@ -149,9 +150,10 @@ def open_run(
     The lock is an `fcntl` lock on `<run>/lock`: the kernel drops it when the process ends, however
     it ends, so nothing stale ever has to be cleaned by hand; what a killed process left half
     written is deleted. Raises Resumable when `stop` gives a reason to wait no longer, StudyError
-    where there is no folder to work in or no lock to have.
+    where there is no folder to work in, no place for the manifest or no lock to have.
     """
     run = Run(Path(manifest_path), recipe)
+    check_place(run.manifest_path)
     try:
         run.directory.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:

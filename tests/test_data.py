@@ -49,6 +49,14 @@ def test_a_subset_is_fixed_in_file_order_and_nested(tmp_path):
     assert len(read_examples([path], PAIR, 1000)) == 100
 
 
+def test_a_subset_of_rows_whose_ids_are_views_of_text(tmp_path):
+    ids = pa.array([f"a long name of example {row}" for row in range(9)])
+    columns = {"a": ["x"] * 9, "b": ["y"] * 9, "label": [0] * 9}
+    plain = write(tmp_path, **columns, idx=ids)
+    views = write(tmp_path, "views.parquet", **columns, idx=ids.cast(pa.string_view()))
+    assert read_examples([views], PAIR, 4).ids == read_examples([plain], PAIR, 4).ids
+
+
 def test_answers_lose_surrounding_blanks(tmp_path):
     answers = [{"text": [" cat", "sat"], "answer_start": [3, 8]}, {"text": [], "answer_start": []}]
     path = write(

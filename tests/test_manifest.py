@@ -1,12 +1,14 @@
 """Manifests are believed only when whole and of the key that is asked for."""
 
 import json
+import os
 
 import pytest
 
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest, publish_manifest, write_atomic
+from study.run import open_run
 
 RECIPE = {"stage": "store", "version": 1, "x": 1}
 
@@ -97,3 +99,14 @@ def test_failed_atomic_write_leaves_the_old_file_and_no_other(tmp_path):
         write_atomic(target, 3)
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_pipe_is_never_replaced_by_a_file(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(StudyError, match="pipe: expected the name of a file, found that of a dev"):
+        write_atomic(path, "x")
+    with pytest.raises(StudyError, match="pipe: expected the name"), open_run(path, RECIPE):
+        pass
+    assert path.is_fifo()
+    assert [file.name for file in tmp_path.iterdir()] == ["pipe"]

@@ -37,6 +37,12 @@ def test_paper_scale_schedule():
     assert learning_rate(505_000, 1_000_000, recipe) == pytest.approx(5e-5)
 
 
+def test_a_beta_of_0_stands_in_a_recipe_as_a_whole_number():
+    module = ToyModel()
+    groups = make_adamw(module, {**OPTIMISER, "beta1": 0, "beta2": 0.98}).param_groups
+    assert {group["betas"] for group in groups} == {(0.0, 0.98)}
+
+
 def test_two_steps_are_those_of_the_formula():
     parameter = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
     module = torch.nn.Module()

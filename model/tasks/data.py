@@ -176,7 +176,7 @@ def _read_split(paths: list[Path], columns: list[str]) -> _Split:
                         raise StudyError(f"{path}: {many} {column}; it has {', '.join(found)}")
                 id_column = next((name for name in ID_COLUMNS if found.count(name) == 1), None)
                 wanted = dict.fromkeys([*columns, *([id_column] if id_column else [])])
-                tables.append(file.read(columns=list(wanted)).replace_schema_metadata(None))
+                tables.append(_plain(file.read(columns=list(wanted))))
         except (OSError, pa.ArrowException) as error:
             reason = " ".join(str(error).split())
             raise StudyError(f"{path}: not a parquet file that can be read ({reason})") from None
@@ -191,6 +191,17 @@ def _read_split(paths: list[Path], columns: list[str]) -> _Split:
         raise StudyError(f"{paths[0]}: no rows" + f", nor in {paths[-1]}" * (len(paths) > 1))
     starts = np.cumsum([0, *(table.num_rows for table in tables)])[:-1]
     return _Split(table, id_column, paths, starts, np.arange(table.num_rows))
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """The table without metadata, its text as the type that every function of Arrow takes."""
+    schema = pa.schema(
+        [
+            field.with_type(pa.large_string()) if pa.types.is_string_view(field.type) else field
+            for field in table.schema
+        ]
+    )
+    return table.cast(schema)
 
 
 def _subset(split: _Split, task: dict, limit: int) -> np.ndarray:

@@ -80,7 +80,7 @@ def make_adamw(module: nn.Module, optimiser: Mapping) -> torch.optim.AdamW:
     return torch.optim.AdamW(
         parameter_groups(module, optimiser["weight_decay"], optimiser["decay_all"]),
         lr=optimiser["learning_rate"],
-        betas=(optimiser["beta1"], optimiser["beta2"]),
+        betas=(float(optimiser["beta1"]), float(optimiser["beta2"])),  # a recipe writes 0, not 0.0
         eps=optimiser["eps"],
         fused=True,
     )
