@@ -104,7 +104,10 @@ SPAN = {
 }
 TASKS = {
     "pairs": (pair_rows, {"kind": "classification", "labels": 2, "metrics": ["accuracy"], **TEXTS}),
-    "values": (value_rows, {"kind": "regression", "metrics": ["pearson", "spearman"], **TEXTS}),
+    "values": (
+        value_rows,
+        {"kind": "regression", "metrics": ["pearson", "spearman"], "scale": 1, **TEXTS},
+    ),
     "squad11": (span_rows, {"answerability": False, **SPAN}),
     "squad20": (
         lambda draw, count: span_rows(draw, count, 0.6),

@@ -210,7 +210,9 @@ def test_inputs_of_another_recipe_are_refused(tmp_path):
 
 def test_an_unknown_metric_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(TASKS["pairs"][1], "metrics", ["bleu"])
-    with pytest.raises(StudyError, match="metrics: bleu is none of accuracy, f1, matthews"):
+    with pytest.raises(
+        StudyError, match="task: kind classification has no metric bleu; known: accuracy, f1"
+    ):
         Study(tmp_path, "pairs")
 
 
