@@ -26,7 +26,7 @@ include: "rules/provenance.smk"
 
 # In the process that plans, once it goes to work: not in dry runs, not in the jobs.
 onstart:
-    claim_files()
+    lock_its_files()
     check_sources()
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from study.claims import check_folders, claim, end_future
 from study.command import outcome_of
 from study.errors import StudyError
+from study.file_locks import check_folders, end_future, lock_files
 from study.graph import Study
 from study.identity import canonical_json
 from study.options import check_cores, read_options
@@ -43,18 +43,18 @@ def literal(text):
     return shlex.quote(str(text)).replace("{", "{{").replace("}", "}}")
 
 
-def claim_files():
+def lock_its_files():
     """Keep a second snakemake off what this one makes and reads; one line names who was first.
 
     Or the folder where nothing can be written, while what lies there still does.
     """
-    global CLAIM
+    global LOCKED
     jobs = list(workflow.dag.needrun_jobs())
     made = [str(path) for job in jobs for path in job.output]
     read = [str(path) for job in jobs for path in job.input]
     try:
         check_folders([*made, *(str(path) for job in jobs for path in job.log)])
-        CLAIM = claim(made, read)
+        LOCKED = lock_files(made, read)
         end_future(read)
     except (StudyError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

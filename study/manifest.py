@@ -8,7 +8,6 @@ repeated bit for bit changes no manifest and re-runs nothing downstream.
 """
 
 import contextlib
-import fcntl
 import glob
 import json
 import math
@@ -23,6 +22,7 @@ from typing import Any
 
 from study.digests import MEMORY, digest_files, file_digest
 from study.errors import StudyError
+from study.file_locks import try_lock
 from study.identity import canonical_value, key_of
 
 MANIFEST_NAME = "manifest.json"
@@ -47,7 +47,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 with contextlib.suppress(OSError):
-                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    try_lock(file)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -100,8 +100,8 @@ def forget_temporaries(folder: Path, name: str = "*") -> None:
     for left in folder.glob(f".{pattern}.????????"):
         if TEMPORARY.fullmatch(left.name):
             with contextlib.suppress(OSError), left.open("rb+") as file:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                left.unlink()
+                if try_lock(file):
+                    left.unlink()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ says who holds it, and then adopts the finished result or resumes: it never figh
 """
 
 import errno
-import fcntl
 import json
 import os
 import platform
@@ -23,6 +22,7 @@ from typing import Any, BinaryIO
 
 from study.command import Resumable
 from study.errors import StudyError
+from study.file_locks import try_lock
 from study.identity import canonical_json, key_of
 from study.manifest import (
     MANIFEST_NAME,
@@ -186,10 +186,8 @@ def _acquire(lock: BinaryIO, stop: Callable[[], str | None]) -> None:
     told = False
     while True:
         try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            pass
+            if try_lock(lock):
+                return
         except OSError as error:
             raise StudyError(
                 f"{lock.name}: no lock to be had ({error.strerror}); this folder must lie on a "

@@ -4,7 +4,6 @@ A run is its directory `<key>/` and what lies beside it: its manifest `<key>.jso
 fine-tuning the runs of its seeds with theirs, `seed-<n>.json`.
 """
 
-import fcntl
 import json
 import os
 import re
@@ -12,8 +11,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.claims import claim
 from study.errors import StudyError
+from study.file_locks import lock_files, try_lock
 from study.identity import key_of, seed_recipe
 from study.manifest import MANIFEST_NAME
 
@@ -50,11 +49,7 @@ class StoredRun:
         if not path.is_file():
             return None
         with path.open("r+") as file:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError):
-                return file.read() or "another process"
-        return None
+            return None if try_lock(file) else file.read() or "another process"
 
     def delete(self) -> None:
         """Delete it; first what says that it is finished: a half of it is never adopted."""
@@ -140,7 +135,7 @@ def totals(runs: list[StoredRun]) -> str:
 def delete_all(runs: list[StoredRun]) -> None:
     """Delete runs; StudyError, with nothing deleted, where somebody works with one of them."""
     manifests = [path for run in runs for path in (Path(f"{run.directory}.json"), *run.manifests)]
-    with claim(map(os.path.relpath, manifests), ()):
+    with lock_files(map(os.path.relpath, manifests), ()):
         for run in runs:
             if holder := run.at_work():
                 raise StudyError(

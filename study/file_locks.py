@@ -1,7 +1,8 @@
-"""What a running snakemake makes and reads, so that a second one keeps its hands off these files.
+"""Locks on files that the kernel drops when their process ends, however it ends.
 
-A claim is a file under `.snakemake/claims/` that its snakemake keeps locked while it lives. The
-kernel drops the lock when the process ends, however it ends: the claim of a dead one binds nobody
+`try_lock` is the one way in which this project asks for a lock without waiting. `lock_files` keeps
+a second snakemake's hands off what a running one makes and reads: a record under
+`.snakemake/files/` that its snakemake keeps locked while it lives. That of a dead one binds nobody
 and is removed by the next. Snakemake's own locks outlive a killed snakemake and say not whose they
 are, so profiles/default turns them off.
 """
@@ -9,7 +10,7 @@ are, so profiles/default turns them off.
 import fcntl
 import json
 import os
-import socket
+import platform
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,13 +18,24 @@ from tempfile import NamedTemporaryFile
 from typing import IO
 
 from study.errors import StudyError
-from study.run import if_known
 
-CLAIMS = Path(".snakemake/claims")
+RECORDS = Path(".snakemake/files")
 
 
-def claim(outputs: Iterable[str], inputs: Iterable[str], folder: Path = CLAIMS) -> IO[str]:
-    """Claim files to make and to read; the claim lasts while the returned file stays open.
+def try_lock(file: IO) -> bool:
+    """Whether this process now holds the lock of an open file; False where another one does.
+
+    Raises OSError where the file system has no locks.
+    """
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def lock_files(outputs: Iterable[str], inputs: Iterable[str], folder: Path = RECORDS) -> IO[str]:
+    """Lock files to make and to read, for as long as the returned record stays open.
 
     Raises StudyError, naming the holder, where a living snakemake makes or reads one of `outputs`
     or makes one of `inputs`, and where files cannot be locked at all.
@@ -40,23 +52,20 @@ def claim(outputs: Iterable[str], inputs: Iterable[str], folder: Path = CLAIMS) 
             ) from None
         for path in sorted(folder.glob("*.json")):
             _check(path, wanted)
-        held = NamedTemporaryFile("w", dir=folder, suffix=".json")  # noqa: SIM115 (kept open)
-        fcntl.lockf(held, fcntl.LOCK_EX)
-        json.dump({"host": if_known(socket.gethostname), "pid": os.getpid(), **wanted}, held)
-        held.flush()
-    return held
+        record = NamedTemporaryFile("w", dir=folder, suffix=".json")  # noqa: SIM115 (kept open)
+        fcntl.lockf(record, fcntl.LOCK_EX)
+        json.dump({"host": platform.node(), "pid": os.getpid(), **wanted}, record)
+        record.flush()
+    return record
 
 
 def _check(path: Path, wanted: dict[str, list[str]]) -> None:
-    """Remove the claim of a dead snakemake; StudyError where a living one's meets `wanted`."""
+    """Remove the record of a dead snakemake; StudyError where a living one's meets `wanted`."""
     with path.open("r+") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            theirs = json.load(file)
-        else:
+        if try_lock(file):
             path.unlink()
             return
+        theirs = json.load(file)
     makes = set(theirs["makes"])
     shared = makes.intersection(wanted["makes"] + wanted["reads"])
     shared |= set(theirs["reads"]).intersection(wanted["makes"])
