@@ -37,8 +37,11 @@ def read_corpora(study: Study) -> pd.DataFrame:
                 words, tokens = counts["words"], counts["tokens"]
                 rows.append(
                     {
-                        **{"scale": study.scale, **mixture},
-                        **{"corpus": corpus, "split": split, **counts},
+                        "scale": study.scale,
+                        **mixture,
+                        "corpus": corpus,
+                        "split": split,
+                        **counts,
                         "fertility": tokens / words if words else math.nan,
                         "unknown_rate": 100 * counts["unknown_tokens"] / tokens
                         if tokens

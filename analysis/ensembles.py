@@ -26,8 +26,11 @@ from study.manifest import Manifest, load_manifest, seed_run
 MOST = 7
 # What is averaged, a column of predictions.parquet, by the task's kind.
 AVERAGED = {
-    **{"classification": "probabilities", "choice": "probabilities", "regression": "prediction"},
-    **{"wsc": "margin", "ranking": "probability"},
+    "classification": "probabilities",
+    "choice": "probabilities",
+    "regression": "prediction",
+    "wsc": "margin",
+    "ranking": "probability",
 }
 
 

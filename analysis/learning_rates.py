@@ -10,8 +10,14 @@ from study.manifest import MAYBE_NUMBER, load_manifest
 from study.record import recorded
 
 COLUMNS = [
-    *("scale", "family", "learning_rate", "cell", "pretraining_seed", "selected"),
-    *("heldout_perplexity", "key"),
+    "scale",
+    "family",
+    "learning_rate",
+    "cell",
+    "pretraining_seed",
+    "selected",
+    "heldout_perplexity",
+    "key",
 ]
 
 
@@ -30,8 +36,12 @@ def read_learning_rates(study: Study) -> pd.DataFrame:
                 run = load_manifest(job.path, key=job.key, stage="pretrain")
                 rows.append(
                     {
-                        **{"scale": study.scale, "family": name, "learning_rate": rate},
-                        **{"cell": cell, "pretraining_seed": seed, "selected": cell == winner},
+                        "scale": study.scale,
+                        "family": name,
+                        "learning_rate": rate,
+                        "cell": cell,
+                        "pretraining_seed": seed,
+                        "selected": cell == winner,
                         "heldout_perplexity": run.figure("heldout_perplexity", kind=MAYBE_NUMBER),
                         "key": job.key,
                     }

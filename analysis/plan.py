@@ -23,18 +23,46 @@ from study.record import recorded
 
 TRAINING = ("pretrain", "finetune")
 COLUMNS = [
-    *("level", "table", "cell", "pretraining_seed", "task", "setting"),
-    *("stage", "jobs", "done", "tokens"),
-    *("flops", "device_hours", "device_hours_left", "device_hours_counted_above"),
-    *("passes", "parameters", "vocabulary_parameters"),
-    *("disk_mb", "checkpoint_mb", "memory_mb", "devices", "basis", "key"),
+    "level",
+    "table",
+    "cell",
+    "pretraining_seed",
+    "task",
+    "setting",
+    "stage",
+    "jobs",
+    "done",
+    "tokens",
+    "flops",
+    "device_hours",
+    "device_hours_left",
+    "device_hours_counted_above",
+    "passes",
+    "parameters",
+    "vocabulary_parameters",
+    "disk_mb",
+    "checkpoint_mb",
+    "memory_mb",
+    "devices",
+    "basis",
+    "key",
 ]
 SUMS = ("jobs", "done", "tokens", "flops", "device_hours", "device_hours_left", "disk_mb")
 LARGEST = ("parameters", "vocabulary_parameters", "checkpoint_mb", "memory_mb", "devices")
 HEADER = [
-    *("pre + fine", "done", "tokens", "FLOPs", "device time", "still to run"),
-    *("counted above", "passes", "parameters", "of the vocabulary"),
-    *("disk", "checkpoints", "memory"),
+    "pre + fine",
+    "done",
+    "tokens",
+    "FLOPs",
+    "device time",
+    "still to run",
+    "counted above",
+    "passes",
+    "parameters",
+    "of the vocabulary",
+    "disk",
+    "checkpoints",
+    "memory",
 ]
 OF_TABLES, OF_CELLS = ("counted above",), ("passes", "parameters", "of the vocabulary")
 

@@ -9,8 +9,14 @@ from study.manifest import MAYBE_NUMBER, load_manifest
 from study.record import recorded
 
 FIGURES = (
-    *("steps", "diverged", "heldout_loss", "heldout_perplexity"),
-    *("tokens", "masked", "epochs", "parameters"),
+    "steps",
+    "diverged",
+    "heldout_loss",
+    "heldout_perplexity",
+    "tokens",
+    "masked",
+    "epochs",
+    "parameters",
 )
 
 

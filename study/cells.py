@@ -8,6 +8,7 @@ be like another task.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from study.errors import value_text
 from study.origins import Fault, hint
 
 LARGEST_RATE = 1e300  # beyond it no digits are left to name a member by
@@ -25,13 +26,13 @@ def write_out(
     def resolve(name: str, asked: tuple[str, ...]) -> Any:
         delta = {} if deltas[name] is None else deltas[name]
         if not isinstance(delta, Mapping):
-            raise Fault(f"expected a mapping, found {delta!r}", section, name)
+            raise Fault(f"expected a mapping, found {value_text(delta)}", section, name)
         if "like" not in delta:
             return merge(base, delta)
         delta = dict(delta)
         model = delta.pop("like")
         if not isinstance(model, str):
-            raise Fault(f"expected a name, found {model!r}", section, name, "like")
+            raise Fault(f"expected a name, found {value_text(model)}", section, name, "like")
         if model not in deltas:
             raise Fault(f"{model} is not in {section}{hint(model, deltas)}", section, name, "like")
         if model in (*asked, name):

@@ -75,14 +75,18 @@ def _check_cells(config: StudyFile) -> None:
             raise Fault(
                 f"{cell.steps} x batch.sequences {cell.batch.sequences} x length {cell.length} "
                 f"tokens, over {MOST_TOKENS:.0e}",
-                *(*where, "steps"),
+                *where,
+                "steps",
             )
         for task, settings in config.finetuning[cell.finetuning].items():
             if settings.length > cell.model.positions:
                 raise Fault(
                     f"{settings.length} exceeds model.positions {cell.model.positions} of cell "
                     f"{name}",
-                    *("finetuning", cell.finetuning, task, "length"),
+                    "finetuning",
+                    cell.finetuning,
+                    task,
+                    "length",
                 )
 
 
@@ -95,7 +99,10 @@ def _check_rows(config: StudyFile, cell: str) -> None:
         if settings.length < needed:
             raise Fault(
                 f"{settings.length} tokens are too few, {name} needs {needed} or more",
-                *("finetuning", spec.finetuning, name, "length"),
+                "finetuning",
+                spec.finetuning,
+                name,
+                "length",
             )
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from study.cells import expand_families, write_out
 from study.checks import check
-from study.errors import StudyError
+from study.errors import StudyError, value_text
 from study.names import RESERVED, RULE, SECTIONS, SHARED, is_name, same_file
 from study.origins import Fault, Origins, hint
 from study.schema import MOST_SEEDS, StudyFile
@@ -92,10 +92,11 @@ def _check_additions(study: dict, scale: dict) -> None:
             if name not in known:
                 raise Fault(
                     f"not in the study file, where a scale adds nothing{hint(name, known)}",
-                    *(section, name),
+                    section,
+                    name,
                 )
             if not isinstance(names[name], dict):
-                raise Fault(f"expected a mapping, found {names[name]!r}", section, name)
+                raise Fault(f"expected a mapping, found {value_text(names[name])}", section, name)
     _check_overlaps(study, scale, ())
 
 
@@ -106,7 +107,7 @@ def _check_overlaps(study: dict, scale: dict, location: tuple[str, ...]) -> None
         if not isinstance(value, dict) or hidden is None:
             continue
         if not isinstance(hidden, dict):
-            message = f"a mapping, where the study file has {hidden!r}"
+            message = f"a mapping, where the study file has {value_text(hidden)}"
             raise Fault(message, *location, name)
         _check_overlaps(hidden, value, (*location, name))
 
@@ -117,7 +118,7 @@ def _fill(merged: dict) -> dict:
         raise Fault("missing, the recipe that every cell starts from", "base")
     for section in MAPPINGS:
         if section in merged and not isinstance(merged[section], dict):
-            raise Fault(f"expected a mapping, found {merged[section]!r}", section)
+            raise Fault(f"expected a mapping, found {value_text(merged[section])}", section)
     _check_names(merged)
     filled = dict(merged)
     filled["cells"] = write_out("cells", filled.pop("base"), merged.get("cells", {}), merge)
@@ -153,17 +154,19 @@ def _fill_finetuning(recipes: dict, tasks: dict) -> dict:
     for name, settings in recipes.items():
         where = ("finetuning", name)
         if not isinstance(settings, dict):
-            raise Fault(f"expected a mapping, found {settings!r}", *where)
+            raise Fault(f"expected a mapping, found {value_text(settings)}", *where)
         default = settings.get("default")
         if not isinstance(default, dict):
             problem = (
-                f"expected a mapping, found {default!r}" if "default" in settings else "missing"
+                f"expected a mapping, found {value_text(default)}"
+                if "default" in settings
+                else "missing"
             )
             raise Fault(problem, *where, "default")
         for task, own in settings.items():
             if task != "default" and task not in tasks:
                 raise Fault(f"no such task{hint(task, tasks)}", *where, task)
             if not isinstance(own, dict):
-                raise Fault(f"expected a mapping, found {own!r}", *where, task)
+                raise Fault(f"expected a mapping, found {value_text(own)}", *where, task)
         filled[name] = {task: merge(default, settings.get(task, {})) for task in tasks}
     return filled

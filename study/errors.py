@@ -1,4 +1,4 @@
-"""The one exception that a person is meant to read."""
+"""The one exception that a person is meant to read, and words for what it tells of."""
 
 
 class StudyError(Exception):
@@ -6,3 +6,26 @@ class StudyError(Exception):
 
     Every command prints it without a traceback and exits with status 2.
     """
+
+
+KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+def kind_text(kind: type) -> str:
+    """What a person calls a type of JSON or YAML."""
+    return KINDS.get(kind, kind.__name__)
+
+
+def value_text(value: object) -> str:
+    """A value of JSON or YAML as a message repeats it."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else repr(value)

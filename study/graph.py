@@ -3,8 +3,8 @@
 import math
 from pathlib import Path
 
-from study.config import STUDY_FILE, load_study_file, read_yaml
-from study.errors import StudyError
+from study.config import STUDY_FILE, load_study_file
+from study.errors import StudyError, value_text
 from study.glue import GLUE, GlueFile
 from study.identity import canonical_json, key_of
 from study.jobs import Job, Jobs
@@ -13,6 +13,7 @@ from study.names import COMMON_RESULTS
 from study.origins import hint
 from study.schema import PAIR_FORMATS, Cell
 from study.tasks import Finetuning
+from study.yaml_file import read_yaml
 
 # A change of what the analysis writes bumps this number, and results are made again.
 RESULTS_VERSION = 5
@@ -229,14 +230,16 @@ class Study(Jobs):
             if row not in rows:
                 raise StudyError(f"{file}: {row}: no table has this row{hint(row, rows)}")
             if not isinstance(line, dict):
-                raise StudyError(f"{file}: {row}: expected values by column, found {line!r}")
+                raise StudyError(
+                    f"{file}: {row}: expected values by column, found {value_text(line)}"
+                )
             for column, value in line.items():
                 where = f"{file}: {row}.{column}"
                 if column not in columns:
                     raise StudyError(f"{where}: no table has this column{hint(column, columns)}")
                 number = isinstance(value, kinds) and not isinstance(value, bool)
                 if not number or value in (math.inf, -math.inf) or value != value:
-                    raise StudyError(f"{where}: expected a number, found {value!r}")
+                    raise StudyError(f"{where}: expected a number, found {value_text(value)}")
         return values
 
     def result_jobs(self, result: str) -> list[Job]:

@@ -12,7 +12,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from study.errors import StudyError
+from study.errors import StudyError, kind_text
 
 KEY_LENGTH = 12
 
@@ -70,5 +70,5 @@ def read_json_argument(text: str, what: str) -> dict:
     except (json.JSONDecodeError, RecursionError) as error:
         raise StudyError(f"{what}: not JSON ({error})") from None
     if not isinstance(value, dict):
-        raise StudyError(f"{what}: expected a JSON object, found {type(value).__name__}")
+        raise StudyError(f"{what}: expected a JSON object, found {kind_text(type(value))}")
     return value

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from study.digests import MEMORY, digest_files, file_digest
-from study.errors import StudyError
+from study.errors import StudyError, kind_text, value_text
 from study.file_locks import try_lock
 from study.identity import canonical_value, key_of
 
@@ -154,7 +154,7 @@ class Manifest:
                 raise StudyError(f"{where}: missing; {self.rebuild_hint}")
             found = found[name]
             if not _is_a(found, kind if depth == len(names) else dict):
-                raise StudyError(f"{where}: cannot be {found!r:.40}; {self.rebuild_hint}")
+                raise StudyError(f"{where}: cannot be {value_text(found):.40}; {self.rebuild_hint}")
         return found
 
     @property
@@ -200,12 +200,12 @@ def rebuild_hint(*paths: Path) -> str:
 def _misshapen(data: Any) -> str | None:
     """What is wrong with the content of a manifest's file, naming the field; None if nothing is."""
     if not isinstance(data, dict):
-        return f"expected an object, found {type(data).__name__}"
+        return f"expected an object, found {kind_text(type(data))}"
     for name, kind in FIELDS.items():
         if name not in data:
             return f"field {name}: missing"
         if not isinstance(data[name], kind):
-            return f"field {name}: expected {kind.__name__}, found {type(data[name]).__name__}"
+            return f"field {name}: expected {kind_text(kind)}, found {kind_text(type(data[name]))}"
     for name, entry in data["files"].items():
         known = entry if isinstance(entry, dict) else {}
         if not (isinstance(known.get("bytes"), int) and isinstance(known.get("sha256"), str)):

@@ -11,8 +11,14 @@ RULE = "a name has 1 to 64 letters (a to z, A to Z), digits, - and _, the first 
 PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 # Sections of the study file whose keys are names that a person chooses.
 SECTIONS = (
-    *("corpora", "vocabularies", "cells", "families", "tasks", "finetuning"),
-    *("tables", "hyperparameter_tables"),
+    "corpora",
+    "vocabularies",
+    "cells",
+    "families",
+    "tasks",
+    "finetuning",
+    "tables",
+    "hyperparameter_tables",
 )
 # Names that share one folder: the files of two of them would be the same.
 SHARED = (("corpora", "tasks"), ("tables", "hyperparameter_tables"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.config import STUDY_FILE
-from study.errors import StudyError
+from study.errors import StudyError, value_text
 from study.origins import hint
 from study.schema import MOST_SEEDS
 
@@ -42,7 +42,7 @@ def read_options(typed: Iterable[str], config: Mapping[str, Any]) -> Options:
         text = texts.get(key, value)
         number = isinstance(text, (int, float)) and not isinstance(text, bool)
         if not isinstance(text, str) and not number:
-            raise StudyError(f"--config {key}: expected one word, found {text!r}")
+            raise StudyError(f"--config {key}: expected one word, found {value_text(text)}")
         found[key] = _read(key, str(text))
     return Options(**found)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from study.errors import StudyError
+from study.errors import StudyError, value_text
 
 LONGEST_VALUE = 60  # characters of a value that a message repeats
 MOST_NAMES = 40  # that a message lists
@@ -54,7 +54,7 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> Fault:
     message = MESSAGES.get(first["type"], first["msg"].removeprefix("Value error, "))
     found = ""
     if not isinstance(first["input"], BaseModel):
-        value = repr(first["input"])
+        value = value_text(first["input"])
         short = value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}…"
         whole = isinstance(first["input"], dict) and first["type"] not in MESSAGES
         found = "" if whole else f", found {short}"

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import yaml
 from yaml.constructor import ConstructorError
 
-from study.errors import StudyError
+from study.errors import StudyError, kind_text
 
 LONGEST_NUMBER = 40  # characters; nothing here counts further
 LARGEST_FILE = 1_000_000  # values, those of aliases counted wherever they stand
@@ -127,7 +127,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         problem = getattr(error, "problem", None) or error
         raise StudyError(f"{path}:{place} {' '.join(str(problem).split())}") from None
     if not isinstance(data, dict):
-        found = "nothing" if data is None else type(data).__name__
+        found = "nothing" if data is None else kind_text(type(data))
         raise StudyError(f"{path}: expected a mapping, found {found}")
     return data
 

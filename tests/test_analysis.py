@@ -155,7 +155,7 @@ def test_missing_scores_are_counted_and_named(study):
         ),
         (
             lambda seeds: seeds["0"]["metrics"].update(accuracy=True),
-            "field figures.seeds.0.metrics.accuracy: cannot be True",
+            "field figures.seeds.0.metrics.accuracy: cannot be true",
         ),
         (
             lambda seeds: seeds["0"].update(diverged=0),

@@ -199,7 +199,7 @@ ERRORS = [
     ),
     (
         ("scales/smoke.yaml", "finetuning.bert", None),
-        "config/scales/smoke.yaml: finetuning.bert: expected a mapping, found None",
+        "config/scales/smoke.yaml: finetuning.bert: expected a mapping, found null",
     ),
     (
         ("scales/smoke.yaml", "finetuning.bert.race", [1]),

@@ -50,7 +50,7 @@ def test_json_argument_inline_and_from_a_file(tmp_path):
     assert read_json_argument('{"a": 1}', "--recipe") == {"a": 1}
     with pytest.raises(StudyError, match="--recipe: not JSON"):
         read_json_argument("{", "--recipe")
-    with pytest.raises(StudyError, match="--recipe: expected a JSON object, found list"):
+    with pytest.raises(StudyError, match="--recipe: expected a JSON object, found a list"):
         read_json_argument("[]", "--recipe")
     with pytest.raises(StudyError, match="No such file"):
         read_json_argument("@missing.json", "--recipe")

@@ -86,7 +86,7 @@ def test_a_null_of_a_scale_takes_no_cell_away(edit):
     edit("scales/smoke.yaml", ["cells", "batch-2k"], None)
     with pytest.raises(StudyError) as error:
         Study("smoke")
-    assert str(error.value) == f"{SCALE}: cells.batch-2k: expected a mapping, found None"
+    assert str(error.value) == f"{SCALE}: cells.batch-2k: expected a mapping, found null"
 
 
 BAD_NAMES = [

@@ -36,7 +36,7 @@ def test_values_of_a_configuration_file_have_no_text():
     assert read_options([], {"replicates": 2, "mirror": "a"}) == Options(replicates=2, mirror="a")
     with pytest.raises(StudyError, match=r"--config mirror: expected one word, found \['a'\]"):
         read_options([], {"mirror": ["a"]})
-    with pytest.raises(StudyError, match="--config mirror: expected one word, found True"):
+    with pytest.raises(StudyError, match="--config mirror: expected one word, found true"):
         read_options([], {"mirror": True})
 
 

@@ -238,11 +238,11 @@ def test_a_manifest_that_lost_what_leads_on_is_one_line(own_study):
     source, tuned = own_study.source_job("sst2"), own_study.finetune_job("doc-sentences", 0, "sst2")
     for job, figures, field in (
         (source, {}, "figures.files: missing"),
-        (source, {"files": None}, "figures.files: cannot be None"),
-        (source, {"files": {"train": None}}, "figures.files.train: cannot be None"),
+        (source, {"files": None}, "figures.files: cannot be null"),
+        (source, {"files": {"train": None}}, "figures.files.train: cannot be null"),
         (source, {"files": {"train": [{}]}}, "figures.files.train: name: missing"),
-        (tuned, {"seeds": None}, "figures.seeds: cannot be None"),
-        (tuned, {"seeds": {"0": None, "1": None}}, "figures.seeds.0: cannot be None"),
+        (tuned, {"seeds": None}, "figures.seeds: cannot be null"),
+        (tuned, {"seeds": {"0": None, "1": None}}, "figures.seeds.0: cannot be null"),
     ):
         whole = Path(job.path).read_text()
         Path(job.path).write_text(json.dumps({**json.loads(whole), "figures": figures}))

@@ -63,8 +63,8 @@ def test_utf_8_is_read_whatever_the_locale_with_and_without_a_mark(tmp_path):
         (b"a:\tb: c\n", "line 1: "),
         (b"a: " + b"[" * 3000 + b"\n", "line 1: nested too deeply"),
         (b"", "expected a mapping, found nothing"),
-        (b"- a\n", "expected a mapping, found list"),
-        (b"text\n", "expected a mapping, found str"),
+        (b"- a\n", "expected a mapping, found a list"),
+        (b"text\n", "expected a mapping, found text"),
     ],
 )
 def test_what_cannot_be_read_ends_in_one_line(tmp_path, content, message):

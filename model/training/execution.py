@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from study.errors import StudyError
+from study.errors import StudyError, kind_text, value_text
 from study.identity import key_of, read_json_argument
 
 CHOICES = {
@@ -40,7 +40,9 @@ class Execution:
             if name not in types:
                 raise StudyError(f"{where}: unknown; known: {', '.join(types)}")
             if not _is_a(value, types[name]):
-                raise StudyError(f"{where}: expected {types[name].__name__}, found {value!r}")
+                raise StudyError(
+                    f"{where}: expected {kind_text(types[name])}, found {value_text(value)}"
+                )
             if name in CHOICES and value not in CHOICES[name]:
                 expected = ", ".join(CHOICES[name])
                 raise StudyError(f"{where}: expected one of {expected}; found {value!r}")
