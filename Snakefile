@@ -26,8 +26,9 @@ include: "rules/provenance.smk"
 
 # In the process that plans, once it goes to work: not in dry runs, not in the jobs.
 onstart:
-    lock_its_files()
-    check_sources()
+    with one_line():
+        lock_its_files()
+        check_sources()
 
 
 rule all:

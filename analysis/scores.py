@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from study import options
 from study.command import command_parser, run_command
 from study.config import STUDY_FILE
 from study.errors import StudyError
@@ -84,14 +85,7 @@ def add_study_arguments(
     parser: argparse.ArgumentParser, writes: str = "CSV", required: bool = True
 ) -> None:
     """Declare what every analysis command takes: the study, the scale, the file it writes."""
-    parser.add_argument("--study", default=STUDY_FILE, metavar="FILE", help="study file")
-    parser.add_argument("--scale", required=True, metavar="NAME", help="file of config/scales/")
-    parser.add_argument(
-        "--replicates",
-        type=int,
-        metavar="N",
-        help="pre-training seeds 0..N-1 (default: the scale's)",
-    )
+    options.add_study_arguments(parser)
     parser.add_argument(
         "--output", required=required, type=Path, metavar=writes, help="file to write"
     )

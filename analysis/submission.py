@@ -149,7 +149,7 @@ def main(arguments: list[str] | None) -> None:
         "python -m analysis.submission glue --scale paper --output results/submission/glue.zip",
     )
     parser.add_argument("leaderboard", choices=("glue", "squad20"))
-    add_study_arguments(parser)
+    add_study_arguments(parser, "FILE")
     add_place_arguments(parser)
     parsed = parser.parse_args(arguments)
     study = asked_study(parsed)

@@ -50,10 +50,10 @@ def wait(ranks: list[subprocess.Popen], stop: StopRequest) -> list[int]:
     Ranks that stop to go on later (75) leave together; any other failure leaves the rest waiting
     for ever, so they are killed: what they hold is in the last checkpoint.
     """
-    told = False
+    stopping = False
     while any(rank.poll() is None for rank in ranks):
-        if stop.reason() and not told:
-            told = True
+        if stop.reason() and not stopping:
+            stopping = True
             for rank in ranks:
                 rank.send_signal(signal.SIGTERM)
         ended = [number for number, rank in enumerate(ranks) if rank.poll() is not None]

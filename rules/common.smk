@@ -3,6 +3,7 @@ import os
 import re
 import shlex
 import traceback
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -19,17 +20,11 @@ from study.reach import check_reachable
 from study.record import identity_of, is_current
 
 
-def read_study():
-    """What --config asks for, and its study; what is wrong ends the run with one line.
-
-    `snakemake --debug` shows where an error that nobody foresaw arose.
-    """
+@contextmanager
+def one_line():
+    """What goes wrong inside ends the run with one line; `snakemake --debug` shows where it arose."""
     try:
-        options = read_options(workflow.config_settings.config_args, config)
-        check_cores(workflow.resource_settings.cores)
-        study = Study(options.scale, options.study, options.replicates)
-        check_places(study.source_recipes(), options.mirror)
-        return options, study
+        yield
     except Exception as error:
         if "--debug" in sys.argv:
             traceback.print_exc()
@@ -38,40 +33,42 @@ def read_study():
         sys.exit(status)
 
 
+def read_study():
+    """What --config asks for, and its study."""
+    options = read_options(workflow.config_settings.config_args, config)
+    check_cores(workflow.resource_settings.cores)
+    study = Study(options.scale, options.study, options.replicates)
+    check_places(study.source_recipes(), options.mirror)
+    return options, study
+
+
 def literal(text):
     """`text` as one word of a shell line, safe from snakemake's own formatting."""
     return shlex.quote(str(text)).replace("{", "{{").replace("}", "}}")
 
 
 def lock_its_files():
-    """Keep a second snakemake off what this one makes and reads; one line names who was first.
+    """Keep a second snakemake off what this one makes and reads.
 
-    Or the folder where nothing can be written, while what lies there still does.
+    StudyError names who was first, or the folder where nothing can be written, while what lies
+    there still does.
     """
     global LOCKED
     jobs = list(workflow.dag.needrun_jobs())
     made = [str(path) for job in jobs for path in job.output]
     read = [str(path) for job in jobs for path in job.input]
-    try:
-        check_folders([*made, *(str(path) for job in jobs for path in job.log)])
-        LOCKED = lock_files(made, read)
-        end_future(read)
-    except (StudyError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    check_folders([*made, *(str(path) for job in jobs for path in job.log)])
+    LOCKED = lock_files(made, read)
+    end_future(read)
 
 
 def check_sources():
-    """Before the first job: what cannot be had ends the run with one line that names all of it."""
+    """Look for what is still to be fetched; StudyError names all that cannot be had."""
     fetched = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "fetch_source"]
-    try:
-        check_reachable(
-            [STUDY.jobs[str(job.output.manifest)] for job in fetched],
-            Places(OPTIONS.mirror, STUDY.recipes.places),
-        )
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    check_reachable(
+        [STUDY.jobs[str(job.output.manifest)] for job in fetched],
+        Places(OPTIONS.mirror, STUDY.recipes.places),
+    )
 
 
 def one_of(names):
@@ -79,7 +76,8 @@ def one_of(names):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-OPTIONS, STUDY = read_study()
+with one_line():
+    OPTIONS, STUDY = read_study()
 STUDY_ARGUMENTS = f"--study={literal(STUDY.study_path)} --scale={literal(STUDY.scale)}" + (
     f" --replicates={OPTIONS.replicates}" if OPTIONS.replicates else ""
 )
@@ -176,9 +174,9 @@ def cores_of(stage):
 
 def request_of(stage):
     """What a job of this stage asks of a cluster, as keyword arguments of `resources:`."""
-    asked = getattr(STUDY.config.execution, stage).resources.model_dump(exclude_none=True)
+    resources = getattr(STUDY.config.execution, stage).resources.model_dump(exclude_none=True)
     # Without nodes=1 SLURM may spread the GPUs of one job over machines.
-    return {"nodes": 1, **asked}
+    return {"nodes": 1, **resources}
 
 
 def manifests(jobs):

@@ -101,7 +101,7 @@ rule measure_throughput:
         "../environment.yml"
     threads: STUDY.config.execution.pretrain.threads
     resources:
-        **{**request_of("pretrain"), "gpu": min(1, request_of("pretrain")["gpu"])},
+        **(request_of("pretrain") | {"gpu": min(1, request_of("pretrain")["gpu"])}),
     params:
         recipe=recipe_of(THROUGHPUT),
     shell:

@@ -101,7 +101,7 @@ class _Tee(io.TextIOBase):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
         self._path, self._terminal = path, sys.stderr
-        self._told = False
+        self._log_failed = False
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError):
@@ -109,8 +109,8 @@ class _Tee(io.TextIOBase):
         try:
             self._file.write(text.encode(errors="backslashreplace"))
         except OSError as error:
-            if not self._told and text.endswith("\n"):
-                self._told = True
+            if not self._log_failed and text.endswith("\n"):
+                self._log_failed = True
                 with contextlib.suppress(OSError):
                     self._terminal.write(f"notice: {self._path}: {error.strerror}\n")
         return len(text)
@@ -173,14 +173,14 @@ def outcome_of(error: BaseException) -> tuple[int, str]:
     if isinstance(error, KeyboardInterrupt):
         return EXIT_INTERRUPTED, "stopped: Ctrl-C; run the same command again to make it anew"
     if _is_about_memory(error):
-        told = f": {message}" if message else ""
-        return EXIT_BAD_INPUT, f"error: not enough memory{told} ({_place(error)})"
+        detail = f": {message}" if message else ""
+        return EXIT_BAD_INPUT, f"error: not enough memory{detail} ({_place(error)})"
     if isinstance(error, ModuleNotFoundError):
         return EXIT_BAD_INPUT, f"error: {message}: pip install -r requirements.txt"
     if isinstance(error, OSError) and error.errno is not None:
-        told = error.strerror or os.strerror(error.errno)
+        reason = error.strerror or os.strerror(error.errno)
         names = " -> ".join(os.fsdecode(n) for n in (error.filename, error.filename2) if n)
-        return EXIT_BAD_INPUT, f"error: {names or _place(error)}: {told}"
+        return EXIT_BAD_INPUT, f"error: {names or _place(error)}: {reason}"
     return EXIT_UNFORESEEN, (
         f"error: {type(error).__name__}: {message} ({_place(error)}). Nobody foresaw this: if no "
         "file of yours explains it, it is a fault of this program; please report what the same "

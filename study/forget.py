@@ -9,9 +9,9 @@ now: `study.prune` finds the rest. Results stay until the next snakemake command
 from itertools import chain
 
 from study.command import command_parser, run_command
-from study.config import STUDY_FILE
 from study.errors import StudyError
 from study.graph import Job, Study
+from study.options import add_study_arguments
 from study.origins import hint
 from study.stored import delete_all, listing, runs_of, totals
 
@@ -36,17 +36,18 @@ def named_jobs(study: Study, cells: list[str], tasks: list[str], sources: list[s
 def _check(section: str, names: list[str], study: Study, known) -> None:
     for name in names:
         if name not in known:
-            told = f"{name}: not among the {section} of {study.study_path}"
-            raise StudyError(told + hint(name, known))
+            raise StudyError(
+                f"{name}: not among the {section} of {study.study_path}{hint(name, known)}"
+            )
 
 
 def with_what_reads_them(study: Study, jobs: list[Job]) -> list[Job]:
     """These jobs and all that was made from them, directly or not, each once."""
-    found = {job.path for job in jobs}
+    paths = {job.path for job in jobs}
     for job in study.jobs.values():  # each stands behind its inputs
-        if not found.isdisjoint(chain(*job.inputs.values())):
-            found.add(job.path)
-    return [job for job in study.jobs.values() if job.path in found]
+        if not paths.isdisjoint(chain(*job.inputs.values())):
+            paths.add(job.path)
+    return [job for job in study.jobs.values() if job.path in paths]
 
 
 def tables_of(study: Study, jobs: list[Job]) -> list[str]:
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None) -> None:
     """Command line of `python -m study.forget`."""
     parser = command_parser(
         "study.forget",
-        "Delete runs, so that the next snakemake command makes them from nothing.",
+        __doc__,
         "python -m study.forget doc-sentences --scale laptop --dry-run",
     )
     parser.add_argument("cells", nargs="*", metavar="CELL", help="cells of the study")
@@ -81,9 +82,7 @@ def main(arguments: list[str] | None) -> None:
         metavar="NAME",
         help="the files of a corpus or task, with all that was made from them",
     )
-    parser.add_argument("--scale", required=True, metavar="NAME", help="file of config/scales/")
-    parser.add_argument("--study", default=STUDY_FILE, metavar="FILE", help="study file")
-    parser.add_argument("--replicates", type=int, metavar="N", help="pre-training seeds 0..N-1")
+    add_study_arguments(parser)
     parser.add_argument("--dry-run", action="store_true", help="only list what would go")
     args = parser.parse_args(arguments)
     if not (args.cells or args.task or args.source):
@@ -91,12 +90,12 @@ def main(arguments: list[str] | None) -> None:
     study = Study(args.scale, args.study, args.replicates)
     jobs = with_what_reads_them(study, named_jobs(study, args.cells, args.task, args.source))
     runs = [run for job in jobs for run in runs_of(job.path, job.recipe)]
-    said = totals(runs)
+    total = totals(runs)
     shown = ", ".join(tables_of(study, jobs)) or "no table"
     print("\n".join([*listing(runs), f"shown in: {shown}"]))
     if not args.dry_run:
         delete_all(runs)
-    print(f"{said} {'would be deleted' if args.dry_run else 'deleted'}")
+    print(f"{total} {'would be deleted' if args.dry_run else 'deleted'}")
 
 
 if __name__ == "__main__":

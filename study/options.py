@@ -4,6 +4,7 @@ Snakemake turns the values into numbers, truth values, lists and mappings before
 sees them: a folder 007 would be 7. What was typed counts.
 """
 
+import argparse
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,26 @@ class Options:
     mirror: str | None = None
     replicates: int | None = None
     flops: float | None = None
+
+
+def add_study_arguments(parser: argparse.ArgumentParser, scale: str | None = None) -> None:
+    """Declare what names a study to a command; `scale` is the default, None asks for one."""
+    parser.add_argument(
+        "--study", default=STUDY_FILE, metavar="FILE", help=f"study file (default: {STUDY_FILE})"
+    )
+    parser.add_argument(
+        "--scale",
+        default=scale,
+        required=scale is None,
+        metavar="NAME",
+        help="file of config/scales/" + (f" (default: {scale})" if scale else ""),
+    )
+    parser.add_argument(
+        "--replicates",
+        type=int,
+        metavar="N",
+        help="pre-training seeds 0..N-1 (default: the scale's)",
+    )
 
 
 def read_options(typed: Iterable[str], config: Mapping[str, Any]) -> Options:

@@ -12,7 +12,8 @@ from pathlib import Path
 from study.command import command_parser, run_command
 from study.config import STUDY_FILE
 from study.graph import Study
-from study.stored import RECIPE, StoredRun, all_runs, delete_all, listing, runs_of, totals
+from study.run import RECIPE_NAME
+from study.stored import StoredRun, all_runs, delete_all, listing, runs_of, totals
 
 
 def unasked(scale: str, study_paths: list[str]) -> list[StoredRun]:
@@ -33,7 +34,7 @@ def unasked(scale: str, study_paths: list[str]) -> list[StoredRun]:
 def pretraining_seed(run: StoredRun) -> int | None:
     """The seed of a pre-training, from the recipe in its directory; None for other runs."""
     try:
-        recipe = json.loads((run.directory / RECIPE).read_text())
+        recipe = json.loads((run.directory / RECIPE_NAME).read_text())
         return recipe["seed"] if recipe["stage"] == "pretrain" else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None) -> None:
     """Command line of `python -m study.prune`."""
     parser = command_parser(
         "study.prune",
-        "List the runs of a scale that no configuration asks for any more.",
+        __doc__,
         "python -m study.prune --scale laptop",
     )
     parser.add_argument("--scale", required=True, metavar="NAME", help="file of config/scales/")
@@ -56,16 +57,16 @@ def main(arguments: list[str] | None) -> None:
     )
     parser.add_argument("--delete", action="store_true", help="delete what is listed")
     args = parser.parse_args(arguments)
-    found = unasked(args.scale, args.study)
+    runs = unasked(args.scale, args.study)
     # A fine-tuning at work keeps its own lock only: the runs of its seeds lie in the same folder.
-    working = {run.folder for run in found if run.at_work()}
-    idle = [run for run in found if run.folder not in working]
-    said = totals(idle)
+    working = {run.folder for run in runs if run.at_work()}
+    idle = [run for run in runs if run.folder not in working]
+    total = totals(idle)
     for line in (*listing(idle), *(f"at work, stays: {folder}" for folder in sorted(working))):
         print(line)
     if args.delete:
         delete_all(idle)
-    print(f"{said} {'deleted' if args.delete else 'to delete, with --delete'}")
+    print(f"{total} {'deleted' if args.delete else 'to delete, with --delete'}")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from study.manifest import (
     write_atomic,
 )
 
+RECIPE_NAME, LOCK_NAME = "recipe.json", "lock"
 PACKAGES = ("torch", "tokenizers", "numpy", "pyarrow", "sentencex", "safetensors", "snakemake")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NUMPY_NO_ROOM = re.compile(r"requested and \d+ written|enough free space")
@@ -158,7 +159,7 @@ def open_run(
         run.directory.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise StudyError(f"{error.filename}: expected a folder; remove what lies there") from None
-    with (run.directory / "lock").open("ab+", buffering=0) as lock:
+    with (run.directory / LOCK_NAME).open("ab+", buffering=0) as lock:
         _acquire(lock, stop)
         forget_temporaries(run.manifest_path.parent, run.manifest_path.name)
         for folder, _, _ in os.walk(run.directory):
@@ -171,19 +172,19 @@ def open_run(
         try:
             lock.write(json.dumps(owner).encode())
             run.started = time.time()
-            write_atomic(run.directory / "recipe.json", canonical_json(recipe) + "\n")
+            write_atomic(run.directory / RECIPE_NAME, canonical_json(recipe) + "\n")
             yield run
         except OSError as error:
-            told = error.strerror or str(error)
-            if error.filename is None and (error.errno in NO_ROOM or NUMPY_NO_ROOM.search(told)):
+            reason = error.strerror or str(error)
+            if error.filename is None and (error.errno in NO_ROOM or NUMPY_NO_ROOM.search(reason)):
                 # Who writes through numpy or Arrow is not told for which file there was no room.
-                raise StudyError(f"{run.directory}: no room to write ({told})") from error
+                raise StudyError(f"{run.directory}: no room to write ({reason})") from error
             raise
 
 
 def _acquire(lock: BinaryIO, stop: Callable[[], str | None]) -> None:
     """Take the lock, telling on stderr who holds it while waiting."""
-    told = False
+    announced = False
     while True:
         try:
             if try_lock(lock):
@@ -193,11 +194,11 @@ def _acquire(lock: BinaryIO, stop: Callable[[], str | None]) -> None:
                 f"{lock.name}: no lock to be had ({error.strerror}); this folder must lie on a "
                 "file system with locks (NFS: mounted with them)"
             ) from None
-        if not told:
+        if not announced:
             lock.seek(0)
             holder = lock.read().decode(errors="replace") or "another process"
             print(f"waiting for {lock.name}, held by {holder}", file=sys.stderr)
-            told = True
+            announced = True
         if reason := stop():
             raise Resumable(f"{reason}, while waiting for {lock.name}")
         time.sleep(0.5)

@@ -15,11 +15,10 @@ from study.errors import StudyError
 from study.file_locks import lock_files, try_lock
 from study.identity import key_of, seed_recipe
 from study.manifest import MANIFEST_NAME
+from study.run import LOCK_NAME, RECIPE_NAME
 
 KEY = re.compile(r"[0-9a-f]{12}")
 MANIFEST = re.compile(rf"({KEY.pattern}|seed-\d+)\.json")
-RECIPE = "recipe.json"
-LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,16 @@ class StoredRun:
         return self.folder / self.key
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """Bytes of all its files."""
-        found = [
+        inside = [
             Path(parent, name) for parent, _, names in os.walk(self.directory) for name in names
         ]
-        return sum(path.lstat().st_size for path in (*found, *self.manifests))
+        return sum(path.lstat().st_size for path in (*inside, *self.manifests))
 
     def at_work(self) -> str | None:
         """Who holds the lock of its directory; None where nobody does."""
-        path = self.directory / LOCK
+        path = self.directory / LOCK_NAME
         if not path.is_file():
             return None
         with path.open("r+") as file:
@@ -98,24 +97,24 @@ def runs_of(path: str | Path, recipe: dict) -> list[StoredRun]:
 
 def all_runs(root: str | Path) -> list[StoredRun]:
     """All runs under a folder, in the order of their paths."""
-    found = []
+    runs = []
     for parent, folders, files in os.walk(root):
         folder = Path(parent)
         keys = {name for name in folders if is_run(folder / name)}
         folders[:] = sorted(set(folders) - keys)
         keys |= {key_in(folder / name) for name in files if MANIFEST.fullmatch(name)} - {None}
-        found += [run for key in sorted(keys) if (run := stored_run(folder, key))]
-    return found
+        runs += [run for key in sorted(keys) if (run := stored_run(folder, key))]
+    return runs
 
 
 def is_run(folder: Path) -> bool:
     """Whether a folder is a run directory: called by a key, with a recipe inside."""
-    return bool(KEY.fullmatch(folder.name)) and (folder / RECIPE).is_file()
+    return bool(KEY.fullmatch(folder.name)) and (folder / RECIPE_NAME).is_file()
 
 
 def listing(runs: list[StoredRun]) -> list[str]:
     """A line per run: its size and its directory."""
-    return [f"{size_text(run.bytes):>9}  {run.directory}" for run in runs]
+    return [f"{size_text(run.size):>9}  {run.directory}" for run in runs]
 
 
 def size_text(count: int) -> str:
@@ -129,7 +128,7 @@ def size_text(count: int) -> str:
 def totals(runs: list[StoredRun]) -> str:
     """`16 runs, 236.1 kB`."""
     word = "run" if len(runs) == 1 else "runs"
-    return f"{len(runs)} {word}, {size_text(sum(run.bytes for run in runs))}"
+    return f"{len(runs)} {word}, {size_text(sum(run.size for run in runs))}"
 
 
 def delete_all(runs: list[StoredRun]) -> None:

@@ -19,10 +19,9 @@ import time
 from pathlib import Path
 
 from study.command import EXIT_BAD_INPUT, Resumable, command_parser, run_command
-from study.config import STUDY_FILE
 from study.errors import StudyError
 from study.graph import Job, Study
-from study.options import check_cores
+from study.options import DEFAULT_SCALE, add_study_arguments, check_cores
 from study.origins import hint
 from study.places import Places
 from study.reach import check_reachable, sources_to_fetch
@@ -119,7 +118,7 @@ def watch(command: list[str], watch: Watch, log: Path) -> int:
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     pause = PAUSE_TERMINAL if sys.stderr.isatty() else PAUSE_PLAIN
-    shown, told = -math.inf, False
+    shown, stopping = -math.inf, False
     with log.open("w") as output, StopRequest() as stop:
         # A process group of its own: Ctrl-C reaches it once, from here, and as SIGINT, for which
         # both Snakemake and the shells of its jobs wait until the jobs have saved and ended.
@@ -132,11 +131,11 @@ def watch(command: list[str], watch: Watch, log: Path) -> int:
             preexec_fn=_heed_interrupts,
         )
         while process.poll() is None:
-            if stop.reason() and not told:
-                told = True
+            if stop.reason() and not stopping:
+                stopping = True
                 show("stopping: running trainings save their state first")
                 _signal_group(process, signal.SIGINT)
-            elif time.monotonic() - shown >= pause and not told:
+            elif time.monotonic() - shown >= pause and not stopping:
                 shown = time.monotonic()
                 watch.update()
                 if watch.missing:
@@ -148,7 +147,7 @@ def watch(command: list[str], watch: Watch, log: Path) -> int:
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     watch.update()
-    if told and process.returncode:
+    if stopping and process.returncode:
         done = watch.total - len(watch.missing)
         raise Resumable(
             f"{stop.reason()}; {done} of {watch.total} jobs are done, and trainings under way "
@@ -175,11 +174,15 @@ def main(arguments: list[str] | None) -> None:
         "python -m study.watch results/table2.csv --scale demo",
     )
     parser.add_argument("target", help="results/<table>.csv, results/cells/<cell>.csv or all")
-    parser.add_argument("--scale", default="demo", help="file of config/scales/ (default: demo)")
-    parser.add_argument("--study", default=STUDY_FILE, metavar="FILE", help="study file")
+    add_study_arguments(parser, DEFAULT_SCALE)
     parser.add_argument("--mirror", metavar="DIR", help="a folder in the hub's layout")
-    parser.add_argument("--replicates", type=int, metavar="N", help="pre-training seeds 0..N-1")
-    parser.add_argument("--cores", type=int, default=available_cores(), metavar="N")
+    parser.add_argument(
+        "--cores",
+        type=int,
+        default=available_cores(),
+        metavar="N",
+        help="processor cores to use (default: all that there are)",
+    )
     args = parser.parse_args(arguments)
     check_cores(args.cores)
     study = Study(args.scale, args.study, args.replicates)

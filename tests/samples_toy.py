@@ -4,6 +4,8 @@ import numpy as np
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 
+from model.samples.gather import Gatherer
+from model.samples.index import Samples
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
 
@@ -24,6 +26,13 @@ def toy_vocabulary(size: int = 64) -> Vocabulary:
     names = ["<s>", "<pad>", "</s>", "<unk>", *(f"w{i}" for i in range(4, size - 1)), "<mask>"]
     entries = {name: i for i, name in enumerate(names)}
     return Vocabulary(Tokenizer(models.WordLevel(entries, unk_token="<unk>")))
+
+
+def inputs(store: TokenStore, samples: Samples) -> list[list[int]]:
+    """The framed ids of all samples without padding."""
+    rows = np.arange(len(samples))
+    ids = Gatherer(store, samples, toy_vocabulary()).ids(rows, samples.length)
+    return [row[:n].tolist() for row, n in zip(ids, samples.lengths, strict=True)]
 
 
 def numbered(lengths: list[list[int]]) -> TokenStore:

@@ -1,4 +1,4 @@
-"""Masking: how many, where, with what and when (traps 9 to 16)."""
+"""Masking: how many, where, with what and when."""
 
 import numpy as np
 import pytest
