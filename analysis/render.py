@@ -31,8 +31,8 @@ def field_text(line: pd.Series, column: Column) -> str:
     ranged = not pd.isna(low) if column.task else low < high
     spread = f" [{show(low)}, {show(high)}]" if ranged else ""
     failed = int(line[f"{column.name}.diverged"]) if column.task else 0
-    told = f" ({failed} failed)" if failed else ""
-    return f"{show(median)}{spread}{told} / {published_text}"
+    failures = f" ({failed} failed)" if failed else ""
+    return f"{show(median)}{spread}{failures} / {published_text}"
 
 
 def average_text(line: pd.Series) -> str:

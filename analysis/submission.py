@@ -66,10 +66,12 @@ def submitted_members(study: Study, settings: pd.DataFrame) -> dict[str, Members
         lost[number] = [name for name, members in chosen.items() if not members.models]
         if not lost[number]:
             return chosen
-    told = "; ".join(
+    reasons = "; ".join(
         f"of pre-training {number + 1}: {', '.join(names)}" for number, names in lost.items()
     )
-    raise StudyError(f"cell {row.cell}: every fine-tuning diverged that these files need, {told}")
+    raise StudyError(
+        f"cell {row.cell}: every fine-tuning diverged that these files need, {reasons}"
+    )
 
 
 def glue_rows(study: Study, file: GlueFile, places: Places) -> list[int]:

@@ -169,8 +169,8 @@ def finetune_seed(
             model, fresh = build_model(inputs, start.file(WEIGHTS), seed)
             result = train_seed(inputs, model, seed, shared.directory, stop)
             if shared.run:
-                told = {"init": start.key} if "init" in inputs.recipe else {}
-                publish_seed(shared.run, inputs, model, result, {"fresh_tensors": fresh, **told})
+                origin = {"init": start.key} if "init" in inputs.recipe else {}
+                publish_seed(shared.run, inputs, model, result, {"fresh_tensors": fresh, **origin})
         elif shared.run:
             tidy_up(shared.directory)
         if not shared.run:

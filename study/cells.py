@@ -23,7 +23,7 @@ def write_out(
     back to itself.
     """
 
-    def resolve(name: str, asked: tuple[str, ...]) -> Any:
+    def resolve(name: str, behind: tuple[str, ...]) -> Any:
         delta = {} if deltas[name] is None else deltas[name]
         if not isinstance(delta, Mapping):
             raise Fault(f"expected a mapping, found {value_text(delta)}", section, name)
@@ -35,9 +35,9 @@ def write_out(
             raise Fault(f"expected a name, found {value_text(model)}", section, name, "like")
         if model not in deltas:
             raise Fault(f"{model} is not in {section}{hint(model, deltas)}", section, name, "like")
-        if model in (*asked, name):
+        if model in (*behind, name):
             raise Fault(f"{model} is like {name} itself", section, name, "like")
-        return merge(resolve(model, (*asked, name)), delta)
+        return merge(resolve(model, (*behind, name)), delta)
 
     return {name: resolve(name, ()) for name in deltas}
 

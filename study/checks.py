@@ -119,9 +119,11 @@ def _check_table(config: StudyFile, name: str, table: Table) -> None:
         if row.family:
             _known([row.family], config.families, *where, "rows", row.id, "family")
     for column in table.score_columns:
-        place = (*where, "columns", column.name)
-        _known([task for task in (column.task, column.ensemble_task) if task], config.tasks, *place)
-        _known([column.metric], config.tasks[column.task].reported_metrics, *place)
+        location = (*where, "columns", column.name)
+        _known(
+            [task for task in (column.task, column.ensemble_task) if task], config.tasks, *location
+        )
+        _known([column.metric], config.tasks[column.task].reported_metrics, *location)
         for row in (one for one in table.rows if one.ensemble):
             task = config.tasks[row.task_of(column)]
             ensemble = (*where, "rows", row.id, "ensemble", row.task_of(column))
@@ -136,12 +138,12 @@ def _check_hyperparameter_table(config: StudyFile, name: str, table: Hyperparame
     _distinct([row.id for row in table.rows], *where, "rows")
     _distinct([*FIRST_COLUMNS, *(column.id for column in table.columns)], *where, "columns")
     for column in table.columns:
-        place = (*where, "columns", column.id)
+        location = (*where, "columns", column.id)
         if column.cell:
-            _known([column.cell], config.cells, *place, "cell")
+            _known([column.cell], config.cells, *location, "cell")
         else:
-            _known([column.finetuning], config.finetuning, *place, "finetuning")
-            _known([column.task], config.tasks, *place, "task")
+            _known([column.finetuning], config.finetuning, *location, "finetuning")
+            _known([column.task], config.tasks, *location, "task")
         for row in table.rows:
             try:
                 hyperparameter(config.recipe_of(column), row.key)

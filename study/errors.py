@@ -19,6 +19,12 @@ KINDS = {
 }
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of another library's message, or what kind of error it is."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def kind_text(kind: type) -> str:
     """What a person calls a type of JSON or YAML."""
     return KINDS.get(kind, kind.__name__)

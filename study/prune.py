@@ -20,15 +20,15 @@ def unasked(scale: str, study_paths: list[str]) -> list[StoredRun]:
     """The runs of a scale that none of these studies asks for, with any number of replicates."""
     runs = all_runs(Path("runs", scale))
     seeds = {pretraining_seed(run) for run in runs}
-    asked = set()
+    wanted = set()
     for path in study_paths:
         study = Study(scale, path)
         there = seeds.union(study.config.seeds.pretraining)
         most = next(seed for seed in count() if seed not in there)
         for one in (study, *(Study(scale, path, number) for number in range(1, most + 1))):
             for job in one.jobs.values():
-                asked |= {run.directory for run in runs_of(job.path, job.recipe)}
-    return [run for run in runs if run.directory not in asked]
+                wanted |= {run.directory for run in runs_of(job.path, job.recipe)}
+    return [run for run in runs if run.directory not in wanted]
 
 
 def pretraining_seed(run: StoredRun) -> int | None:

@@ -85,10 +85,10 @@ class Recipes:
 
     def key(self, stage: str, *arguments) -> str:
         """Key of the recipe that the method named `stage` makes; each is hashed once."""
-        asked = (stage, *arguments)
-        if asked not in self._keys:
-            self._keys[asked] = key_of(getattr(self, stage)(*arguments))
-        return self._keys[asked]
+        call = (stage, *arguments)
+        if call not in self._keys:
+            self._keys[call] = key_of(getattr(self, stage)(*arguments))
+        return self._keys[call]
 
     def source(self, name: str) -> dict:
         """Parquet files of the corpus or task `name`."""
@@ -106,11 +106,11 @@ class Recipes:
             recipe = stage_recipe("source", files=contents, splits=sorted(set(splits)))
             self.places[key_of(recipe)] = source.folder
             return recipe
-        place = source.model_dump(exclude_none=True)
+        origin = source.model_dump(exclude_none=True)
         if source.generated:
             others = [split.split("/")[0] for split in source.sizes if "/" in split]
-            place["generator"] = max(map(generator_version, [source.generated, *others]))
-        recipe = stage_recipe("source", **place, splits=sorted(set(splits)))
+            origin["generator"] = max(map(generator_version, [source.generated, *others]))
+        recipe = stage_recipe("source", **origin, splits=sorted(set(splits)))
         if source.repo and documents:
             key = key_of(recipe)
             self.needed[key] = max(documents, self.needed.get(key, 0))
@@ -120,17 +120,17 @@ class Recipes:
         """The digests of a folder's files; of one that is gone, those of its only run."""
         if self.runs is None:
             return {"folder": folder}
-        asked = (folder, *sorted(set(splits)))
-        if asked not in self._contents:
+        folder_and_splits = (folder, *sorted(set(splits)))
+        if folder_and_splits not in self._contents:
             runs = Path(self.runs, "sources", name)
             done = [] if Path(folder).exists() else list(runs.glob("*.json"))
             known = load_manifest(done[0]).recipe if len(done) == 1 else {}
             if sorted(known.get("files", {})) == sorted(set(splits)):
-                self._contents[asked] = known["files"]
+                self._contents[folder_and_splits] = known["files"]
             else:
                 memories = runs.glob(f"*/{MEMORY}")
-                self._contents[asked] = folder_contents(folder, splits, memories)
-        return self._contents[asked]
+                self._contents[folder_and_splits] = folder_contents(folder, splits, memories)
+        return self._contents[folder_and_splits]
 
     def _tokenizer(self, name: str, path: str) -> dict:
         """What a tokenizer.json is."""

@@ -146,15 +146,15 @@ def _random_places(
     if corpora is None:
         corpora = np.zeros(len(units.documents) - 1, dtype=np.uint8)
     order = np.argsort(corpora, kind="stable")  # documents, corpus by corpus
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
     counts = np.bincount(corpora)
     own = corpora[documents]
     alone = counts[own] == 1
     first = np.where(alone, 0, (np.cumsum(counts) - counts)[own])
     size = np.where(alone, len(order), counts[own])
     drawn = first + below(draws(key_of_stream(seed, "pairs.document"), keys), size - 1)
-    others = order[drawn + (drawn >= place[documents])]
+    others = order[drawn + (drawn >= rank[documents])]
     count = units.documents[others + 1] - units.documents[others]
     within = below(draws(key_of_stream(seed, "pairs.place"), keys), count)
     return others, units.documents[others] + within

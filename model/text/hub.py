@@ -12,7 +12,7 @@ from math import inf
 from pathlib import Path
 from typing import TypeVar
 
-from study.errors import StudyError
+from study.errors import StudyError, first_line
 from study.parts import repository_parts
 
 Result = TypeVar("Result")
@@ -56,15 +56,15 @@ def download(
         for name in found:
             if left <= 0:
                 break
-            place = patiently(
+            path = patiently(
                 lambda name=name: hf_hub_download(
                     repo, name, repo_type="dataset", revision=info.sha, local_dir=target
                 ),
                 f"{where}: {name}",
                 recipe,
             )
-            files[split].append(Path(place))
-            left -= rows(Path(place))
+            files[split].append(Path(path))
+            left -= rows(Path(path))
     return Download(files, parts, info.sha)
 
 
@@ -75,7 +75,7 @@ def patiently(call: Callable[[], Result], what: str, recipe: dict) -> Result:
             return call()
         except Exception as error:  # the client raises its own, httpx's, and built-in ones
             cause = _cause(error)
-            reason = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
+            reason = first_line(cause)
             if number == TRIES or not _may_pass(cause):
                 raise _refusal(cause, reason, what, recipe) from None
             wait = FIRST_WAIT * 2 ** (number - 1)

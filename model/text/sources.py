@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from model.text.hub import download
 from study.digests import MEMORY, digest_files, file_digest
-from study.errors import StudyError
+from study.errors import StudyError, first_line, kind_text
 from study.identity import read_json_argument
 from study.manifest import Manifest, write_atomic
 from study.places import Places, other_files, source_entries, split_files
@@ -179,7 +179,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
-        raise StudyError(f"{path}: not a whole parquet file ({_first_line(error)})") from None
+        raise StudyError(f"{path}: not a whole parquet file ({first_line(error)})") from None
 
 
 def read_texts(path: Path, column: str, start: int = 0, stop: int | None = None) -> Iterator[str]:
@@ -234,7 +234,7 @@ def _jsonl_text(line: bytes, column: str, where: str) -> str:
     except (ValueError, RecursionError) as error:
         raise StudyError(f"{where}: not JSON ({error})") from None
     if not isinstance(value, dict) or not isinstance(value.get(column), str):
-        found = ", ".join(value) if isinstance(value, dict) else type(value).__name__
+        found = ", ".join(value) if isinstance(value, dict) else kind_text(type(value))
         raise StudyError(f"{where}: no text in column {column}; found {found}")
     return value[column]
 
@@ -273,7 +273,7 @@ def _read_group(
             if row >= upper:
                 return
     except (pa.ArrowException, OSError) as error:
-        raise StudyError(f"{path}: cannot be read to its end ({_first_line(error)})") from None
+        raise StudyError(f"{path}: cannot be read to its end ({first_line(error)})") from None
 
 
 def _decode(texts: pa.Array, where: str, first: int) -> list[str]:
@@ -287,7 +287,3 @@ def _decode(texts: pa.Array, where: str, first: int) -> list[str]:
                 f"{where}: row {row}: not UTF-8 text ({error.reason} at {error.start})"
             ) from None
     return found
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

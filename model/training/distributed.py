@@ -133,10 +133,10 @@ def open_shared_run(
     Raises Resumable on every rank when `stop` asks the first one to wait for the lock no longer.
     """
     if not ranks.first:
-        told = ranks.tell(None)
-        if isinstance(told, str):
-            raise Resumable(told)
-        directory, adopted = told
+        message = ranks.tell(None)
+        if isinstance(message, str):
+            raise Resumable(message)
+        directory, adopted = message
         yield SharedRun(Path(directory), None, adopted)
         return
     with ExitStack() as stack:
