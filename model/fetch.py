@@ -23,7 +23,7 @@ from study.digests import MEMORY
 from study.errors import StudyError
 from study.identity import read_json_argument
 from study.manifest import Manifest
-from study.places import Places, is_whole, other_files, source_entries
+from study.places import Places, lists_all_parts, other_files, source_entries
 from study.run import Run, open_run
 
 
@@ -84,7 +84,7 @@ def _find_again(run: Run, manifest: Manifest, places: Places) -> None:
         described = describe(located, run.directory / MEMORY)
         for split in manifest.recipe["splits"]:
             found = [entry["sha256"] for entry in described[split]]
-            if not is_whole(manifest, split):
+            if not lists_all_parts(manifest, split):
                 found = found[: len(source_entries(manifest, split))]
             if found != [entry["sha256"] for entry in source_entries(manifest, split)]:
                 where = f"{located.root}: split {split}: other files"

@@ -17,7 +17,7 @@ from model.text.sources import add_place_arguments, places_of, read_range, sourc
 from study.command import recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.manifest import load_manifest
-from study.places import is_whole, source_entries
+from study.places import lists_all_parts, source_entries
 from study.run import open_run
 
 
@@ -43,7 +43,9 @@ def main(arguments: list[str] | None = None) -> None:
             return
         paths = source_files(source, recipe["split"], places_of(args))
         rows = [entry["rows"] for entry in source_entries(source, recipe["split"])]
-        if not is_whole(source, recipe["split"]) and sum(rows) < (recipe["documents"] or inf):
+        if not lists_all_parts(source, recipe["split"]) and sum(rows) < (
+            recipe["documents"] or inf
+        ):
             raise StudyError(
                 f"{source.path}: split {recipe['split']}: of its parts only {len(rows)} were "
                 f"fetched, with {sum(rows)} documents, for a smaller study; {source.rebuild_hint}"

@@ -68,11 +68,6 @@ class Study(Jobs):
             table: [cell for cell in first if first[cell] == table] for table in self.config.tables
         }
 
-    def table_tasks(self, table: str) -> list[str]:
-        """Tasks that are columns of a table, in its order."""
-        columns = self.config.tables[table].score_columns
-        return list(dict.fromkeys(column.task for column in columns))
-
     def table_jobs(self, table: str) -> list[Job]:
         """The fine-tuning jobs whose scores a table shows or chooses from.
 

@@ -21,7 +21,6 @@ from study.errors import StudyError
 
 SUFFIXES = (".jsonl", ".parquet", ".txt")
 NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<hash>-[0-9a-f]+)?")
-CONVERTED = re.compile(r"(?P<number>\d{4})")
 
 
 def layout_folders(config: str | None, split: str) -> tuple[list[str], str]:

@@ -96,7 +96,7 @@ def source_entries(manifest: Manifest, split: str) -> list[dict]:
     return entries
 
 
-def is_whole(manifest: Manifest, split: str) -> bool:
+def lists_all_parts(manifest: Manifest, split: str) -> bool:
     """Whether a source's manifest lists all parts of a split, not only those that were needed."""
     return split not in (manifest.figures.get("of") or {})
 
@@ -118,7 +118,7 @@ def check_places(sources: dict[str, dict], mirror: str | Path | None) -> None:
 def _check_split(manifest: Manifest, root: Path, split: str) -> None:
     files = split_files(manifest.recipe, root, split)
     entries = source_entries(manifest, split)
-    if len(files) < len(entries) or (is_whole(manifest, split) and files[len(entries) :]):
+    if len(files) < len(entries) or (lists_all_parts(manifest, split) and files[len(entries) :]):
         raise other_files(f"{root}: split {split}: {len(files)} files", manifest, root)
     for file, entry in zip(files, entries, strict=False):
         if file.stat().st_size != entry["bytes"]:

@@ -30,7 +30,6 @@ from model.tasks.words import (
 from study.errors import StudyError
 
 SPACY_MODEL = "en_core_web_lg"
-SOURCES = ("spacy", "rules")
 Phrases = list[tuple[int, int]]
 
 _TOKENS = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr)\.|\w+(?:[-'’]\w+)*|[-—]+|['’]\w*|[^\w\s]")
