@@ -38,10 +38,6 @@ class TaskFiles:
 
 
 ENTAILMENT = ("entailment", "not_entailment")
-MNLI_SPLITS = (
-    "train",
-    *(f"{s}_{k}" for s in ("validation", "test") for k in ("matched", "mismatched")),
-)
 TRAIN_DEV = ("train", "validation")
 TASKS = {
     "sst2": TaskFiles(single.sst2, "nyu-mll/glue/sst2", ("negative", "positive")),
