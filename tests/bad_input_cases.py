@@ -59,15 +59,8 @@ def invalid_utf8(column: pa.ChunkedArray) -> pa.Array:
 
 
 def edited(file: str, dotted: str, value) -> None:
-    """Set a key of a file of config/."""
-    path = Path("config") / file
-    data = yaml.safe_load(path.read_text())
-    *parents, last = dotted.split("/")
-    place = data
-    for name in parents:
-        place = place.setdefault(name, {})
-    place[last] = value
-    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    """Set a key of a file of config/; its parts stand between slashes."""
+    smoke.set_key(file, dotted.split("/"), value)
 
 
 def renamed(section: str, old: str, new: str) -> None:

@@ -52,3 +52,18 @@ def project(finished, tmp_path):
     copy = tmp_path / "moved"
     shutil.copytree(finished, copy)
     return copy
+
+
+@pytest.fixture
+def edit(tmp_path, monkeypatch):
+    """In a folder with a copy of config/: a function that sets a key of one of its files.
+
+    The key is dotted, or a list of its parts.
+    """
+    shutil.copytree(smoke.ROOT / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+
+    def edit(file, keys, value):
+        smoke.set_key(file, keys.split(".") if isinstance(keys, str) else keys, value)
+
+    return edit

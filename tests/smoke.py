@@ -235,5 +235,17 @@ def edit(project: Path, file: str, change) -> None:
     path.write_text(yaml.safe_dump(changed or data, sort_keys=False))
 
 
+def set_key(file: str, keys: list[str], value) -> None:
+    """Set a key, by its parts, of a file of the current directory's config/."""
+    path = Path("config") / file
+    data = yaml.safe_load(path.read_text())
+    *parents, last = keys
+    inner = data
+    for key in parents:
+        inner = inner.setdefault(key, {})
+    inner[last] = value
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+
+
 if __name__ == "__main__":
     write_hub(sys.argv[1])

@@ -1,10 +1,8 @@
 """Cells written out from deltas, and the cells that a family of learning rates adds."""
 
-import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from study.config import load_study_file
 from study.errors import StudyError
@@ -12,25 +10,6 @@ from study.graph import Study
 
 ROOT = Path(__file__).parent.parent
 SCALES = sorted(path.stem for path in (ROOT / "config/scales").glob("*.yaml"))
-
-
-@pytest.fixture
-def edit(tmp_path, monkeypatch):
-    """A function that sets a dotted key of a file of a copy of config/."""
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    monkeypatch.chdir(tmp_path)
-
-    def edit(file, dotted, value):
-        path = Path("config") / file
-        data = yaml.safe_load(path.read_text())
-        *parents, last = dotted.split(".")
-        place = data
-        for name in parents:
-            place = place.setdefault(name, {})
-        place[last] = value
-        path.write_text(yaml.safe_dump(data, sort_keys=False))
-
-    return edit
 
 
 def test_a_cell_is_a_delta_on_base_or_on_another_cell(monkeypatch):

@@ -1,6 +1,5 @@
 """Every key of the configuration is checked; every error is one line with file and key."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,21 +13,8 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
-def config(tmp_path, monkeypatch):
+def config(edit):
     """A copy of config/ in the current directory, with a function that edits one of its files."""
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    monkeypatch.chdir(tmp_path)
-
-    def edit(file, dotted, value):
-        path = Path("config") / file
-        data = yaml.safe_load(path.read_text())
-        *parents, last = dotted.split(".")
-        place = data
-        for name in parents:
-            place = place.setdefault(name, {})
-        place[last] = value
-        path.write_text(yaml.safe_dump(data))
-
     return edit
 
 

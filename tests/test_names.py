@@ -1,6 +1,5 @@
 """Names are data: they exist, they can stand in a path, and no two of them are one file."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,24 +10,6 @@ from study.graph import Study
 from study.names import RESULTS, RULE
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def edit(tmp_path, monkeypatch):
-    """A function that sets a key (a list of its parts) of a file of a copy of config/."""
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    monkeypatch.chdir(tmp_path)
-
-    def edit(file, keys, value):
-        path = Path("config") / file
-        data = yaml.safe_load(path.read_text())
-        place = data
-        for key in keys[:-1]:
-            place = place.setdefault(key, {})
-        place[keys[-1]] = value
-        path.write_text(yaml.safe_dump(data, sort_keys=False))
-
-    return edit
 
 
 SCALE, STUDY = "config/scales/smoke.yaml", "config/study.yaml"
