@@ -18,7 +18,7 @@ from study.errors import StudyError
         ({"thread": 2}, "field thread: unknown; known: device, precision"),
         ({"threads": 0}, "field threads: expected 1 or more, found 0"),
         ({"threads": True}, "field threads: expected a whole number, found true"),
-        ({"compile": 1}, "field compile: expected bool, found 1"),
+        ({"compile": 1}, "field compile: expected true or false, found 1"),
         ({"checkpoint_minutes": -1}, "field checkpoint_minutes: expected 0 or more, found -1"),
     ],
 )
