@@ -88,13 +88,13 @@ def test_renamed_corpora_in_a_store_manifest_change_nothing(tmp_path):
     [
         (
             lambda data: data.update(figures=None),
-            r"\(field figures: expected an object, found null\)",
+            r"not a manifest \(field figures: expected an object, found null\)",
         ),
         (lambda data: data["figures"].pop("dev"), r"field figures\.dev: missing"),
         (lambda data: data["figures"].update(train=None), r"field figures\.train: cannot be null"),
         (
             lambda data: data.update(files=None),
-            r"\(field files: expected an object, found null\)",
+            r"not a manifest \(field files: expected an object, found null\)",
         ),
         (
             lambda data: data.update(files={"a": None}),
