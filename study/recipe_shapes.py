@@ -283,7 +283,7 @@ def check_recipe(recipe: dict, stage: str) -> None:
     """Raise StudyError naming the first field of a `stage`'s recipe that is wrong."""
     for name in _nulls(recipe):
         if name not in MAY_BE_NULL:
-            raise StudyError(f"--recipe: field {name}: expected a value, found None")
+            raise StudyError(f"--recipe: field {name}: expected a value, found null")
     try:
         SHAPES[stage].model_validate(recipe)
     except ValidationError as error:
