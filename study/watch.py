@@ -119,7 +119,7 @@ def watch(command: list[str], watch: Watch, log: Path) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     pause = PAUSE_TERMINAL if sys.stderr.isatty() else PAUSE_PLAIN
     shown, stopping = -math.inf, False
-    with log.open("w") as output, StopRequest() as stop:
+    with log.open("a") as output, StopRequest() as stop:
         # A process group of its own: Ctrl-C reaches it once, from here, and as SIGINT, for which
         # both Snakemake and the shells of its jobs wait until the jobs have saved and ended.
         process = subprocess.Popen(
@@ -191,6 +191,8 @@ def main(arguments: list[str] | None) -> None:
     names = ("scale", "study", "mirror", "replicates")
     settings = [f"{name}={vars(args)[name]}" for name in names if vars(args)[name] is not None]
     log = Path(study.root, "logs", "snakemake.log")
+    # Another call may be at work and write there too: nothing of the file is thrown away.
+    begin = log.stat().st_size if log.exists() else 0
     command = [sys.executable, "-m", "snakemake", "--cores", str(args.cores)]
     command += ["--config", *settings, "--", args.target]
     state = Watch(study, jobs, args.cores)
@@ -201,7 +203,7 @@ def main(arguments: list[str] | None) -> None:
     )
     code = watch(command, state, log)
     if code:
-        lines = log.read_text().splitlines()
+        lines = log.read_bytes()[begin:].decode(errors="replace").splitlines()
         # The Snakefile itself refuses in one line.
         refused = [line for line in lines if code == EXIT_BAD_INPUT and line.startswith("error: ")]
         print("\n".join(refused or lines[-LAST_LINES:]), file=sys.stderr)

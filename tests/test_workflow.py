@@ -284,11 +284,16 @@ def test_a_study_needs_none_of_the_papers_tables(tmp_path):
 
 
 def test_a_failed_study_ends_with_what_snakemake_said(project):
+    """And only with that: what an earlier or another call printed stays in the log, unsaid."""
+    log = project / "runs/smoke/logs/snakemake.log"
+    log.write_text("printed by another call\n")
     edit(project, "study.yaml", lambda data: data["corpora"]["wiki"].update(column="texts"))
     command = [sys.executable, "-m", "study.watch", TABLE, "--scale", "smoke", "--mirror", "hub"]
     result = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert result.returncode != 0
     assert "no column texts; found id, url, title, text" in result.stderr
+    assert "printed by another call" not in result.stderr
+    assert log.read_text().startswith("printed by another call\n")
 
 
 @pytest.mark.parametrize(
