@@ -71,7 +71,9 @@ class ToyUpdates:
         self.steps, self.rows, self.micro, self.targets = steps, rows, micro, targets
         self.broken = None  # a step with NaN weights
         self.gate = None  # (step, file): from this step on, updates wait until the file is there
-        self.kill = None  # (step, seconds): SIGKILL so long after this step's update was asked for
+        # (step, seconds): SIGKILL so long after the first update from this step on was asked for; a
+        # run that goes on from a checkpoint may begin behind it.
+        self.kill = None
 
     def __len__(self) -> int:
         return self.steps
@@ -99,7 +101,7 @@ class ToyUpdates:
         if self.gate is not None and step >= self.gate[0]:
             while not self.gate[1].exists():
                 time.sleep(0.005)
-        if self.kill is not None and step == self.kill[0]:
+        if self.kill is not None and step >= self.kill[0]:
             threading.Timer(self.kill[1], os.kill, (os.getpid(), signal.SIGKILL)).start()
         if self.kill is not None and step == self.steps - 1:
             time.sleep(3600)  # the end comes first
