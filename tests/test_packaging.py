@@ -13,8 +13,15 @@ ROOT = Path(__file__).parent.parent
 MODULES = {"PyYAML": "yaml", "scikit-learn": "sklearn"}
 OPTIONAL = {"spacy"}  # the task wsc says what to install where a study asks for it
 # Needed without an import of ours: torch.utils.tensorboard, --profile slurm, transformers' Trainer,
-# formatters.
-UNIMPORTED = {"tensorboard", "snakemake-executor-plugin-slurm", "accelerate", "ruff", "snakefmt"}
+# formatters, pytest's option --numprocesses.
+UNIMPORTED = {
+    "tensorboard",
+    "snakemake-executor-plugin-slurm",
+    "accelerate",
+    "ruff",
+    "snakefmt",
+    "pytest-xdist",
+}
 
 
 def pins(name: str) -> dict[str, str]:
