@@ -4,9 +4,9 @@ The single formats show every token of the store once an epoch. Pair formats cut
 (`model.samples.pairs`), and a document's end forces a label, so their samples count both.
 """
 
+from study.cells import PAIR_FORMATS
 from study.graph import Study
 from study.manifest import load_manifest
-from study.schema import PAIR_FORMATS
 
 SHOWN = 0.95  # a share below it is told
 BALANCED = 0.05  # so far from one half the share of a label may lie untold

@@ -20,8 +20,8 @@ from model.tasks.decisions import decide_pronouns, decide_ranking
 from model.tasks.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
 from study.errors import StudyError
 from study.graph import Study
-from study.layout import Column, Row
 from study.manifest import Manifest, load_manifest, seed_run
+from study.tables import Column, Row
 
 MOST = 7
 # What is averaged, a column of predictions.parquet, by the task's kind.

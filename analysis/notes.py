@@ -8,9 +8,9 @@ threshold of SQuAD 2.0. So has whatever else differs between the rows than what 
 from typing import Any
 
 from analysis.ensembles import MOST
+from study.cells import Cell
 from study.graph import Study
-from study.layout import Column, Table
-from study.schema import Cell
+from study.tables import Column, Table
 from study.tasks import Finetuning
 
 # The key of the recipe that a column shows.

@@ -10,7 +10,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from analysis.values import FORMATS
-from study.layout import Column, Table
+from study.tables import Column, Table
 
 DASH = "–"
 

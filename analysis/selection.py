@@ -12,9 +12,9 @@ from statistics import median
 from study.command import recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.graph import Study
-from study.layout import Row
 from study.manifest import MAYBE_NUMBER, load_manifest
 from study.run import open_run
+from study.tables import Row
 
 EXAMPLE = (
     "python -m analysis.selection --recipe @runs/…/<key>/recipe.json --manifest manifest.json "

@@ -19,9 +19,9 @@ from analysis.values import REPLICATED, cell_values, value_fields
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
-from study.layout import Column, Row, Table
 from study.manifest import load_manifest, write_atomic
 from study.record import recorded
+from study.tables import Column, Row, Table
 
 STATISTICS = ("median", "min", "max", "seeds", "replicates", "diverged")
 DIFFERENCE = ("difference", "low", "high")

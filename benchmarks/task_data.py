@@ -13,8 +13,8 @@ from language.write import CORPUS_PLACES, TASKS, write_source
 from model.tasks.data import Examples, read_examples
 from model.text.tokenizer import Vocabulary
 from model.text.vocabulary import train_vocabulary
-from study.config import load_study_file
 from study.places import split_files
+from study.read import load_study_file
 from study.recipes import Recipes
 
 GENERATED_NAMES = {"squad11": "squad", "squad20": "squad_v2"}  # where the generator's differ

@@ -1,93 +1,136 @@
-"""The cells of a merged study: each written out in full, and those that families add.
+"""A cell, one pre-training configuration: its sections, and families of cells (sections 2 to 4).
 
-In: the mappings `base`, `cells` and `families` after the scale's values were merged in. Out: full
-recipes by cell name. A cell is a delta on `base`, or on the cell that its `like` names; a task can
-be like another task.
+In: the cells of `config/`, written out in full (`study.deltas`). A key that no class declares is an
+error, so no key can be written that no code reads.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Literal
 
-from study.errors import value_text
-from study.origins import Fault, hint
+from pydantic import Field, model_validator
 
-LARGEST_RATE = 1e300  # beyond it no digits are left to name a member by
+from study.fields import LARGEST, AboveZero, Count, Fraction, Positive, Section, Share, Size
+
+SHORTEST = 8  # tokens of an input: a frame and a few
+PAIR_FORMATS = ("segment-pair", "sentence-pair")
 
 
-def write_out(
-    section: str, base: Mapping, deltas: Mapping[str, Any], merge: Callable[[Any, Any], Any]
-) -> dict[str, Any]:
-    """Every entry of `section` in full, a delta on `base` or on what its `like` names.
+class Format(Section):
+    """An input format (section 4.2)."""
 
-    Raises Fault for an entry that is no mapping, and for a `like` that names no entry or leads
-    back to itself.
+    name: Literal["segment-pair", "sentence-pair", "full-sentences", "doc-sentences"]
+    nsp: bool
+    segments: bool
+    separators: Literal["document", "sentence"]
+    negatives: Literal["any", "corpus"] = "any"  # where a random second part may come from
+
+    @model_validator(mode="after")
+    def pairs(self):
+        """Next-sentence prediction and segment embeddings need a pair."""
+        if self.name not in PAIR_FORMATS and (self.nsp or self.segments):
+            raise ValueError(f"nsp and segments need a pair format, not {self.name}")
+        if self.name not in PAIR_FORMATS and self.negatives != "any":
+            raise ValueError(f"negatives needs a pair format, not {self.name}")
+        return self
+
+
+class Model(Section):
+    """The encoder (section 2.2)."""
+
+    layers: Annotated[int, Field(gt=0, le=10_000)]
+    hidden: Size
+    heads: Size
+    ffn: Size
+    positions: Size
+    dropout: Fraction
+    attention_dropout: Fraction
+    layer_norm_eps: AboveZero
+    init_std: AboveZero
+    vocabulary_multiple: Size
+
+    @model_validator(mode="after")
+    def heads_divide(self):
+        """The hidden size splits evenly over the heads."""
+        if self.hidden % self.heads:
+            raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
+        return self
+
+
+class Masking(Section):
+    """Masked language modelling (sections 2.3 and 4.1)."""
+
+    policy: Literal["dynamic", "static"]
+    copies: Positive
+    rate: Annotated[float, Field(gt=0, lt=1)]
+    mask: Share
+    random: Share
+    special_tokens: bool
+
+    @model_validator(mode="after")
+    def shares(self):
+        """The rest of mask and random stays unchanged."""
+        if self.mask + self.random > 1:
+            raise ValueError(f"mask + random is {self.mask + self.random:g}, expected at most 1")
+        return self
+
+
+class Batch(Section):
+    """What one update sees (section 4.3): `sequences` x length real tokens, or rows."""
+
+    sequences: Positive
+    unit: Literal["tokens", "sequences"]
+
+
+class Optimiser(Section):
+    """AdamW and its schedule (sections 2.4 and 3.1); `warmup` is a fraction of the steps."""
+
+    learning_rate: AboveZero
+    beta1: Fraction
+    beta2: Fraction
+    eps: AboveZero
+    weight_decay: Annotated[float, Field(ge=0)]
+    decay_all: bool
+    clip_norm: Annotated[float, Field(ge=0)]
+    warmup: Share
+    schedule: Literal["linear"]
+
+
+class Evaluation(Section):
+    """Held-out evaluations along training, evenly spaced, the last one at the end."""
+
+    points: Positive
+    samples: Positive
+
+
+class Cell(Section):
+    """One pre-training configuration, a row of a table."""
+
+    data: Annotated[list[str], Field(min_length=1)]
+    vocabulary: str
+    format: Format
+    length: Annotated[int, Field(ge=SHORTEST, le=LARGEST)]
+    model: Model
+    masking: Masking
+    batch: Batch
+    steps: Count  # 0: random weights, for comparison
+    optimiser: Optimiser
+    evaluation: Evaluation
+    finetuning: str
+
+    @model_validator(mode="after")
+    def fits(self):
+        """The input fits the position table."""
+        if self.length > self.model.positions:
+            raise ValueError(f"length {self.length} exceeds model.positions {self.model.positions}")
+        return self
+
+
+class Family(Section):
+    """Cells that differ in the peak learning rate alone (table 3).
+
+    `cell` is one of them and says everything else; the loader declares the others, one per rate.
+    Where a family stands in a table, its member of the lowest held-out perplexity is shown.
     """
 
-    def resolve(name: str, behind: tuple[str, ...]) -> Any:
-        delta = {} if deltas[name] is None else deltas[name]
-        if not isinstance(delta, Mapping):
-            raise Fault(f"expected a mapping, found {value_text(delta)}", section, name)
-        if "like" not in delta:
-            return merge(base, delta)
-        delta = dict(delta)
-        model = delta.pop("like")
-        if not isinstance(model, str):
-            raise Fault(f"expected a name, found {value_text(model)}", section, name, "like")
-        if model not in deltas:
-            raise Fault(f"{model} is not in {section}{hint(model, deltas)}", section, name, "like")
-        if model in (*behind, name):
-            raise Fault(f"{model} is like {name} itself", section, name, "like")
-        return merge(resolve(model, (*behind, name)), delta)
-
-    return {name: resolve(name, ()) for name in deltas}
-
-
-def expand_families(
-    families: Mapping[str, Any], cells: dict[str, dict], merge: Callable[[Any, Any], Any]
-) -> dict[str, Any]:
-    """Families with their members, whose cells are added to `cells`.
-
-    A member is its family's cell at another peak learning rate and is called
-    `<cell>-lr-<rate>`; at its own rate the cell itself is the member. What is not a family at all,
-    or of a cell without a rate, is left to the schema to refuse. Raises Fault where the rates lack
-    the cell's own or hold one twice, and where a cell of the study has a member's name.
-    """
-    filled, own_cells = {}, set(cells)
-    for name, family in families.items():
-        if isinstance(family, Mapping) and "members" in family:
-            raise Fault("unknown key; members follow from learning_rates", *_at(name, "members"))
-        filled[name] = {**family, "members": {}} if isinstance(family, Mapping) else family
-        if not isinstance(family, Mapping) or not isinstance(family.get("cell"), str):
-            continue
-        cell, rates = family["cell"], family.get("learning_rates")
-        if cell not in own_cells:
-            raise Fault(f"{cell} is no cell{hint(cell, own_cells)}", *_at(name, "cell"))
-        optimiser = cells[cell].get("optimiser")
-        own = optimiser.get("learning_rate") if isinstance(optimiser, Mapping) else None
-        if not isinstance(rates, list) or not all(map(_is_rate, [own, *rates])):
-            continue
-        where = _at(name, "learning_rates")
-        if own not in rates:
-            raise Fault(f"{rates} lacks {own}, the rate of cell {cell} itself", *where)
-        members = filled[name]["members"]
-        for rate in rates:
-            member = cell if rate == own else f"{cell}-lr-{rate:g}"
-            if member in members.values():
-                raise Fault(f"{rate:g} is there twice (six digits count)", *where)
-            if member != cell and member in own_cells:
-                raise Fault(
-                    f"cell {member} has the name of a member, {rate:g}; call it otherwise", *where
-                )
-            members[rate] = member
-            if member not in cells:
-                cells[member] = merge(cells[cell], {"optimiser": {"learning_rate": rate}})
-    return filled
-
-
-def _at(family: str, key: str) -> tuple[str, str, str]:
-    return "families", family, key
-
-
-def _is_rate(value: Any) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and 0 < value < LARGEST_RATE
+    cell: str
+    learning_rates: Annotated[list[AboveZero], Field(min_length=1)]
+    members: dict[float, str]  # learning rate -> cell, filled by the loader

@@ -10,11 +10,11 @@ from pathlib import Path
 from study.errors import StudyError
 from study.hyperparameters import hyperparameter
 from study.jobs import store_name
-from study.layout import HyperparameterTable, Table
+from study.messages import Fault, hint
 from study.names import same_file
-from study.origins import Fault, hint
 from study.recipes import Recipes
-from study.schema import StudyFile
+from study.study_file import StudyFile
+from study.tables import HyperparameterTable, Table
 from study.tasks import shortest_row
 
 MOST_TOKENS = 10**15  # that a cell sees: the paper's longest sees 2e12

@@ -11,8 +11,8 @@ from itertools import chain
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Job, Study
+from study.messages import hint
 from study.options import add_study_arguments
-from study.origins import hint
 from study.stored import delete_all, listing, runs_of, totals
 
 

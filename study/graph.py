@@ -3,15 +3,15 @@
 import math
 from pathlib import Path
 
-from study.config import STUDY_FILE, load_study_file
+from study.cells import PAIR_FORMATS, Cell
 from study.errors import StudyError, value_text
 from study.glue import GLUE, GlueFile
 from study.identity import canonical_json, key_of
 from study.jobs import Job, Jobs
-from study.layout import Column, HyperparameterColumn, HyperparameterTable, Row, Table
+from study.messages import hint
 from study.names import COMMON_RESULTS
-from study.origins import hint
-from study.schema import PAIR_FORMATS, Cell
+from study.read import STUDY_FILE, load_study_file
+from study.tables import Column, HyperparameterColumn, HyperparameterTable, Row, Table
 from study.tasks import Finetuning
 from study.yaml_file import read_yaml
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from study.cells import Cell
 from study.errors import StudyError
-from study.schema import Cell
 from study.tasks import Finetuning
 
 DERIVED: dict[str, Callable[[Cell], float]] = {

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from study.cells import PAIR_FORMATS, Cell
 from study.errors import StudyError
 from study.identity import canonical_json, key_of
 from study.recipes import Recipes
-from study.schema import PAIR_FORMATS, Cell, StudyFile
+from study.study_file import StudyFile
 
 # What the jobs of a stage are called by. Cells may share samples and features; the first counts.
 NAMES = {

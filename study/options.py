@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.config import STUDY_FILE
 from study.errors import StudyError, value_text
-from study.origins import hint
-from study.schema import MOST_SEEDS
+from study.fields import MOST_SEEDS
+from study.messages import hint
+from study.read import STUDY_FILE
 
 DEFAULT_SCALE = "demo"
 

@@ -10,8 +10,8 @@ from itertools import count
 from pathlib import Path
 
 from study.command import command_parser, run_command
-from study.config import STUDY_FILE
 from study.graph import Study
+from study.read import STUDY_FILE
 from study.run import RECIPE_NAME
 from study.stored import StoredRun, all_runs, delete_all, listing, runs_of, totals
 

@@ -10,21 +10,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from study.cells import PAIR_FORMATS, SHORTEST, Batch, Evaluation, Format, Masking, Model, Optimiser
 from study.errors import StudyError
-from study.origins import first_fault
-from study.schema import (
-    PAIR_FORMATS,
-    SHORTEST,
-    Batch,
-    Evaluation,
-    Format,
-    Masking,
-    Model,
-    Optimiser,
+from study.fields import (
+    LARGEST,
+    AboveZero,
+    Count,
+    Name,
+    Place,
+    Positive,
+    Revision,
+    Section,
     Seed,
     Seeds,
 )
-from study.section import LARGEST, Count, Name, Place, Positive, Rate, Revision, Section
+from study.messages import first_fault
 from study.tasks import Finetuning, Task
 
 Key = Annotated[str, Field(min_length=1)]
@@ -230,7 +230,7 @@ class FinetuneRecipe(Recipe):
 class Member(Section):
     """A member of a family."""
 
-    learning_rate: Rate
+    learning_rate: AboveZero
     pretrain: Annotated[list[Key], Field(min_length=1)]
 
 

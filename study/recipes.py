@@ -11,13 +11,14 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from study.cells import PAIR_FORMATS
 from study.digests import MEMORY, sha256_file
 from study.errors import StudyError
+from study.fields import Source
 from study.identity import key_of
 from study.manifest import load_manifest
 from study.places import folder_contents
-from study.schema import PAIR_FORMATS, StudyFile
-from study.section import Source
+from study.study_file import StudyFile
 from study.tasks import Finetuning
 
 # When to bump which: a change that alters what a stage writes, for equal inputs, raises the number

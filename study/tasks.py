@@ -1,14 +1,21 @@
-"""End tasks and how they are fine-tuned: parts of the study file (`study.schema`)."""
+"""End tasks and how they are fine-tuned: parts of the study file (`study.study_file`)."""
 
 from itertools import product
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from study.planned import PlannedTask
-from study.section import Count, Dropout, Name, Place, Positive, Rate, Section, Share, Source
+from study.fields import AboveZero, Count, Fraction, Name, Place, Positive, Section, Share, Source
 
 SPAN_PARTS = ("has_answer_f1", "has_answer_em", "no_answer_f1", "no_answer_em")
+
+
+class PlannedTask(Section):
+    """A task's examples and mean tokens per row, for plans until its features are there."""
+
+    train: Positive
+    dev: Positive
+    row_tokens: AboveZero
 
 
 class Task(Section):
@@ -19,7 +26,7 @@ class Task(Section):
     texts: Annotated[list[str], Field(min_length=1, max_length=2)] | None = None
     label: str | None = None
     labels: Positive | None = None
-    scale: Rate | None = None  # a regression is trained on label / scale
+    scale: AboveZero | None = None  # a regression is trained on label / scale
     train: Place
     dev: Place
     more_dev: dict[Name, Place] | None = (
@@ -116,7 +123,7 @@ class Grid(Section):
     """Settings to choose from, by the median over seeds (section 5.1, table 10)."""
 
     batch: Annotated[list[Positive], Field(min_length=1)] | None = None
-    learning_rate: Annotated[list[Rate], Field(min_length=1)] | None = None
+    learning_rate: Annotated[list[AboveZero], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def distinct(self):
@@ -142,19 +149,19 @@ class Finetuning(Section):
     """Settings of one fine-tuning (protocol of the BERT paper, or Table 10)."""
 
     batch: Positive
-    learning_rate: Rate
+    learning_rate: AboveZero
     epochs: Annotated[int, Field(gt=0, le=10_000)]
     warmup: Share
     weight_decay: Annotated[float, Field(ge=0)]
-    beta2: Dropout
-    eps: Rate
-    dropout: Dropout
+    beta2: Fraction
+    eps: AboveZero
+    dropout: Fraction
     length: Positive
     separators: Literal[1, 2]
     early_stopping: bool = False  # score the epoch that is best on the development split
     decay_all: bool = False  # true: biases and LayerNorm too
     clip_norm: Annotated[float, Field(ge=0)] = 0  # 0: off
-    head_dropout: Dropout | None = None  # before the head and inside it; null: `dropout`
+    head_dropout: Fraction | None = None  # before the head and inside it; null: `dropout`
     group_by_length: bool = True  # an update's units are about equally long
     grid: Grid | None = None
 

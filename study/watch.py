@@ -21,8 +21,8 @@ from pathlib import Path
 from study.command import EXIT_BAD_INPUT, Resumable, command_parser, run_command
 from study.errors import StudyError
 from study.graph import Job, Study
+from study.messages import hint
 from study.options import DEFAULT_SCALE, add_study_arguments, check_cores
-from study.origins import hint
 from study.places import Places
 from study.reach import check_reachable, sources_to_fetch
 from study.run import available_cores

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from study.config import load_study_file
 from study.errors import StudyError
 from study.graph import Study
+from study.read import load_study_file
 
 ROOT = Path(__file__).parent.parent
 SCALES = sorted(path.stem for path in (ROOT / "config/scales").glob("*.yaml"))

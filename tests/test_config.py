@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from study.config import load_study_file, merge
 from study.errors import StudyError
 from study.graph import Study
+from study.read import load_study_file, merge
 
 ROOT = Path(__file__).parent.parent
 

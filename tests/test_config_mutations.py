@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from study.config import build_study_file, merge
 from study.errors import StudyError
 from study.jobs import Jobs
 from study.names import SECTIONS
+from study.read import build_study_file, merge
 from study.yaml_file import read_yaml
 
 ROOT = Path(__file__).parent.parent

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from study.config import load_study_file
 from study.errors import StudyError
 from study.parts import folder_files, local_parts, repository_parts
+from study.read import load_study_file
 
 
 def parts(*names, config="plain", split="train"):

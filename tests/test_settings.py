@@ -18,9 +18,9 @@ from analysis import table as table_command
 from analysis.ensembles import ensemble_metrics, ensemble_of, ensembles
 from analysis.settings import choose_settings, compare_settings
 from analysis.table import build_table
-from study.config import load_study_file
 from study.errors import StudyError
 from study.graph import Study
+from study.read import load_study_file
 from study.tasks import Finetuning, Grid
 
 ROOT = Path(__file__).parent.parent

@@ -26,8 +26,8 @@ from analysis.settings import choose_settings, compare_settings
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
-from study.layout import Column, Row
 from study.record import recorded
+from study.tables import Column, Row
 
 METRICS = {
     "f1": "F1 (%)",

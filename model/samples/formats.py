@@ -26,8 +26,8 @@ from model.samples.index import (
 from model.samples.pairs import segment_pairs, sentence_pairs
 from model.samples.units import Units, units_of
 from model.text.store import TokenStore
+from study.cells import SHORTEST
 from study.errors import StudyError
-from study.schema import SHORTEST
 
 NEGATIVES = ("any", "corpus")
 

@@ -2,7 +2,7 @@
 
 A scale changes sizes by the same keys as the study file; its values win. Mappings are merged key
 by key, lists are replaced whole. A scale adds nothing: what it names is in the study file, and
-tables stand there alone. Cells are deltas on `base` (`study.cells`); per-task fine-tuning settings
+tables stand there alone. Cells are deltas on `base` (`study.deltas`); per-task fine-tuning settings
 are deltas on `default`. Every error is one line that names the file and the key.
 """
 
@@ -11,12 +11,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from study.cells import expand_families, write_out
 from study.checks import check
+from study.deltas import expand_families, write_out
 from study.errors import StudyError, value_text
+from study.fields import MOST_SEEDS
+from study.messages import Fault, Origins, hint
 from study.names import RESERVED, RULE, SECTIONS, SHARED, is_name, same_file
-from study.origins import Fault, Origins, hint
-from study.schema import MOST_SEEDS, StudyFile
+from study.study_file import StudyFile
 from study.yaml_file import read_yaml
 
 STUDY_FILE = "config/study.yaml"

@@ -1,6 +1,6 @@
-"""What results show: families of cells, and the rows and columns of the tables.
+"""What results show: the rows and columns of the tables.
 
-These are parts of the study file (`study.schema`). Nothing here changes what is trained, only which
+These are parts of the study file. Nothing here changes what is trained, only which
 runs there are and, for ensembles, which of them keep their weights for others to start from.
 """
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from study.section import Name, Rate, Section
+from study.fields import Name, Section
 
 # What a column can show besides scores. `analysis.values` says how each comes about.
 Value = Literal[
@@ -25,18 +25,6 @@ Value = Literal[
     "perplexity",
     "bits_per_byte",
 ]
-
-
-class Family(Section):
-    """Cells that differ in the peak learning rate alone (table 3).
-
-    `cell` is one of them and says everything else; the loader declares the others, one per rate.
-    Where a family stands in a table, its member of the lowest held-out perplexity is shown.
-    """
-
-    cell: str
-    learning_rates: Annotated[list[Rate], Field(min_length=1)]
-    members: dict[float, str]  # learning rate -> cell, filled by the loader
 
 
 class Column(Section):

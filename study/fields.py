@@ -25,6 +25,12 @@ def _place(text: str) -> str:
     return text
 
 
+def _distinct(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("the same seed twice")
+    return seeds
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Place = Annotated[str, AfterValidator(_place)]  # `<org>/<name>`, `<config>/<split>`, or one of them
 # A commit, a tag, or the hub's own `refs/convert/parquet`.
@@ -33,8 +39,11 @@ Positive = Annotated[int, Field(gt=0, le=LARGEST)]
 Size = Annotated[int, Field(gt=0, le=10**6)]  # of a part of a network
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[float, Field(gt=0)]
-Dropout = Annotated[float, Field(ge=0, lt=1)]
+AboveZero = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+MOST_SEEDS = 100
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seeds = Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS), AfterValidator(_distinct)]
 
 
 class Section(BaseModel):

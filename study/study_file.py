@@ -1,0 +1,77 @@
+"""The whole study at one scale, read and filled: every key of `config/` with its type and range."""
+
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from study.cells import Cell, Family
+from study.execution import ExecutionPlan, Hardware
+from study.fields import Section, Seeds
+from study.tables import HyperparameterColumn, HyperparameterTable, Row, Table
+from study.tasks import Finetuning, Task
+from study.texts import Corpus, Vocabulary
+
+
+class SeedPlan(Section):
+    """Pre-training seeds (replicates) and the fine-tuning seeds of each.
+
+    With `finetuning: own` every replicate is a full one: a pre-training and a fine-tuning seed.
+    """
+
+    pretraining: Seeds
+    finetuning: Seeds | Literal["own"]
+
+    def finetuning_of(self, pretraining: int) -> list[int]:
+        """Fine-tuning seeds of a replicate; `own`: one, the replicate's own number."""
+        return [pretraining] if self.finetuning == "own" else list(self.finetuning)
+
+
+class StudyFile(Section):
+    """The whole study at one scale: `study.yaml` merged with `scales/<scale>.yaml`."""
+
+    about: str
+    heldout_fraction: Annotated[float, Field(gt=0, lt=0.5)]
+    splitter: Literal["sentencex"]
+    corpora: dict[str, Corpus]
+    vocabularies: dict[str, Vocabulary]
+    tasks: dict[str, Task]
+    finetuning: dict[str, dict[str, Finetuning]]
+    cells: dict[str, Cell]
+    families: dict[str, Family] = Field(default_factory=dict)
+    tables: dict[str, Table]
+    hyperparameter_tables: dict[str, HyperparameterTable] = Field(default_factory=dict)
+    seeds: SeedPlan
+    execution: ExecutionPlan
+    hardware: Hardware | None = None
+
+    def recipe_of(self, column: HyperparameterColumn) -> Cell | Finetuning:
+        """The recipe that a column of a table of hyperparameters shows."""
+        if column.cell:
+            return self.cells[column.cell]
+        return self.finetuning[column.finetuning][column.task]
+
+    def row_cells(self, row: Row) -> list[str]:
+        """The cells that a row shows or chooses from."""
+        if row.family:
+            return list(self.families[row.family].members.values())
+        return [row.cell] if row.cell else []
+
+    @cached_property
+    def shown(self) -> dict[str, list[str]]:
+        """The tasks that tables show of each cell, in the tables' order."""
+        found: dict[str, list[str]] = {}
+        for table in self.tables.values():
+            for row in table.rows:
+                for cell in self.row_cells(row):
+                    tasks = [row.task_of(column) for column in table.score_columns]
+                    found[cell] = list(dict.fromkeys(found.get(cell, []) + tasks))
+        return found
+
+    def cell_tasks(self, cell: str) -> list[str]:
+        """The tasks that a cell is fine-tuned on: those that tables show of it, or all if none
+        does; before each the task that it starts from.
+        """
+        tasks = self.shown.get(cell) or list(self.tasks)
+        chain = [name for task in tasks for name in (self.tasks[task].init, task) if name]
+        return list(dict.fromkeys(chain))
