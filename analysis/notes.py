@@ -8,7 +8,6 @@ threshold of SQuAD 2.0. So has whatever else differs between the rows than what 
 from typing import Any
 
 from analysis.ensembles import MOST
-from study.cells import Cell
 from study.graph import Study
 from study.tables import Column, Table
 from study.tasks import Finetuning
@@ -190,7 +189,7 @@ def difference_notes(study: Study, table: Table, cells: dict[str, str]) -> list[
     """
     shown = {SHOWN_KEYS[c.value] for c in table.value_columns if c.value in SHOWN_KEYS}
     labels = {row.id: row.label for row in table.rows}
-    recipes = {row: flat(recipe_of(study.config.cells[cell])) for row, cell in cells.items()}
+    recipes = {row: flat(study.config.cells[cell].model_dump()) for row, cell in cells.items()}
     keys = dict.fromkeys(key for recipe in recipes.values() for key in recipe)
     parts = []
     for key in (key for key in keys if key not in shown):
@@ -204,14 +203,6 @@ def difference_notes(study: Study, table: Table, cells: dict[str, str]) -> list[
         return []
     besides = " besides the columns" if shown else ""
     return [f"The rows' recipes differ{besides} in: {'; '.join(parts)}."]
-
-
-def recipe_of(cell: Cell) -> dict:
-    """A cell as data; without the copies of a mask that is dynamic, which nothing reads."""
-    recipe = cell.model_dump()
-    if cell.masking.policy == "dynamic":
-        del recipe["masking"]["copies"]
-    return recipe
 
 
 def flat(recipe: dict, prefix: str = "") -> dict[str, Any]:

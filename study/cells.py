@@ -6,9 +6,19 @@ error, so no key can be written that no code reads.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from study.fields import LARGEST, AboveZero, Count, Fraction, Positive, Section, Share, Size
+from study.fields import (
+    LARGEST,
+    AboveZero,
+    Count,
+    Fraction,
+    Omitted,
+    Positive,
+    Section,
+    Share,
+    Size,
+)
 
 SHORTEST = 8  # tokens of an input: a frame and a few
 PAIR_FORMATS = ("segment-pair", "sentence-pair")
@@ -21,7 +31,7 @@ class Format(Section):
     nsp: bool
     segments: bool
     separators: Literal["document", "sentence"]
-    negatives: Literal["any", "corpus"] = "any"  # where a random second part may come from
+    negatives: Omitted[Literal["any", "corpus"]] = "any"  # where a random second part may come from
 
     @model_validator(mode="after")
     def pairs(self):
@@ -59,15 +69,23 @@ class Masking(Section):
     """Masked language modelling (sections 2.3 and 4.1)."""
 
     policy: Literal["dynamic", "static"]
-    copies: Positive
+    copies: Omitted[Positive | None] = None  # of a static mask
     rate: Annotated[float, Field(gt=0, lt=1)]
     mask: Share
     random: Share
     special_tokens: bool
 
+    @field_validator("copies")
+    @classmethod
+    def only_static(cls, copies: int | None, info: ValidationInfo) -> int | None:
+        """A dynamic mask has no copies: a number that nothing reads must not split equal runs."""
+        return None if info.data.get("policy") == "dynamic" else copies
+
     @model_validator(mode="after")
     def shares(self):
-        """The rest of mask and random stays unchanged."""
+        """A static mask has copies; the rest of mask and random stays unchanged."""
+        if self.policy == "static" and self.copies is None:
+            raise ValueError("policy static needs copies")
         if self.mask + self.random > 1:
             raise ValueError(f"mask + random is {self.mask + self.random:g}, expected at most 1")
         return self

@@ -1,7 +1,16 @@
-"""What every part of the study file is made of: strict mappings, ranges of numbers, sources."""
+"""What every part of the study file is made of: strict mappings, ranges of numbers, sources.
+
+A field that is new would give every recipe another key, and train everything again. So it is
+declared `Omitted`, with the value that stands for how things were without it:
+
+    unit: Omitted[Literal["token", "word"]] = "token"
+
+While it has this default, recipes do not hold it (`Section.in_recipe`, `without_defaults`).
+"""
 
 import re
-from typing import Annotated
+from collections.abc import Collection
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -44,12 +53,33 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 MOST_SEEDS = 100
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS), AfterValidator(_distinct)]
+OMITTED = object()  # marks a field that recipes leave out while it has its default
+T = TypeVar("T")
+Omitted = Annotated[T, OMITTED]
 
 
 class Section(BaseModel):
     """A mapping in which an undeclared key is an error, 1 is not true and numbers are finite."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    def in_recipe(self, without: Collection[str] = ()) -> dict[str, Any]:
+        """Its fields as a recipe holds them, but for those named in `without`."""
+        fields = {name: value for name, value in self if name not in without}
+        plain = {n: v.in_recipe() if isinstance(v, Section) else v for n, v in fields.items()}
+        return without_defaults(type(self), plain)
+
+
+def without_defaults(section: type[Section], fields: dict[str, Any]) -> dict[str, Any]:
+    """These fields of a section, but for those that are declared `Omitted` and at their default."""
+    declared = section.model_fields
+    return {
+        name: value
+        for name, value in fields.items()
+        if name not in declared
+        or OMITTED not in declared[name].metadata
+        or value != declared[name].default
+    }
 
 
 class Source(Section):
@@ -60,18 +90,18 @@ class Source(Section):
     seed and a size per split: characters of a corpus, rows of a task.
     """
 
-    repo: Place | None = None
-    config: Place | None = None
-    revision: Revision | None = None
-    folder: Annotated[str, Field(min_length=1)] | None = None
-    generated: Name | None = None
-    seed: Count | None = None
-    sizes: dict[Place, Positive] | None = None
+    repo: Omitted[Place | None] = None
+    config: Omitted[Place | None] = None
+    revision: Omitted[Revision | None] = None
+    folder: Omitted[Annotated[str, Field(min_length=1)] | None] = None
+    generated: Omitted[Name | None] = None
+    seed: Omitted[Count | None] = None
+    sizes: Omitted[dict[Place, Positive] | None] = None
 
     @model_validator(mode="after")
     def one_place(self):
         """Exactly one of the three, with its own fields."""
-        given = set(self.model_dump(exclude_none=True)) - {"revision"}
+        given = set(self.in_recipe()) - {"revision"}
         ways = ({"repo", "config"}, {"folder"}, {"generated", "seed", "sizes"})
         if given not in ways or (self.revision and not self.repo):
             raise ValueError(

@@ -17,6 +17,7 @@ from study.fields import (
     AboveZero,
     Count,
     Name,
+    Omitted,
     Place,
     Positive,
     Revision,
@@ -83,7 +84,7 @@ class SentencesRecipe(Recipe):
     split: Place
     language: str
     documents: Positive | None
-    bytes: Positive | None = None
+    bytes: Omitted[Positive | None] = None
     shard: Count
     shards: Positive
     splitter: str
@@ -134,9 +135,9 @@ class SamplesRecipe(Recipe):
     store: Key
     format: Literal["segment-pair", "sentence-pair", "full-sentences", "doc-sentences"]
     length: Length
-    seed: Seed | None = None
-    negatives: Literal["any", "corpus"] = "any"
-    separators: Literal["document", "sentence"] | None = None
+    seed: Omitted[Seed | None] = None
+    negatives: Omitted[Literal["any", "corpus"]] = "any"
+    separators: Omitted[Literal["document", "sentence"] | None] = None
 
     @model_validator(mode="after")
     def of_format(self):
@@ -161,14 +162,11 @@ class RecipeFormat(Format):
 class RecipeMasking(Masking):
     """Masking; only static masking has copies."""
 
-    copies: Positive | None = None
-
     @model_validator(mode="after")
     def of_policy(self):
         """Copies that are not drawn would give equal runs two keys."""
-        if (self.policy == "static") != (self.copies is not None):
-            word = "needs" if self.copies is None else "has no"
-            raise ValueError(f"policy {self.policy} {word} copies")
+        if self.policy == "dynamic" and "copies" in self.model_fields_set:
+            raise ValueError("policy dynamic has no copies")
         return self
 
 
@@ -223,8 +221,8 @@ class FinetuneRecipe(Recipe):
     task: RecipeTask
     settings: RecipeSettings
     seeds: Seeds
-    init: list[Key] | None = None
-    keep_weights: bool = False
+    init: Omitted[list[Key] | None] = None
+    keep_weights: Omitted[bool] = False
 
 
 class Member(Section):

@@ -14,10 +14,11 @@ from pathlib import Path
 from study.cells import PAIR_FORMATS
 from study.digests import MEMORY, sha256_file
 from study.errors import StudyError
-from study.fields import Source
+from study.fields import Source, without_defaults
 from study.identity import key_of
 from study.manifest import load_manifest
 from study.places import folder_contents
+from study.recipe_shapes import SHAPES
 from study.study_file import StudyFile
 from study.tasks import Finetuning
 
@@ -65,7 +66,8 @@ def generator_version(name: str) -> int:
 
 
 def stage_recipe(stage: str, **values) -> dict:
-    """A recipe of `stage` at its current version."""
+    """A recipe of `stage` at its current version, without what it omits at its default."""
+    values = without_defaults(SHAPES[stage], values)
     return {"stage": stage, "version": VERSIONS[stage], **values}
 
 
@@ -107,7 +109,7 @@ class Recipes:
             recipe = stage_recipe("source", files=contents, splits=sorted(set(splits)))
             self.places[key_of(recipe)] = source.folder
             return recipe
-        origin = source.model_dump(exclude_none=True)
+        origin = source.in_recipe()
         if source.generated:
             others = [split.split("/")[0] for split in source.sizes if "/" in split]
             origin["generator"] = max(map(generator_version, [source.generated, *others]))
@@ -144,16 +146,15 @@ class Recipes:
     def sentences(self, corpus: str, shard: int) -> dict:
         """Sentences of one shard of a corpus."""
         spec = self.config.corpora[corpus]
-        capped = {} if spec.bytes is None else {"bytes": spec.bytes}
         return stage_recipe(
             "sentences",
-            **capped,
             source=self.key("source", corpus),
             corpus=corpus,
             column=spec.column,
             split=spec.split,
             language=spec.language,
             documents=spec.documents,
+            bytes=spec.bytes,
             shard=shard,
             shards=spec.shards,
             splitter=self.config.splitter,
@@ -203,25 +204,21 @@ class Recipes:
     def samples(self, name: str, seed: int) -> dict:
         """Index arrays of a cell's format; only the pair formats draw anything at random."""
         cell = self.config.cells[name]
+        pairs = cell.format.name in PAIR_FORMATS
         recipe = stage_recipe(
             "samples",
             store=self.key("store", tuple(cell.data), cell.vocabulary),
             format=cell.format.name,
             length=cell.length,
+            seed=seed if pairs else None,
+            negatives=cell.format.negatives,
+            separators=None if pairs else cell.format.separators,
         )
-        if cell.format.name in PAIR_FORMATS:
-            recipe |= {"version": VERSIONS["pair samples"], "seed": seed}
-            negatives = cell.format.negatives
-            return recipe if negatives == "any" else {**recipe, "negatives": negatives}
-        return {**recipe, "separators": cell.format.separators}
+        return {**recipe, "version": VERSIONS["pair samples"]} if pairs else recipe
 
     def pretrain(self, name: str, seed: int) -> dict:
         """One pre-training of a cell."""
         cell = self.config.cells[name]
-        masking = cell.masking.model_dump()
-        if masking["policy"] == "dynamic":
-            # Only static masking has copies: the number must not split equal runs.
-            del masking["copies"]
         recipe = stage_recipe(
             "pretrain",
             store=self.key("store", tuple(cell.data), cell.vocabulary),
@@ -233,12 +230,12 @@ class Recipes:
                 "segments": cell.format.segments,
                 "length": cell.length,
             },
-            model=cell.model.model_dump(),
-            masking=masking,
-            batch=cell.batch.model_dump(),
+            model=cell.model.in_recipe(),
+            masking=cell.masking.in_recipe(),
+            batch=cell.batch.in_recipe(),
             steps=cell.steps,
-            optimiser=cell.optimiser.model_dump(),
-            evaluation=cell.evaluation.model_dump(),
+            optimiser=cell.optimiser.in_recipe(),
+            evaluation=cell.evaluation.in_recipe(),
             seed=seed,
         )
         if self.config.vocabularies[cell.vocabulary].kind != "byte-bpe":
@@ -265,7 +262,7 @@ class Recipes:
 
     def task(self, name: str, separators: int) -> dict:
         """The part of a task that features and fine-tuning read."""
-        spec = self.config.tasks[name].model_dump(exclude={"source", "planned"}, exclude_none=True)
+        spec = self.config.tasks[name].in_recipe(without=("source", "planned"))
         return {"name": name, "separators": separators, **spec}
 
     def settings(self, name: str, task: str) -> dict[str, Finetuning]:
@@ -291,28 +288,20 @@ class Recipes:
         """All fine-tuning seeds of one pre-trained model on one task at one setting."""
         cell = self.config.cells[name]
         settings = self.settings(name, task)[setting]
-        left_out = {"separators", "length", "grid"}
-        # What a recipe may leave out stands in it only where it is not as usual.
-        for field, about in Finetuning.model_fields.items():
-            if not about.is_required() and getattr(settings, field) == about.default:
-                left_out.add(field)
+        init = self.config.tasks[task].init
+        tasks = map(self.config.tasks.get, self.config.cell_tasks(name))
         recipe = stage_recipe(
             "finetune",
             pretrain=self.key("pretrain", name, seed),
             features=self.key("features", task, name),
             vocabulary=self.key("vocabulary", cell.vocabulary),
             task=self.task(task, settings.separators),
-            settings=settings.model_dump(exclude=left_out),
+            settings=settings.in_recipe(without=("separators", "length", "grid")),
             seeds=self.config.seeds.finetuning_of(seed),
+            init=init
+            and [self.key("finetune", name, seed, init, one) for one in self.settings(name, init)],
+            keep_weights=any(other.init == task for other in tasks),
         )
-        init = self.config.tasks[task].init
-        if init:
-            models = [
-                self.key("finetune", name, seed, init, one) for one in self.settings(name, init)
-            ]
-            recipe["init"] = models
-        if any(self.config.tasks[other].init == task for other in self.config.cell_tasks(name)):
-            recipe["keep_weights"] = True
         if settings.epochs == 1 and self._training_examples(task) <= settings.batch:
             recipe["version"] = VERSIONS["finetune of one update"]
         return recipe
@@ -335,10 +324,10 @@ class Recipes:
                 "segments": cell.format.segments,
                 "length": cell.length,
             },
-            model=cell.model.model_dump(),
+            model=cell.model.in_recipe(),
             rate=cell.masking.rate,
             sequences=cell.batch.sequences,
-            optimiser=cell.optimiser.model_dump(),
+            optimiser=cell.optimiser.in_recipe(),
             execution=self.config.execution.pretrain.model_dump(include=set(counted)),
         )
 

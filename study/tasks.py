@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from study.fields import AboveZero, Count, Fraction, Name, Place, Positive, Section, Share, Source
+from study.fields import (
+    AboveZero,
+    Count,
+    Fraction,
+    Name,
+    Omitted,
+    Place,
+    Positive,
+    Section,
+    Share,
+    Source,
+)
 
 SPAN_PARTS = ("has_answer_f1", "has_answer_em", "no_answer_f1", "no_answer_em")
 
@@ -23,30 +34,31 @@ class Task(Section):
 
     source: Source
     kind: Literal["classification", "regression", "span", "choice", "ranking", "wsc"]
-    texts: Annotated[list[str], Field(min_length=1, max_length=2)] | None = None
-    label: str | None = None
-    labels: Positive | None = None
-    scale: AboveZero | None = None  # a regression is trained on label / scale
+    texts: Omitted[Annotated[list[str], Field(min_length=1, max_length=2)] | None] = None
+    label: Omitted[str | None] = None
+    labels: Omitted[Positive | None] = None
+    scale: Omitted[AboveZero | None] = None  # a regression is trained on label / scale
     train: Place
     dev: Place
-    more_dev: dict[Name, Place] | None = (
-        None  # further labelled splits: their metrics are <name>_<m>
-    )
-    test: dict[Name, Place] | None = None  # splits without labels, for submissions
-    init: str | None = None  # start from the model that was tuned on this task
-    train_examples: Positive | None = None
-    dev_examples: Positive | None = None
+    # Further labelled splits: their metrics are <name>_<m>.
+    more_dev: Omitted[dict[Name, Place] | None] = None
+    test: Omitted[dict[Name, Place] | None] = None  # splits without labels, for submissions
+    init: Omitted[str | None] = None  # start from the model that was tuned on this task
+    train_examples: Omitted[Positive | None] = None
+    dev_examples: Omitted[Positive | None] = None
     metrics: Annotated[list[str], Field(min_length=1)]
-    stride: Positive | None = None
-    question_length: Positive | None = None
-    answer_length: Positive | None = None
-    answerability: bool | None = None
+    stride: Omitted[Positive | None] = None
+    question_length: Omitted[Positive | None] = None
+    answer_length: Omitted[Positive | None] = None
+    answerability: Omitted[bool | None] = None
     planned: PlannedTask | None = None
-    mined: Count | None = None  # a ranking's negatives for a question that has none of its own
-    candidates: Literal["spacy", "rules"] | None = None  # where a pronoun's candidates come from
-    loss: Literal["margin", "cross-entropy"] | None = None
-    alpha: Annotated[float, Field(ge=0)] | None = None  # of the margin loss
-    beta: Annotated[float, Field(ge=0)] | None = None
+    # A ranking's negatives for a question that has none of its own.
+    mined: Omitted[Count | None] = None
+    # Where a pronoun's candidates come from.
+    candidates: Omitted[Literal["spacy", "rules"] | None] = None
+    loss: Omitted[Literal["margin", "cross-entropy"] | None] = None
+    alpha: Omitted[Annotated[float, Field(ge=0)] | None] = None  # of the margin loss
+    beta: Omitted[Annotated[float, Field(ge=0)] | None] = None
 
     @model_validator(mode="after")
     def fields_of_kind(self):
@@ -158,11 +170,11 @@ class Finetuning(Section):
     dropout: Fraction
     length: Positive
     separators: Literal[1, 2]
-    early_stopping: bool = False  # score the epoch that is best on the development split
-    decay_all: bool = False  # true: biases and LayerNorm too
-    clip_norm: Annotated[float, Field(ge=0)] = 0  # 0: off
-    head_dropout: Fraction | None = None  # before the head and inside it; null: `dropout`
-    group_by_length: bool = True  # an update's units are about equally long
+    early_stopping: Omitted[bool] = False  # score the epoch that is best on the development split
+    decay_all: Omitted[bool] = False  # true: biases and LayerNorm too
+    clip_norm: Omitted[Annotated[float, Field(ge=0)]] = 0  # 0: off
+    head_dropout: Omitted[Fraction | None] = None  # before the head and inside it; null: `dropout`
+    group_by_length: Omitted[bool] = True  # an update's units are about equally long
     grid: Grid | None = None
 
     def settings(self) -> dict[str, "Finetuning"]:

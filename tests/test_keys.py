@@ -6,9 +6,12 @@ that a stage has) at the scales `demo` and `paper`.
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from study.cells import Masking
+from study.fields import Omitted
 from study.graph import Study
 
 ROOT = Path(__file__).parent.parent
@@ -36,3 +39,24 @@ def test_no_job_is_made_again_without_need(scale, monkeypatch, tmp_path):
         f"change as well, bump study.recipes.VERSIONS; if this is meant, copy {renewed} to {GOLDEN}"
     )
     assert set(now) == set(golden[scale])
+
+
+class LaterMasking(Masking):
+    """Masking with a field that is new."""
+
+    unit: Omitted[Literal["token", "word"]] = "token"
+
+
+def test_a_new_field_stands_in_recipes_only_where_it_is_not_at_its_default():
+    masking = {"policy": "dynamic", "rate": 0.15, "mask": 0.8, "random": 0.1}
+    masking["special_tokens"] = False
+    assert Masking(**masking).in_recipe() == masking
+    assert LaterMasking(**masking).in_recipe() == masking
+    assert LaterMasking(**masking, unit="token").in_recipe() == masking
+    assert LaterMasking(**masking, unit="word").in_recipe() == {**masking, "unit": "word"}
+
+
+def test_only_a_static_mask_has_copies():
+    masking = {"copies": 10, "rate": 0.15, "mask": 0.8, "random": 0.1, "special_tokens": False}
+    assert "copies" not in Masking(policy="dynamic", **masking).in_recipe()
+    assert Masking(policy="static", **masking).in_recipe()["copies"] == 10
