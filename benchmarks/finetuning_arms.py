@@ -31,7 +31,7 @@ from model.tasks.data import Examples
 from model.tasks.features import Features, build_texts
 from model.tasks.tuning import Inputs, build_model, outcome_of
 from model.text.tokenizer import Vocabulary
-from model.training.engine import train
+from model.training.engine import Attempt, Evaluation, train
 from model.training.execution import Execution
 
 OPTIMISER = {
@@ -168,10 +168,9 @@ class Ours:
                 updates,
                 OPTIMISER,
                 seed=number,
-                run_directory=run,
                 execution=self.inputs.execution,
-                evaluate=evaluate,
-                evaluations=(clock.begin, clock.end),
+                attempt=Attempt(Path(run)),
+                evaluation=Evaluation((clock.begin, clock.end), evaluate),
             )
         outcome_of(self.inputs, module, "dev")
         whole = now(device) - started

@@ -26,12 +26,12 @@ from transformers.utils import logging
 from model.network.flops import flops_per_token
 from model.network.huggingface import to_transformers, transformers_config
 from model.network.pretraining import PretrainingModel
-from model.samples.update import Update
 from model.training.engine import Training
 from model.training.execution import CHOICES, Execution
 from model.training.hardware import device_name, matrix_peak
-from model.training.optimiser import make_adamw
+from model.training.optimiser import Optimiser
 from model.training.precision import Precision
+from model.training.update import Update
 from study.command import command_parser, run_command
 
 OPTIMISER = {
@@ -117,7 +117,7 @@ def our_step(
 
     def step() -> None:
         training.backward(update, step=1)
-        training.precision.step(training.adamw, training.parameters, OPTIMISER["clip_norm"])
+        training.optimiser.step(1, training.precision)
 
     return step
 
@@ -129,17 +129,16 @@ def their_step(module: RobertaForMaskedLM, work: Workload, execution: Execution)
     labels = torch.full_like(micro["ids"], IGNORED)
     labels.scatter_(1, micro["positions"], micro["labels"])
     module.to(device).train()
-    precision, adamw = Precision(execution.precision, device), make_adamw(module, OPTIMISER)
+    precision, optimiser = Precision(execution.precision, device), Optimiser(module, OPTIMISER, 1)
     if execution.compile:
         module.compile(dynamic=False)
-    parameters = list(module.parameters())
 
     def step() -> None:
-        adamw.zero_grad(set_to_none=True)
+        module.zero_grad(set_to_none=True)
         with precision.autocast():
             loss = module(input_ids=micro["ids"], labels=labels).loss
         precision.scaled(loss).backward()
-        precision.step(adamw, parameters, OPTIMISER["clip_norm"])
+        optimiser.step(1, precision)
 
     return step
 

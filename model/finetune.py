@@ -29,13 +29,13 @@ from model.tasks.tuning import BEST, Inputs, build_model, outcome_of, scored_poi
 from model.text.tokenizer import Vocabulary
 from model.training.checkpoint import forget_checkpoints
 from model.training.distributed import Ranks, open_ranks, open_shared_run
-from model.training.engine import TrainingResult
 from model.training.execution import (
     Execution,
     add_execution_arguments,
     execution_argument,
     label_argument,
 )
+from model.training.state import TrainingResult
 from study.command import Resumable, recipe_argument, run_command, stage_parser
 from study.errors import StudyError
 from study.identity import canonical_json, key_of, seed_recipe

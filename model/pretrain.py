@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from safetensors.torch import save
@@ -23,7 +24,7 @@ from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
 from model.training.checkpoint import forget_checkpoints
 from model.training.distributed import Ranks, current_ranks, open_ranks, open_shared_run
-from model.training.engine import TrainingResult, generator_seed, train
+from model.training.engine import Attempt, Evaluation, generator_seed, train
 from model.training.execution import (
     Execution,
     add_execution_arguments,
@@ -33,6 +34,7 @@ from model.training.execution import (
 from model.training.journal import Journal, finite
 from model.training.perplexity import heldout_losses, perplexity
 from model.training.precision import Precision
+from model.training.state import TrainingResult
 from study.command import recipe_argument, run_command, stage_parser
 from study.manifest import Manifest, load_manifest, write_atomic
 from study.stopping import StopRequest
@@ -99,16 +101,16 @@ def evaluator(
     return lambda module: heldout_losses(module, data.heldout, model.terms, ranks, precision)
 
 
-def train_or_leave(model: nn.Module, updates: PretrainingBatches, *optimiser, **how):
-    """Train on all updates; without any (`steps: 0`) the weights stay as the seed drew them.
+def leave_untrained(
+    model: nn.Module, execution: Execution, directory: Path, evaluation: Evaluation
+) -> TrainingResult:
+    """What a training without updates (`steps: 0`) gives: the weights stay as the seed drew them.
 
-    In both cases `run_directory` holds a log.jsonl and the result a held-out loss.
+    As after any training, `directory` holds a log.jsonl and the result a held-out loss.
     """
-    if len(updates):
-        return train(model, updates, *optimiser, **how)
-    ranks = current_ranks(how["execution"].device)
-    losses = how["evaluate"](model.to(ranks.device).eval())
-    journal = Journal(how["run_directory"], ranks.first, tensorboard=False)
+    ranks = current_ranks(execution.device)
+    losses = evaluation.run(model.to(ranks.device).eval())
+    journal = Journal(directory, ranks.first, tensorboard=False)
     journal.start(0)
     journal.log(0, {f"evaluation/{name}": value for name, value in losses.items()})
     totals = dict.fromkeys(("tokens", "masked", "samples", "padded"), 0)
@@ -173,25 +175,32 @@ def main(arguments: list[str] | None = None) -> None:
             for corpus in sorted(set(manifests["store"].recipe["corpora"]) - set(data.heldout)):
                 print(f"{corpus}: no held-out sample, so no perplexity of its own", file=sys.stderr)
         model = make_model(recipe, data.vocabulary)
-        evaluate = evaluator(model, data, ranks, execution)
-        result = train_or_leave(
-            model,
-            data.training,
-            recipe["optimiser"],
-            seed=recipe["seed"],
-            run_directory=shared.directory,
-            execution=execution,
-            evaluate=evaluate,
-            evaluations=evaluation_steps(recipe["steps"], recipe["evaluation"]["points"]),
-            progress_label=label_argument(args, recipe),
-            flops_per_token=flops_per_token(
-                recipe["model"],
-                recipe["format"]["length"],
-                data.vocabulary.size,
-                recipe["masking"]["rate"],
-            ),
-            stop=stop,
+        evaluation = Evaluation(
+            steps=evaluation_steps(recipe["steps"], recipe["evaluation"]["points"]),
+            run=evaluator(model, data, ranks, execution),
         )
+        if recipe["steps"] == 0:
+            result = leave_untrained(model, execution, shared.directory, evaluation)
+        else:
+            result = train(
+                model,
+                data.training,
+                recipe["optimiser"],
+                seed=recipe["seed"],
+                execution=execution,
+                attempt=Attempt(
+                    shared.directory,
+                    label_argument(args, recipe),
+                    flops_per_token(
+                        recipe["model"],
+                        recipe["format"]["length"],
+                        data.vocabulary.size,
+                        recipe["masking"]["rate"],
+                    ),
+                    stop,
+                ),
+                evaluation=evaluation,
+            )
         if shared.run is None:
             return
         weights = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}

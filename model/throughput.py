@@ -20,12 +20,12 @@ from torch import Tensor
 
 from model.network.flops import flops_per_token
 from model.network.pretraining import PretrainingModel
-from model.samples.update import Update
 from model.training.engine import Training
 from model.training.execution import Execution
 from model.training.hardware import device_name
 from model.training.precision import deterministic_kernels
 from model.training.progress import short_count
+from model.training.update import Update
 from study.command import recipe_argument, run_command, stage_parser
 from study.manifest import load_manifest
 from study.run import open_run, processor_name
@@ -89,13 +89,12 @@ def measure(recipe: dict, execution: Execution, directory: Path) -> dict:
     update = make_update(recipe)
     training = Training(module, [update], recipe["optimiser"], 0, directory, execution)
     device = training.ranks.device
-    clip_norm = recipe["optimiser"]["clip_norm"]
     seconds: list[float] = []
     with deterministic_kernels(execution.mode == "exact"):
         for step in range(1, WARM_UP + UPDATES + 1):
             began = time.perf_counter()
             training.backward(update, step)
-            training.precision.step(training.adamw, training.parameters, clip_norm)
+            training.optimiser.step(1, training.precision)
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             seconds.append(time.perf_counter() - began)

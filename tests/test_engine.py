@@ -14,7 +14,7 @@ from training_toy import OPTIMISER, ToyModel, ToyUpdates, outcome, train_toy
 
 from model.training.checkpoint import FOLDER
 from model.training.distributed import open_ranks
-from model.training.engine import Training, generator_seed, train
+from model.training.engine import Attempt, Training, generator_seed, train
 from model.training.execution import Execution
 from study.command import Resumable
 from study.errors import StudyError
@@ -345,9 +345,8 @@ def test_time_budget_stops_with_a_checkpoint(tmp_path):
             ToyUpdates(5),
             OPTIMISER,
             seed=0,
-            run_directory=tmp_path,
             execution=Execution(tensorboard=False),
-            stop=stop,
+            attempt=Attempt(tmp_path, stop=stop),
         )
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["step-000000001"]
 

@@ -4,12 +4,8 @@ import pytest
 import torch
 from training_toy import OPTIMISER, ToyModel
 
-from model.training.optimiser import (
-    learning_rate,
-    make_adamw,
-    parameter_groups,
-    set_learning_rate,
-)
+from model.training.optimiser import Optimiser, learning_rate, parameter_groups
+from model.training.precision import Precision
 from study.errors import StudyError
 
 
@@ -39,22 +35,21 @@ def test_paper_scale_schedule():
 
 def test_a_beta_of_0_stands_in_a_recipe_as_a_whole_number():
     module = ToyModel()
-    groups = make_adamw(module, {**OPTIMISER, "beta1": 0, "beta2": 0.98}).param_groups
-    assert {group["betas"] for group in groups} == {(0.0, 0.98)}
+    optimiser = Optimiser(module, {**OPTIMISER, "beta1": 0, "beta2": 0.98}, 1)
+    assert {group["betas"] for group in optimiser.algorithm.param_groups} == {(0.0, 0.98)}
 
 
 def test_two_steps_are_those_of_the_formula():
     parameter = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
     module = torch.nn.Module()
     module.weight = parameter
-    recipe = {**OPTIMISER, "learning_rate": 0.1, "beta2": 0.98, "weight_decay": 0.01}
-    adamw = make_adamw(module, recipe)
+    recipe = {**OPTIMISER, "learning_rate": 0.1, "warmup": 0.0, "weight_decay": 0.01}
+    optimiser, precision = Optimiser(module, recipe, 4), Precision("fp32", torch.device("cpu"))
     value, mean, square = parameter.detach().double(), 0.0, 0.0
     for step, gradient in enumerate(([0.5, -1e-6], [0.25, 1.0]), start=1):
-        rate = 0.1 / step
-        set_learning_rate(adamw, rate)
         parameter.grad = torch.tensor(gradient)
-        adamw.step()
+        rate = optimiser.step(step, precision)
+        assert rate == 0.1 * (4 - step) / 4
         gradient = torch.tensor(gradient, dtype=torch.float64)
         mean = 0.9 * mean + 0.1 * gradient
         square = 0.98 * square + 0.02 * gradient**2
@@ -89,14 +84,15 @@ def test_biases_and_layer_norms_are_not_decayed_and_a_tied_weight_counts_once():
     [
         ({"lr": 1}, "recipe: field optimiser.lr: unknown"),
         ({"schedule": "cosine"}, "field optimiser.schedule: expected linear, found 'cosine'"),
+        ({"name": "sgd"}, "field optimiser.name: expected adamw, found 'sgd'"),
     ],
 )
 def test_unknown_settings_are_refused(change, message):
     with pytest.raises(StudyError, match=message):
-        make_adamw(ToyModel(), {**OPTIMISER, **change})
+        Optimiser(ToyModel(), {**OPTIMISER, **change}, 1)
     recipe = {name: value for name, value in OPTIMISER.items() if name != "eps"}
     with pytest.raises(StudyError, match=r"field optimiser.eps: missing"):
-        make_adamw(ToyModel(), recipe)
+        Optimiser(ToyModel(), recipe, 1)
 
 
 def test_clipping_is_off_unless_asked_for(tmp_path):

@@ -22,8 +22,9 @@ from training_toy import OPTIMISER
 
 from model.pretrain import Data, evaluation_steps, figures_of, main, make_model
 from model.training.distributed import open_ranks
-from model.training.engine import Training, TrainingResult
+from model.training.engine import Training
 from model.training.execution import Execution
+from model.training.state import TrainingResult
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest
@@ -237,10 +238,11 @@ def command(*arguments: str, processes: int = 1, launcher: tuple = ()) -> subpro
 
 
 def messages(child: subprocess.Popen) -> list[str]:
-    """What a command said on stderr, without progress lines."""
+    """What a command said on stderr, without the lines of a training that goes well."""
     output, errors = child.communicate()
     assert output == ""
-    return [line for line in errors.splitlines() if not line.startswith("step ")]
+    lines = errors.splitlines()
+    return [line for line in lines if not line.startswith("step ") and " trains " not in line]
 
 
 def stop_under_way(folder: Path, recipe: dict, place: Path) -> str:

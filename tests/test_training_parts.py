@@ -57,6 +57,25 @@ def test_progress_line(capsys, monkeypatch):
     assert not progress.due
 
 
+def test_a_training_says_what_it_is_about_to_do(capsys):
+    progress = Progress(
+        "full-sentences",
+        31000,
+        1000,
+        flops_per_token=1e6,
+        device=torch.device("cpu"),
+        dtype=torch.bfloat16,
+        world=2,
+    )
+    execution = Execution(precision="bf16", compile=True)
+    progress.announce(execution, parameters=2_900_000, tokens=16_384, parts=2, passes=3.14159)
+    assert capsys.readouterr().err == (
+        "full-sentences trains 2.90M parameters on 2 x CPU (bf16, exact, compiled): 31000 updates "
+        "of 16.4k tokens, 2 micro-batches each, 3.14 passes over the data, 5.1e+14 FLOPs, going "
+        "on after update 1000\n"
+    )
+
+
 def test_short_numbers():
     assert [short_count(n) for n in (950, 41_200, 1_340_000)] == ["950", "41.2k", "1.34M"]
     assert [short_time(n) for n in (45, 725, 11_520)] == ["45s", "12m05", "3h12"]

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.training.distributed import open_ranks
-from model.training.engine import TrainingResult, train
+from model.training.engine import Attempt, Evaluation, train
 from model.training.execution import Execution
+from model.training.state import TrainingResult
 
 VOCABULARY, WIDTH = 50, 16
 
@@ -66,6 +67,8 @@ class ToyUpdate:
 
 class ToyUpdates:
     """Updates of `rows` rows, cut into micro-batches of `micro` rows; a function of the step."""
+
+    passes = 2.0
 
     def __init__(self, steps: int, rows: int = 12, micro: int = 3, targets: float = 0.5):
         self.steps, self.rows, self.micro, self.targets = steps, rows, micro, targets
@@ -124,10 +127,12 @@ def train_toy(
             updates or ToyUpdates(20),
             optimiser or OPTIMISER,
             seed=3,
-            run_directory=directory,
             execution=chosen,
-            evaluate=lambda module: {"norm": float(module.words.weight.double().norm())},
-            evaluations=evaluations,
+            attempt=Attempt(directory),
+            evaluation=Evaluation(
+                evaluations,
+                lambda module: {"norm": float(module.words.weight.double().norm())},
+            ),
         )
         if ranks.first:
             save_file(dict(model.state_dict()), directory / "model.safetensors")

@@ -22,9 +22,9 @@ from model.samples.gather import Gatherer
 from model.samples.index import Samples, special_count
 from model.samples.keyed import permutation
 from model.samples.masking import Masker, MaskingPolicy
-from model.samples.update import Update
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
+from model.training.update import Update
 from study.errors import StudyError
 
 CACHED_EPOCHS = 2  # an update usually touches one epoch or the seam of two
@@ -188,6 +188,11 @@ class PretrainingBatches:
         self.micro_batches = MicroBatches(
             store, samples, vocabulary, recipe["format"], masker, micro_batch_tokens
         )
+
+    @property
+    def passes(self) -> float:
+        """Passes over the data of all updates."""
+        return self.stream.passes(self.steps - 1) if self.steps else 0.0
 
     def __len__(self) -> int:
         return self.steps

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from model.samples.keyed import permutation
-from model.samples.update import Update
 from model.tasks.data import CHOICES
 from model.tasks.features import Features
+from model.training.update import Update
 
 MULTIPLE = 8
 POOL = 32  # updates among which units are sorted by length
@@ -120,6 +120,7 @@ class FineTuningBatches(UnitBatches):
         self.seed = seed
         self.pool = POOL if group_by_length else 1
         self.updates_per_epoch = -(-len(self.unit_lengths) // batch)
+        self.passes = epochs  # over the data, of all updates
         self.updates = epochs * self.updates_per_epoch
         self._order: tuple[int, np.ndarray, np.ndarray] | None = None  # of one epoch
 

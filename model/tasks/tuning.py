@@ -31,9 +31,10 @@ from model.tasks.data import CHOICES
 from model.tasks.features import Features
 from model.tasks.scoring import Outcome, score
 from model.text.tokenizer import Vocabulary
-from model.training.engine import TrainingResult, train
+from model.training.engine import Attempt, Evaluation, train
 from model.training.execution import Execution
 from model.training.precision import Precision
+from model.training.state import TrainingResult
 from study.manifest import write_atomic
 from study.stopping import StopRequest
 
@@ -104,25 +105,22 @@ def train_seed(
         "clip_norm": settings.get("clip_norm", 0.0),
         "schedule": "linear",
     }
-    stopping = {}
+    evaluation = None
     if settings.get("early_stopping"):
-        stopping = {
-            "evaluate": lambda module: outcome_of(inputs, module, "dev").metrics,
-            "evaluations": range(
-                updates.updates_per_epoch, len(updates) + 1, updates.updates_per_epoch
-            ),
-            "evaluated": best_keeper(inputs.recipe["task"]["metrics"][0], directory / BEST),
-        }
+        epoch = updates.updates_per_epoch
+        evaluation = Evaluation(
+            steps=range(epoch, len(updates) + 1, epoch),
+            run=lambda module: outcome_of(inputs, module, "dev").metrics,
+            then=best_keeper(inputs.recipe["task"]["metrics"][0], directory / BEST),
+        )
     result = train(
         model,
         updates,
         optimiser,
         seed=seed,
-        run_directory=directory,
         execution=execution,
-        progress_label=f"{inputs.label} seed {seed}",
-        stop=stop,
-        **stopping,
+        attempt=Attempt(directory, f"{inputs.label} seed {seed}", stop=stop),
+        evaluation=evaluation,
     )
     if result.curve:
         model.load_state_dict(

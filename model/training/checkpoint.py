@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from model.training.optimiser import Optimiser
 from study.errors import StudyError
 from study.manifest import write_atomic
 
@@ -70,21 +71,21 @@ def _paths(run_directory: Path) -> list[Path]:
     return sorted(found, reverse=True)
 
 
-def training_tensors(module: nn.Module, adamw: torch.optim.Optimizer) -> dict[str, Tensor]:
+def training_tensors(module: nn.Module, optimiser: Optimiser) -> dict[str, Tensor]:
     """Weights, buffers and optimiser moments by name; a tied weight appears once."""
-    tensors = {f"module.{name}": tensor for name, tensor in module.named_parameters()}
-    tensors |= {f"module.{name}": tensor for name, tensor in module.named_buffers()}
-    for index, moments in adamw.state_dict()["state"].items():
-        tensors |= {f"adamw.{index}.{name}": tensor for name, tensor in moments.items()}
-    return tensors
+    return {**_module_tensors(module), **optimiser.tensors()}
+
+
+def _module_tensors(module: nn.Module) -> dict[str, Tensor]:
+    tensors = [*module.named_parameters(), *module.named_buffers()]
+    return {f"module.{name}": tensor for name, tensor in tensors}
 
 
 def restore_tensors(
-    tensors: dict[str, Tensor], module: nn.Module, adamw: torch.optim.Optimizer, path: Path
+    tensors: dict[str, Tensor], module: nn.Module, optimiser: Optimiser, path: Path
 ) -> None:
     """Put a checkpoint's tensors back; StudyError if the module has others."""
-    own = {f"module.{name}": tensor for name, tensor in module.named_parameters()}
-    own |= {f"module.{name}": tensor for name, tensor in module.named_buffers()}
+    own = _module_tensors(module)
     saved = {name for name in tensors if name.startswith("module.")}
     if saved != set(own) or any(own[name].shape != tensors[name].shape for name in own):
         raise StudyError(
@@ -93,8 +94,4 @@ def restore_tensors(
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name in tensors.keys() - saved:
-        _, index, moment = name.split(".")
-        moments.setdefault(int(index), {})[moment] = tensors[name]
-    adamw.load_state_dict({**adamw.state_dict(), "state": moments})
+    optimiser.restore({name: tensors[name] for name in tensors.keys() - saved})

@@ -37,8 +37,8 @@ class Ranks:
         """Whether this process writes the files."""
         return self.rank == 0
 
-    def share(self, count: int) -> range:
-        """Which of `count` micro-batches are this rank's: every `world`-th."""
+    def dealt(self, count: int) -> range:
+        """Which of `count` micro-batches this rank was dealt: every `world`-th."""
         return range(self.rank, count, self.world)
 
     def sum(self, tensor: Tensor) -> Tensor:

@@ -1,26 +1,23 @@
 """The training loop of pre-training and fine-tuning.
 
 In: a module whose `forward(micro)` returns {term: fp32 sum of losses over the micro-batch}, and
-updates, of which `updates[i]` (i from 0) has `micro_batches` (dicts of tensors), `counts` (targets
-of each term over the whole update) and `figures` (real tokens and the like). Out: the trained
-module and a TrainingResult; in the run directory checkpoints, log.jsonl, events.jsonl, tensorboard.
+a sequence of updates (model.training.update). Out: the trained module and a TrainingResult; in the
+run directory checkpoints, log.jsonl, events.jsonl, tensorboard.
 
 The loss of an update is, summed over terms, the sum over all its targets divided by their number
 over all micro-batches and ranks, so it does not matter how the update is cut up. Learning rate,
 data and dropout are pure functions of (seed, step, micro-batch): a checkpoint needs no generator
 states, and a run that was killed and resumed ends with the same bytes (in exact mode, and wherever
-kernels are deterministic). In fast mode nothing in the
-loop waits for a GPU except at log points; exact mode reads its alarms after every update. Training
-recipe: RoBERTa (arXiv 1907.11692) sections 2.4 and 3.1.
+kernels are deterministic). In fast mode nothing in the loop waits for a GPU except at log points;
+exact mode reads its alarms after every update. RoBERTa (arXiv 1907.11692) sections 2.4 and 3.1.
 """
 
 import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,86 +33,65 @@ from model.training.checkpoint import (
 )
 from model.training.distributed import current_ranks
 from model.training.execution import Execution
-from model.training.gradients import ExactGradients, FastGradients
+from model.training.gradients import ExactGradients, FastGradients, LoneGradient
 from model.training.journal import Journal
-from model.training.optimiser import learning_rate, make_adamw, set_learning_rate
+from model.training.optimiser import Optimiser
 from model.training.precision import Precision, deterministic_kernels
 from model.training.progress import Progress
+from model.training.state import State, TrainingResult
+from model.training.update import Update
 from study.command import Resumable
 from study.stopping import StopRequest, leave_signals_to_parent
 
 LOG_POINTS = 100  # lines in log.jsonl, evaluations apart
-COUNTED = ("tokens", "masked", "samples", "padded")  # figures of an update that add up
 SHAPES = 64  # row counts and lengths that a compiled module may be specialised to
 
 
-@dataclass
-class TrainingResult:
-    """What became of a training; `speed` is what may differ between equal runs."""
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at a training: where it writes, what its lines say, what may end it early."""
 
-    step: int  # updates done
-    diverged: int | None  # the first update that was not finite; training stopped there
-    curve: list[tuple[int, dict[str, float]]]  # (step, what `evaluate` returned)
-    totals: dict[str, int]  # tokens, masked, samples, padded: sums over all updates
-    epochs: float | None  # the last update's epoch
-    speed: dict[str, Any] = field(default_factory=dict)
+    directory: Path  # of the run: checkpoints and logs
+    label: str = ""  # what its lines on stderr begin with
+    flops_per_token: float | None = None  # of a real token, forward and backward
+    stop: StopRequest | None = None
 
 
-@dataclass
-class State:
-    """What the loop carries from update to update, besides weights and optimiser."""
+@dataclass(frozen=True)
+class Evaluation:
+    """What is measured along a training, and when."""
 
-    window: Tensor  # (terms,) float64: losses summed since the last log point
-    bad: Tensor  # int64: the first update that was not finite, 0 = none; on the device
-    step: int = 0
-    totals: dict[str, int] = field(default_factory=dict)
-    curve: list[list] = field(default_factory=list)
-    epoch: float | None = None
-    seconds: float = 0.0  # of earlier attempts, up to the checkpoint
-
-    def advance(self, losses: Tensor, figures: Mapping[str, float]) -> None:
-        """Count one update; nothing here waits for the device."""
-        self.step += 1
-        self.window += losses
-        first = (self.bad == 0) & ~torch.isfinite(losses).all()
-        self.bad = torch.where(first, self.step, self.bad)
-        for name in COUNTED:
-            if name in figures:
-                self.totals[name] = self.totals.get(name, 0) + int(figures[name])
-        self.epoch = figures.get("epoch", self.epoch)
+    steps: Collection[int]  # after the updates of these numbers, from 1
+    run: Callable[[nn.Module], dict[str, float]]  # on every rank; its figures join the curve
+    then: Callable[[nn.Module, list], None] | None = None
+    """On the first rank afterwards, with all points so far, those before a resumption too."""
 
 
 def train(
     module: nn.Module,
-    updates: Sequence,
+    updates: Sequence[Update],
     optimiser: Mapping,
     *,
     seed: int,
-    run_directory: str | Path,
     execution: Execution,
-    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
-    evaluations: Collection[int] = (),
-    evaluated: Callable[[nn.Module, list], None] | None = None,
-    progress_label: str = "",
-    flops_per_token: float | None = None,
-    stop: StopRequest | None = None,
+    attempt: Attempt,
+    evaluation: Evaluation | None = None,
 ) -> TrainingResult:
     """Train `module` in place on all of `updates`, going on from a checkpoint if there is one.
 
-    `optimiser` is the recipe's section; `evaluate(module)` runs on every rank after the updates
-    numbered in `evaluations` (from 1), then `evaluated(module, curve)` on the first rank with all
-    points so far, those before a resumption too. Raises Resumable after saving when `stop`
-    (a signal, time budget) asks for it, StudyError when a checkpoint does not fit.
+    `optimiser` is the recipe's section; `updates.passes` are those over the data that all updates
+    make. Raises Resumable after saving when `attempt.stop` (a signal, time budget) asks for it,
+    StudyError when a checkpoint does not fit.
     """
     with (
-        nullcontext(stop) if stop else StopRequest() as stop,
+        nullcontext(attempt.stop) if attempt.stop else StopRequest() as stop,
         deterministic_kernels(execution.mode == "exact"),
     ):
-        training = Training(module, updates, optimiser, seed, Path(run_directory), execution)
+        training = Training(module, updates, optimiser, seed, attempt.directory, execution)
         training.resume()
-        progress = training.start(progress_label, flops_per_token)
+        progress = training.start(attempt)
         try:
-            _loop(training, progress, stop, evaluate, frozenset(evaluations), evaluated)
+            _loop(training, progress, stop, evaluation)
         except Resumable as reason:
             training.leave(progress, str(reason))
             raise
@@ -126,44 +102,44 @@ def train(
 
 
 def _loop(
-    training: "Training",
-    progress: Progress,
-    stop: StopRequest,
-    evaluate: Callable | None,
-    evaluations: frozenset[int],
-    evaluated: Callable | None,
+    training: "Training", progress: Progress, stop: StopRequest, evaluation: Evaluation | None
 ) -> None:
     """Every update from where `training` stands to the end."""
     state, steps, ranks = training.state, training.steps, training.ranks
     for update in training.loader():
         step = state.step + 1
-        rate = learning_rate(step, steps, training.optimiser)
-        set_learning_rate(training.adamw, rate)
+
+        # Update the weights.
         losses = training.backward(update, step)
-        training.precision.step(
-            training.adamw, training.parameters, training.optimiser["clip_norm"]
-        )
+        rate = training.optimiser.step(step, training.precision)
         state.advance(losses, update.figures)
         progress.count(int(update.figures.get("tokens", 0)))
 
+        # End here if it diverged; to look makes a GPU wait, so it is done at log points only.
         at_log_point = step % training.log_every == 0 or step == steps
-        if step == steps and not training.precision.sound(training.parameters):
+        if step == steps and not training.precision.sound(training.optimiser.parameters):
             state.bad = torch.where(state.bad == 0, step, state.bad)  # no later loss would tell
         if (at_log_point or ranks.device.type == "cpu") and int(state.bad):
             training.journal.log(step, {"diverged": int(state.bad)})
             return
+
+        # Agree on what only some rank may know, so that all do the same.
         stopping, saving, showing = ranks.any(
             stop.reason() is not None, training.checkpoint_due(), progress.due
         )
+
+        # Tell.
         if showing and ranks.first:
             progress.show(step, training.mean_losses()["loss"], rate)
         if at_log_point:
             training.log(rate, progress)
-        if evaluate is not None and step in evaluations:
-            training.evaluate(evaluate)
-            if evaluated is not None and ranks.first:
-                evaluated(training.module, state.curve)
+
+        # Evaluate.
+        if evaluation is not None and step in evaluation.steps:
+            training.evaluate(evaluation)
             ranks.wait()  # all ranks may read what the first one wrote
+
+        # Save, and stop if asked to.
         if (stopping or saving) and step < steps:
             training.save(progress)
         if stopping and step < steps:
@@ -176,7 +152,7 @@ class Training:
     def __init__(
         self,
         module: nn.Module,
-        updates: Sequence,
+        updates: Sequence[Update],
         optimiser: Mapping,
         seed: int,
         run_directory: Path,
@@ -186,17 +162,19 @@ class Training:
         self.ranks = ranks = current_ranks(execution.device)
         self.module = module.to(ranks.device).train()
         self.updates, self.steps = updates, len(updates)
-        self.optimiser, self.seed, self.execution = optimiser, seed, execution
-        self.run_directory = run_directory
-        self.terms = tuple(updates[0].counts)
-        self.parameters = [p for p in module.parameters() if p.requires_grad]
-        self.adamw = make_adamw(module, optimiser)
+        self.seed, self.execution, self.run_directory = seed, execution, run_directory
+        self.first_update = updates[0]
+        self.terms = tuple(self.first_update.counts)
+        self.optimiser = Optimiser(module, optimiser, self.steps)
         self.precision = Precision(execution.precision, ranks.device)
         if execution.compile:
             torch._dynamo.config.recompile_limit = SHAPES
             module.compile(dynamic=False)
-        summation = ExactGradients if execution.mode == "exact" else FastGradients
-        self.gradients = summation(module, len(self.terms), ranks, self.precision)
+        exact, terms = execution.mode == "exact", len(self.terms)
+        summation = ExactGradients if exact else FastGradients
+        self.gradients = summation(module, terms, ranks, self.precision)
+        alone = exact and ranks.world == 1
+        self.lone_gradient = LoneGradient(module, self.precision) if alone else None
         self.journal = Journal(run_directory, ranks.first, execution.tensorboard)
         self.log_every = max(1, self.steps // LOG_POINTS)
         self.state = State(
@@ -217,29 +195,28 @@ class Training:
             multiprocessing_context="fork" if self.execution.workers else None,
         )
 
-    def backward(self, update: Any, step: int) -> Tensor:
+    def backward(self, update: Update, step: int) -> Tensor:
         """Leave the update's gradient in `.grad` on every rank; its losses (terms,) float64."""
-        shares = self.gradients.begin(len(update.micro_batches))
-        for place, (index, weight) in enumerate(shares, start=1):
+        count = len(update.micro_batches)
+        gradients = (count == 1 and self.lone_gradient) or self.gradients
+        dealt = gradients.begin(count)
+        for number, (index, weight) in enumerate(dealt, start=1):
             self._seed(generator_seed("dropout", self.seed, step, index))
             micro = self._on_device(update.micro_batches[index])
-            with self.gradients.micro_batch(last=place == len(shares)):
+            with gradients.micro_batch(last=number == len(dealt)):
                 with self.precision.autocast():
-                    sums = self.gradients.wrapped(micro)
+                    sums = gradients.wrapped(micro)
                 # Without targets the loss of a term is 0, and so is its gradient.
-                shares_of_targets = [
+                factors = [
                     weight / update.counts[term] if update.counts[term] else 0.0
                     for term in self.terms
                 ]
                 losses = torch.stack(
-                    [
-                        sums[term] * share
-                        for term, share in zip(self.terms, shares_of_targets, strict=True)
-                    ]
+                    [sums[term] * factor for term, factor in zip(self.terms, factors, strict=True)]
                 )
-                self.precision.scaled(losses.sum() * self.gradients.factor).backward()
-            self.gradients.add(losses.detach())
-        return self.gradients.finish()
+                self.precision.scaled(losses.sum() * gradients.factor).backward()
+            gradients.add(losses.detach())
+        return gradients.finish()
 
     def _seed(self, seed: int) -> None:
         if self.ranks.device.type == "cpu":
@@ -274,14 +251,16 @@ class Training:
         self.journal.scalars(step, {"tokens_per_second": pace})
         self.journal.event("log", step=step, tokens_per_second=round(pace, 1))
 
-    def evaluate(self, evaluate: Callable[[nn.Module], dict[str, float]]) -> None:
+    def evaluate(self, evaluation: Evaluation) -> None:
         """Add a point to the curve."""
         self.module.eval()
         with torch.no_grad():
-            figures = evaluate(self.module)
+            figures = evaluation.run(self.module)
         self.module.train()
         self.state.curve.append([self.state.step, figures])
         self.journal.log(self.state.step, {f"evaluation/{k}": v for k, v in figures.items()})
+        if evaluation.then is not None and self.ranks.first:
+            evaluation.then(self.module, self.state.curve)
 
     def checkpoint_due(self) -> bool:
         """Whether the last checkpoint is old enough for the next."""
@@ -302,7 +281,7 @@ class Training:
                 "scaler": self.precision.scaler.state_dict(),
                 "log": self.journal.lines,
             }
-            tensors = training_tensors(self.module, self.adamw)
+            tensors = training_tensors(self.module, self.optimiser)
             write_checkpoint(self.run_directory, state.step, tensors, numbers)
         self.ranks.wait()
         self.saved = time.monotonic()
@@ -314,28 +293,37 @@ class Training:
         if path is None:
             return
         tensors, numbers = read_checkpoint(path)
-        restore_tensors(tensors, self.module, self.adamw, path)
+        restore_tensors(tensors, self.module, self.optimiser, path)
         self.precision.scaler.load_state_dict(numbers.pop("scaler"))
         self.journal.lines = numbers.pop("log")
         self.state.window.copy_(torch.tensor(numbers.pop("window"), dtype=torch.float64))
         self.state.bad.fill_(numbers.pop("bad"))
         self.state = replace(self.state, **numbers)
 
-    def start(self, label: str, flops_per_token: float | None) -> Progress:
-        """Open the journal and the progress line of this attempt."""
-        facts = {"world": self.ranks.world, **vars(self.execution)}
-        self.journal.start(self.state.step, **facts)
-        self.energy = hardware.energy_joules(self.ranks.device)
+    def start(self, attempt: Attempt) -> Progress:
+        """Open the journal and the progress line of this attempt, and say what it will do."""
+        ranks, first = self.ranks, self.first_update
+        self.journal.start(self.state.step, world=ranks.world, **vars(self.execution))
+        self.energy = hardware.energy_joules(ranks.device)
         self.resumed_from = self.state.step
-        return Progress(
-            label,
+        progress = Progress(
+            attempt.label,
             self.steps,
             self.state.step,
-            flops_per_token=flops_per_token,
-            device=self.ranks.device,
+            flops_per_token=attempt.flops_per_token,
+            device=ranks.device,
             dtype=self.precision.dtype,
-            world=self.ranks.world,
+            world=ranks.world,
         )
+        if ranks.first:
+            progress.announce(
+                self.execution,
+                parameters=sum(p.numel() for p in self.optimiser.parameters),
+                tokens=int(first.figures["tokens"]),
+                parts=len(first.micro_batches),
+                passes=self.updates.passes,
+            )
+        return progress
 
     def leave(self, progress: Progress, reason: str) -> None:
         """Note the end of this attempt in the events."""
@@ -382,7 +370,7 @@ def generator_seed(stream: str, *numbers: int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1
 
 
-def _as_arrays(update: Any) -> Any:
+def _as_arrays(update: Update) -> Update:
     """The update with arrays for tensors: these cross from a worker without open file handles."""
     micro_batches = [
         {name: tensor.numpy() for name, tensor in micro.items()} for micro in update.micro_batches

@@ -43,10 +43,9 @@ class ExactGradients:
     def begin(self, count: int) -> list[tuple[int, float]]:
         """Start an update of `count` micro-batches; this rank's (micro-batch, weight) pairs."""
         self.bound = LIMIT / count
-        self.alone = count == 1 and self.ranks.world == 1
-        self.fixed[self.size if self.alone else 0 :].zero_()
-        self._forget()
-        return [(index, 1.0) for index in self.ranks.share(count)]
+        self.fixed.zero_()
+        _forget(self.parameters)
+        return [(index, 1.0) for index in self.ranks.dealt(count)]
 
     def micro_batch(self, last: bool):
         """Context around one forward and backward pass."""
@@ -61,23 +60,11 @@ class ExactGradients:
                 flat = parameter.grad.reshape(-1)
                 squares += torch.dot(flat, flat)
                 for start in range(0, flat.numel(), PIECE):
-                    piece = flat[start : start + PIECE]
-                    if self.alone:
-                        _round_alone(piece, scale)
-                    else:
-                        self._add_piece(piece, at + start, scale)
-                if self.alone:
-                    parameter.grad = flat.view_as(parameter)
+                    self._add_piece(flat[start : start + PIECE], at + start, scale)
             at += parameter.numel()
-        if not self.alone:
-            self._forget()
-        self.fixed[at : at + self.terms] += (losses.double() * 2.0**FRACTION_BITS).round().long()
-        # A norm bounds every element, and is not finite as soon as one element is not.
-        norm, loss = squares.sqrt() / scale, losses.abs().max()
-        in_range = (norm <= self.bound) & (loss <= self.bound)
-        good_loss, good_norm = torch.isfinite(loss), torch.isfinite(norm)
-        alarms = torch.stack([~good_loss, ~good_norm, good_loss & good_norm & ~in_range])
-        self.fixed[-ALARMS:] += alarms
+        _forget(self.parameters)
+        self.fixed[at : at + self.terms] += _in_fixed_point(losses)
+        self.fixed[-ALARMS:] += _alarms(losses, squares.sqrt() / scale, self.bound)
 
     def finish(self) -> Tensor:
         """The update's losses (terms,) float64, NaN if it diverged; its gradient is in `.grad`.
@@ -86,21 +73,14 @@ class ExactGradients:
         finite: such an update has no sum.
         """
         self.ranks.sum(self.fixed)
-        bad_loss, bad_norm, out_of_range = self.fixed[-ALARMS:].tolist()
-        unusable = bad_norm or out_of_range
-        scale = self.precision.scale
-        if not self.alone:
+        losses, usable = _outcome(self.fixed[self.size :], self.precision)
+        if usable:
+            scale = self.precision.scale
             self.total.copy_(self.fixed[: self.size]).mul_(scale / 2.0**FRACTION_BITS)
-        losses = self.fixed[self.size : self.size + self.terms].double() / 2.0**FRACTION_BITS
-        if bad_loss or out_of_range or (bad_norm and not self.precision.skips_overflow):
-            losses.fill_(torch.nan)
-        if unusable:
+        else:
             self.total.fill_(torch.inf)
         for parameter, view in zip(self.parameters, self.views, strict=True):
-            if not self.alone or unusable:
-                parameter.grad = view
-            elif parameter.grad is None:
-                parameter.grad = view.zero_()
+            parameter.grad = view
         return losses
 
     def _add_piece(self, piece: Tensor, at: int, scale: float) -> None:
@@ -109,18 +89,82 @@ class ExactGradients:
         torch.mul(piece, 2.0**FRACTION_BITS / scale, out=scaled).round_()
         self.fixed[at : at + len(piece)] += rounded.copy_(scaled)
 
-    def _forget(self) -> None:
-        for parameter in self.parameters:
-            parameter.grad = None
 
+class LoneGradient:
+    """The bits of ExactGradients where one process has one micro-batch: nothing is to be summed.
 
-def _round_alone(piece: Tensor, scale: float) -> None:
-    """What `_add_piece` and `finish` make of the only micro-batch of an update, in place.
-
-    A rounded fp32 number passes through int64 unchanged, so the detour can be left out; adding 0
-    makes -0 the 0 that an integer would be.
+    It is rounded where it lies, which saves 1 to 8 % of such an update on a CPU.
     """
-    piece.mul_(2.0**FRACTION_BITS / scale).round_().mul_(scale / 2.0**FRACTION_BITS).add_(0.0)
+
+    def __init__(self, module: nn.Module, precision: Precision):
+        self.wrapped, self.factor, self.precision = module, 1.0, precision
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+
+    def begin(self, count: int) -> list[tuple[int, float]]:
+        """Start an update of one micro-batch; its (micro-batch, weight) pair."""
+        _forget(self.parameters)
+        return [(0, 1.0)]
+
+    def micro_batch(self, last: bool):
+        """Context around the forward and backward pass."""
+        return nullcontext()
+
+    def add(self, losses: Tensor) -> None:
+        """Round the gradient and the losses (terms,)."""
+        scale = self.precision.scale
+        squares = losses.new_zeros(())
+        for parameter in self.parameters:
+            if parameter.grad is not None:
+                flat = parameter.grad.reshape(-1)
+                squares += torch.dot(flat, flat)
+                for piece in flat.split(PIECE):
+                    # A rounded fp32 number passes through int64 unchanged, so the detour can be
+                    # left out; adding 0 makes -0 the 0 that an integer would be.
+                    piece.mul_(2.0**FRACTION_BITS / scale).round_()
+                    piece.mul_(scale / 2.0**FRACTION_BITS).add_(0.0)
+                parameter.grad = flat.view_as(parameter)
+        alarms = _alarms(losses, squares.sqrt() / scale, LIMIT)
+        self.fixed = torch.cat([_in_fixed_point(losses), alarms.long()])
+
+    def finish(self) -> Tensor:
+        """As ExactGradients.finish."""
+        losses, usable = _outcome(self.fixed, self.precision)
+        for parameter in self.parameters:
+            if not usable:
+                parameter.grad = torch.full_like(parameter, torch.inf)
+            elif parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return losses
+
+
+def _in_fixed_point(losses: Tensor) -> Tensor:
+    return (losses.double() * 2.0**FRACTION_BITS).round().long()
+
+
+def _alarms(losses: Tensor, norm: Tensor, bound: float) -> Tensor:
+    """(ALARMS,) of a micro-batch's losses and the norm of its gradient."""
+    # A norm bounds every element, and is not finite as soon as one element is not.
+    loss = losses.abs().max()
+    in_range = (norm <= bound) & (loss <= bound)
+    good_loss, good_norm = torch.isfinite(loss), torch.isfinite(norm)
+    return torch.stack([~good_loss, ~good_norm, good_loss & good_norm & ~in_range])
+
+
+def _outcome(fixed: Tensor, precision: Precision) -> tuple[Tensor, bool]:
+    """Losses of an update, NaN if it diverged, and whether its gradient is usable.
+
+    `fixed` (terms + ALARMS,) int64: losses in fixed point, how often each alarm rang.
+    """
+    bad_loss, bad_norm, out_of_range = fixed[-ALARMS:].tolist()
+    losses = fixed[:-ALARMS].double() / 2.0**FRACTION_BITS
+    if bad_loss or out_of_range or (bad_norm and not precision.skips_overflow):
+        losses.fill_(torch.nan)
+    return losses, not (bad_norm or out_of_range)
+
+
+def _forget(parameters: list[Tensor]) -> None:
+    for parameter in parameters:
+        parameter.grad = None
 
 
 class FastGradients:
@@ -143,7 +187,7 @@ class FastGradients:
         """
         self.wrapped.zero_grad(set_to_none=True)
         self.losses.zero_()
-        return [(index, 1.0) for index in self.ranks.share(count)] or [(0, 0.0)]
+        return [(index, 1.0) for index in self.ranks.dealt(count)] or [(0, 0.0)]
 
     def micro_batch(self, last: bool):
         """Context around one forward and backward pass."""

@@ -1,14 +1,16 @@
-"""AdamW and its learning rate, as the recipe's `optimiser` section says.
+"""The optimiser of a recipe's `optimiser` section, and what all share: groups, schedule, clipping.
 
-Paper: RoBERTa (arXiv 1907.11692) sections 2.4 and 3.1, table 9: decoupled decay, bias correction,
-epsilon outside the square root, linear warm-up to the peak and linear decay to 0, no clipping.
+RoBERTa (arXiv 1907.11692) sections 2.4 and 3.1, table 9: decay of all but biases and LayerNorms,
+linear warm-up to the peak and linear decay to 0, no clipping.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
+from model.training.optimisers import DEFAULT, MOMENTS
+from model.training.precision import Precision
 from study.errors import StudyError
 
 FIELDS = (
@@ -24,29 +26,69 @@ FIELDS = (
 )
 
 
-def check_optimiser(optimiser: Mapping) -> None:
-    """StudyError unless the section has exactly the known fields and a known schedule."""
-    for name in optimiser:
-        if name not in FIELDS:
-            raise StudyError(f"recipe: field optimiser.{name}: unknown")
-    for name in FIELDS:
-        if name not in optimiser:
-            raise StudyError(f"recipe: field optimiser.{name}: missing")
-    if optimiser["schedule"] != "linear":
-        raise StudyError(
-            f"recipe: field optimiser.schedule: expected linear, found {optimiser['schedule']!r}"
+class Optimiser:
+    """The optimiser of one training of `steps` updates over a module's trainable parameters."""
+
+    def __init__(self, module: nn.Module, section: Mapping, steps: int):
+        check_section(section)
+        self.section, self.steps = section, steps
+        self.name = section.get("name", DEFAULT)
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        groups = parameter_groups(module, section["weight_decay"], section["decay_all"])
+        self.algorithm = import_module(f"model.training.optimisers.{self.name}").make(
+            groups, section
         )
 
+    def step(self, step: int, precision: Precision) -> float:
+        """Apply the gradients in `.grad` as update `step` (from 1); its learning rate."""
+        rate = learning_rate(step, self.steps, self.section)
+        for group in self.algorithm.param_groups:
+            group["lr"] = rate
+        precision.step(self.algorithm, self.parameters, self.section["clip_norm"])
+        return rate
 
-def learning_rate(step: int, steps: int, optimiser: Mapping) -> float:
+    def tensors(self) -> dict[str, Tensor]:
+        """What it keeps between updates, as "adamw.0.exp_avg"."""
+        return {
+            f"{self.name}.{index}.{moment}": tensor
+            for index, moments in self.algorithm.state_dict()["state"].items()
+            for moment, tensor in moments.items()
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what `tensors()` gave."""
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            _, index, moment = name.split(".")
+            state.setdefault(int(index), {})[moment] = tensor
+        self.algorithm.load_state_dict({**self.algorithm.state_dict(), "state": state})
+
+
+def check_section(section: Mapping) -> None:
+    """StudyError unless it has exactly the known fields, a known optimiser and schedule."""
+    for name in section:
+        if name not in FIELDS and name != "name":
+            raise StudyError(f"recipe: field optimiser.{name}: unknown")
+    for name in FIELDS:
+        if name not in section:
+            raise StudyError(f"recipe: field optimiser.{name}: missing")
+    for name, known in (("name", tuple(MOMENTS)), ("schedule", ("linear",))):
+        if section.get(name, known[0]) not in known:
+            raise StudyError(
+                f"recipe: field optimiser.{name}: expected {', '.join(known)}, "
+                f"found {section[name]!r}"
+            )
+
+
+def learning_rate(step: int, steps: int, section: Mapping) -> float:
     """Learning rate of update `step` (1 .. `steps`): a pure function, so it survives a resume.
 
     It rises linearly over the first round(warmup * steps) updates, reaches the peak at the last of
     them, and falls linearly to 0 at the last update. An only update has the peak: at 0 it would
     train nothing.
     """
-    peak = optimiser["learning_rate"]
-    warmup = round(optimiser["warmup"] * steps)
+    peak = section["learning_rate"]
+    warmup = round(section["warmup"] * steps)
     if step <= warmup:
         return peak * step / warmup
     if steps == 1:
@@ -72,21 +114,3 @@ def parameter_groups(module: nn.Module, weight_decay: float, decay_all: bool) ->
         {"params": exempt, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
-
-
-def make_adamw(module: nn.Module, optimiser: Mapping) -> torch.optim.AdamW:
-    """AdamW over the module's parameters; fused, so that a step is one kernel and never waits."""
-    check_optimiser(optimiser)
-    return torch.optim.AdamW(
-        parameter_groups(module, optimiser["weight_decay"], optimiser["decay_all"]),
-        lr=optimiser["learning_rate"],
-        betas=(float(optimiser["beta1"]), float(optimiser["beta2"])),  # a recipe writes 0, not 0.0
-        eps=optimiser["eps"],
-        fused=True,
-    )
-
-
-def set_learning_rate(adamw: torch.optim.AdamW, value: float) -> None:
-    """Give every group the learning rate of the coming update."""
-    for group in adamw.param_groups:
-        group["lr"] = value

@@ -29,7 +29,7 @@ def heldout_losses(
     places = [(name, index) for name, updates in corpora.items() for index in range(len(updates))]
     # (micro-batches, terms, 2): sums and numbers of targets; other ranks' rows stay 0 here.
     table = torch.zeros(len(places), len(terms), 2, dtype=torch.float64, device=ranks.device)
-    for row in ranks.share(len(places)):
+    for row in ranks.dealt(len(places)):
         name, index = places[row]
         update = corpora[name][index]
         (micro,) = update.micro_batches

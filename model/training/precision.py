@@ -47,16 +47,16 @@ class Precision:
         stuck = self.scaler.is_enabled() and not self.skips_overflow
         return not stuck and all(bool(p.isfinite().all()) for p in parameters)
 
-    def step(self, adamw: torch.optim.Optimizer, parameters: list[Tensor], clip_norm: float):
+    def step(self, optimiser: torch.optim.Optimizer, parameters: list[Tensor], clip_norm: float):
         """Apply the gradients, clipped to `clip_norm` unless 0.
 
         In fp16 an update whose gradients overflowed is skipped and the scale is halved; whether it
         did stays on the device, so that nothing waits.
         """
         if clip_norm > 0:
-            self.scaler.unscale_(adamw)
+            self.scaler.unscale_(optimiser)
             torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
-        self.scaler.step(adamw)
+        self.scaler.step(optimiser)
         self.scaler.update()
 
 

@@ -8,7 +8,8 @@ import time
 
 import torch
 
-from model.training.hardware import matrix_peak
+from model.training.execution import Execution
+from model.training.hardware import device_name, matrix_peak
 
 TERMINAL_SECONDS = 1.0
 PLAIN_SECONDS = 10.0
@@ -62,6 +63,23 @@ class Progress:
             return None
         peak = matrix_peak(self.device, self.dtype) * self.world
         return self.flops_per_token * tokens_per_second / peak
+
+    def announce(
+        self, execution: Execution, *, parameters: int, tokens: int, parts: int, passes: float
+    ) -> None:
+        """Say in one line what is about to be done; an update has `parts` micro-batches."""
+        device = device_name(self.device) or "CPU"
+        compiled = ", compiled" if execution.compile else ""
+        cut = f"{parts} micro-batch" + ("es" if parts > 1 else "")
+        line = (
+            f"{self.label} trains {short_count(parameters)} parameters on {self.world} x {device} "
+            f"({execution.precision}, {execution.mode}{compiled}): {self.steps} updates of "
+            f"{short_count(tokens)} tokens, {cut} each, {passes:.3g} passes over the data"
+        )
+        if self.flops_per_token is not None:
+            line += f", {self.flops_per_token * tokens * self.steps:.1e} FLOPs"
+        line += f", going on after update {self.start}" if self.start else ""
+        print(line.strip(), file=sys.stderr, flush=True)
 
     def show(self, step: int, loss: float, rate: float) -> None:
         """Print the line of update `step`."""
