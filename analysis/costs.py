@@ -18,6 +18,7 @@ from model.network.sizes import (
     vocabulary_parameters,
 )
 from study.errors import StudyError
+from study.formats import FORMATS
 from study.graph import Job, Study
 from study.manifest import NUMBER, Manifest, load_manifest
 from study.places import source_entries
@@ -34,8 +35,6 @@ TOKEN_BYTES = 2.3
 SAMPLE_BYTES = 40
 FEATURE_BYTES = 4
 CHARACTERS_PER_TOKEN = 4.6
-# Tokens of an epoch's samples per token of the store, at 512: a random second part is shown again.
-REPEATED = {"segment-pair": 1.28, "sentence-pair": 2.15}
 TOKENS_PER_SENTENCE = 25
 
 
@@ -124,7 +123,7 @@ def _passes(study: Study, job: Job, tokens: float) -> float | None:
     if stored is None:
         return None
     shown = stored * (1 - study.config.heldout_fraction)
-    return tokens / (shown * REPEATED.get(samples.recipe["format"], 1))
+    return tokens / (shown * FORMATS[samples.recipe["format"]].repeated)
 
 
 def _finetuning(study: Study, job: Job) -> Cost:
@@ -266,8 +265,8 @@ def _tokens(study: Study, job: Job) -> float | None:
 
 def _samples(study: Study, job: Job) -> float:
     """Samples of a format: one per sentence, or about one per full input."""
-    single = job.recipe["format"] == "sentence-pair"
-    each = TOKENS_PER_SENTENCE if single else job.recipe["length"]
+    per_sentence = FORMATS[job.recipe["format"]].per_sentence
+    each = TOKENS_PER_SENTENCE if per_sentence else job.recipe["length"]
     return _tokens(study, job) / each
 
 

@@ -1,10 +1,9 @@
 """Notes on the text behind a table: what of it its cells do not see, or do not hold out.
 
-The single formats show every token of the store once an epoch. Pair formats cut what does not fit
+Formats without pairs show every token of the store once an epoch. Pairs are cut to what fits
 (`model.samples.pairs`), and a document's end forces a label, so their samples count both.
 """
 
-from study.cells import PAIR_FORMATS
 from study.graph import Study
 from study.manifest import load_manifest
 
@@ -15,7 +14,7 @@ BALANCED = 0.05  # so far from one half the share of a label may lie untold
 def text_notes(study: Study, name: str) -> list[str]:
     """All notes of this module on the table `name`; StudyError for results of another recipe."""
     cells = study.table_cells(name)
-    pairs = [cell for cell in cells if study.config.cells[cell].format.name in PAIR_FORMATS]
+    pairs = [cell for cell in cells if study.config.cells[cell].format.pairs]
     notes = [note for cell in pairs for note in pair_notes(study, cell)]
     if any(column.value == "perplexity" for column in study.config.tables[name].value_columns):
         notes += heldout_notes(study, cells)

@@ -1,4 +1,4 @@
-"""The whole text path timed: documents -> sentences -> tokens -> store -> all five formats.
+"""The whole text path timed: documents -> sentences -> tokens -> store -> all formats.
 
     python -m benchmarks.text_pipeline --mirror ../shared/data/hub --kind wordpiece --size 30000
 
@@ -18,16 +18,9 @@ import time
 from pathlib import Path
 
 from study.command import command_parser, run_command
+from study.formats import FORMATS
 from study.identity import key_of
 from study.run import available_cores
-
-FORMATS = {
-    "segment-pair": "document",
-    "sentence-pair": "document",
-    "full-sentences": "document",
-    "doc-sentences": "document",
-    "full-sentences, a separator after every sentence": "sentence",
-}
 
 
 class Pipeline:
@@ -144,12 +137,14 @@ def run_text(pipeline: Pipeline, args: argparse.Namespace) -> None:
     more = ["--tokens", *(pipeline.path(f"tokens-{i}") for i in shards)]
     pipeline.step("store", [("model.store", "store", store, more)])
 
-    for number, (name, separators) in enumerate(FORMATS.items()):
-        samples = {"stage": "samples", "version": 1, "store": key_of(store)}
-        samples |= {"format": name.split(",")[0], "length": args.length}
-        samples |= {"seed": 0} if "pair" in name else {"separators": separators}
-        more = ["--store", pipeline.path("store")]
-        pipeline.step(name, [("model.build_samples", f"samples-{number}", samples, more)])
+    more = ["--store", pipeline.path("store")]
+    shared = {"stage": "samples", "version": 1, "store": key_of(store), "length": args.length}
+    for name, facts in FORMATS.items():
+        separators = [{"separators": "document"}, {"separators": "sentence"}]
+        for number, own in enumerate([{"seed": 0}] if facts.pairs else separators):
+            samples = {**shared, "format": name, **own}
+            row = f"{name} {json.dumps(own)}"
+            pipeline.step(row, [("model.build_samples", f"{name}-{number}", samples, more)])
 
 
 if __name__ == "__main__":

@@ -19,26 +19,32 @@ from study.fields import (
     Share,
     Size,
 )
+from study.formats import FORMATS
 
 SHORTEST = 8  # tokens of an input: a frame and a few
-PAIR_FORMATS = ("segment-pair", "sentence-pair")
+FormatName = Literal[tuple(FORMATS)]
 
 
 class Format(Section):
     """An input format (section 4.2)."""
 
-    name: Literal["segment-pair", "sentence-pair", "full-sentences", "doc-sentences"]
+    name: FormatName
     nsp: bool
     segments: bool
     separators: Literal["document", "sentence"]
     negatives: Omitted[Literal["any", "corpus"]] = "any"  # where a random second part may come from
 
+    @property
+    def pairs(self) -> bool:
+        """Whether an input has two parts."""
+        return FORMATS[self.name].pairs
+
     @model_validator(mode="after")
-    def pairs(self):
+    def needs_pairs(self):
         """Next-sentence prediction and segment embeddings need a pair."""
-        if self.name not in PAIR_FORMATS and (self.nsp or self.segments):
+        if not self.pairs and (self.nsp or self.segments):
             raise ValueError(f"nsp and segments need a pair format, not {self.name}")
-        if self.name not in PAIR_FORMATS and self.negatives != "any":
+        if not self.pairs and self.negatives != "any":
             raise ValueError(f"negatives needs a pair format, not {self.name}")
         return self
 

@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from study.cells import PAIR_FORMATS, Cell
+from study.cells import Cell
 from study.errors import StudyError, value_text
 from study.glue import GLUE, GlueFile
 from study.identity import canonical_json, key_of
@@ -141,11 +141,10 @@ class Study(Jobs):
 
     def pair_samples_jobs(self, table: str) -> list[Job]:
         """The samples of a table's cells in pair formats: its notes tell what they show."""
-        formats = {cell: self.config.cells[cell].format.name for cell in self.table_cells(table)}
         return [
             self.samples_job(cell, seed)
-            for cell, format in formats.items()
-            if format in PAIR_FORMATS
+            for cell in self.table_cells(table)
+            if self.config.cells[cell].format.pairs
             for seed in self.config.seeds.pretraining
         ]
 

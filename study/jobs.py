@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from study.cells import PAIR_FORMATS, Cell
+from study.cells import Cell
 from study.errors import StudyError
 from study.identity import canonical_json, key_of
 from study.recipes import Recipes
@@ -260,5 +260,5 @@ def samples_name(cell: Cell, seed: int) -> str:
     """Folder name of a cell's samples; every cell with the same samples shares it."""
     separators = "" if cell.format.separators == "document" else f"-{cell.format.separators}"
     negatives = "" if cell.format.negatives == "any" else f"-negatives-{cell.format.negatives}"
-    seeds = f"seed-{seed}" if cell.format.name in PAIR_FORMATS else "all-seeds"
+    seeds = f"seed-{seed}" if cell.format.pairs else "all-seeds"
     return f"{cell.format.name}-{cell.length}{separators}{negatives}/{seeds}"

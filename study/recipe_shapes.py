@@ -10,7 +10,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from study.cells import PAIR_FORMATS, SHORTEST, Batch, Evaluation, Format, Masking, Model, Optimiser
+from study.cells import (
+    SHORTEST,
+    Batch,
+    Evaluation,
+    Format,
+    FormatName,
+    Masking,
+    Model,
+    Optimiser,
+)
 from study.errors import StudyError
 from study.fields import (
     LARGEST,
@@ -25,6 +34,7 @@ from study.fields import (
     Seed,
     Seeds,
 )
+from study.formats import FORMATS
 from study.messages import first_fault
 from study.tasks import Finetuning, Task
 
@@ -133,7 +143,7 @@ class SamplesRecipe(Recipe):
     """Index arrays of a format."""
 
     store: Key
-    format: Literal["segment-pair", "sentence-pair", "full-sentences", "doc-sentences"]
+    format: FormatName
     length: Length
     seed: Omitted[Seed | None] = None
     negatives: Omitted[Literal["any", "corpus"]] = "any"
@@ -142,7 +152,7 @@ class SamplesRecipe(Recipe):
     @model_validator(mode="after")
     def of_format(self):
         """Pairs are drawn with a seed; the other formats have separators."""
-        pairs = self.format in PAIR_FORMATS
+        pairs = FORMATS[self.format].pairs
         needed, own = ("seed", {"seed", "negatives"}) if pairs else ("separators", {"separators"})
         if getattr(self, needed) is None:
             raise ValueError(_out_of_place(needed, True, f"format {self.format}"))

@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from study.cells import PAIR_FORMATS
 from study.digests import MEMORY, sha256_file
 from study.errors import StudyError
 from study.fields import Source, without_defaults
@@ -204,7 +203,7 @@ class Recipes:
     def samples(self, name: str, seed: int) -> dict:
         """Index arrays of a cell's format; only the pair formats draw anything at random."""
         cell = self.config.cells[name]
-        pairs = cell.format.name in PAIR_FORMATS
+        pairs = cell.format.pairs
         recipe = stage_recipe(
             "samples",
             store=self.key("store", tuple(cell.data), cell.vocabulary),

@@ -8,6 +8,9 @@ from model.samples.gather import Gatherer
 from model.samples.index import Samples
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
+from study.formats import FORMATS
+
+PAIR_FORMATS = [name for name, facts in FORMATS.items() if facts.pairs]
 
 # Ids tell where they come from: document d has ids from 10·d on, in order.
 TOY = [
@@ -70,7 +73,7 @@ mixed_corpora = st.lists(
 
 def recipe_of(name: str = "full-sentences", length: int = 32, **changes) -> dict:
     """A pretrain recipe as far as batches read it."""
-    pairs = name.endswith("-pair")
+    pairs = name in PAIR_FORMATS
     return {
         "format": {"name": name, "nsp": pairs, "segments": pairs, "length": length},
         "masking": {

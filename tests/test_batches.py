@@ -9,10 +9,10 @@ from samples_toy import random_store, recipe_of, toy_store, toy_vocabulary
 
 from model.samples.batches import HeldoutBatches, PretrainingBatches, SampleStream
 from model.samples.formats import build
-from model.samples.index import FORMATS
 from model.samples.masking import target_count
 from model.text.store import TokenStore
 from study.errors import StudyError
+from study.formats import FORMATS
 
 STORE = random_store(300)
 VOCABULARY = toy_vocabulary(1 << 16)

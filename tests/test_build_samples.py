@@ -98,6 +98,9 @@ def test_running_again_adopts(tmp_path):
         (recipe_of("doc-sentences", separators=None), "field separators: missing"),
         (recipe_of("doc-sentences", store="0" * 12), "field key: made from recipe"),
         (recipe_of("pairs"), "^--recipe: field format: input should be .*, found 'pairs'"),
+        (recipe_of("full-sentences", separators="none"), "^--recipe: field separators: .*'none'"),
+        (recipe_of("segment-pair", negatives="none"), "^--recipe: field negatives: .*'none'"),
+        (recipe_of("full-sentences", length=4), "^--recipe: field length: .* 8, found 4"),
     ],
 )
 def test_bad_recipes_are_one_line(recipe, message, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples_toy import (
+    PAIR_FORMATS,
     corpora,
     inputs,
     numbered,
@@ -15,9 +16,10 @@ from samples_toy import (
 
 from model.samples.formats import build
 from model.samples.gather import Gatherer
-from model.samples.index import FORMATS, NEXT, PAIR_FORMATS, RANDOM, Samples
+from model.samples.index import NEXT, RANDOM, Samples
 from model.text.store import TokenStore
 from study.errors import StudyError
+from study.formats import FORMATS
 
 LITERAL = {
     ("full-sentences", "document", 12): [
@@ -203,8 +205,8 @@ def test_full_sentences_in_windows_equal_one_pass(monkeypatch):
     store = random_store(80)
     names = ("full-sentences", "doc-sentences", "segment-pair")
     whole = [build(store, name, 32, seed=3) for name in names]
-    monkeypatch.setattr("model.samples.blocks.WINDOW", 7)
-    monkeypatch.setattr("model.samples.pairs.WINDOW", 7)
+    monkeypatch.setattr("model.samples.packing.WINDOW", 7)
+    monkeypatch.setattr("model.samples.formats.segment_pair.WINDOW", 7)
     for name, expected in zip(names, whole, strict=True):
         found = build(store, name, 32, seed=3)
         for array in expected.arrays:
@@ -223,12 +225,6 @@ def test_save_and_open(format, tmp_path):
 
 
 def test_bad_input_is_one_line(tmp_path):
-    with pytest.raises(StudyError, match=r"field format: 'pairs', expected one of full-sentences"):
-        build(toy_store(), "pairs", 12)
-    with pytest.raises(StudyError, match=r"field separators: 'none'"):
-        build(toy_store(), "full-sentences", 12, "none")
-    with pytest.raises(StudyError, match=r"field length: 4, expected at least 8"):
-        build(toy_store(), "full-sentences", 4)
     for format in PAIR_FORMATS:
         with pytest.raises(StudyError, match=rf"{format}: .*expected at least 2, found 1"):
             build(numbered([[3, 4]]), format, 12)

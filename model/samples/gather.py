@@ -2,12 +2,22 @@
 
 In: the store, samples, the special ids, row numbers (B,). Out: numpy arrays ids int64 (B,T) with
 separators inserted and rows padded to T, and segments int64 (B,T) (0 for `<s> A </s>`, 1 for
-`B </s>`, 0 for pads). No Python loop over tokens or rows.
+`B </s>`, 0 for pads). No Python loop over tokens or rows: the tokens of all rows stand in one flat
+array, row after row. A block of three sentences in two documents, [10 11 12] [13 14] | [20 21],
+after a row of two tokens:
+
+    source     tokens of the store        .  .  10 11 12 13 14    20 21
+    row        which input they are of    0  0   1  1  1  1  1     1  1
+    within     place in their part        0  1   0  1  2  3  4     5  6
+    separators inserted before them       0  0   0  0  0  0  0     1  1
+    column     1 + within + separators    1  2   1  2  3  4  5     7  8
+    input                             <s> .  .  10 11 12 13 14 </s> 20 21 </s>
 """
 
 import numpy as np
 
 from model.samples.index import Samples
+from model.samples.units import separator_offsets
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
 
@@ -17,25 +27,22 @@ class Gatherer:
 
     def __init__(self, store: TokenStore, samples: Samples, vocabulary: Vocabulary):
         self.store, self.samples, self.vocabulary = store, samples, vocabulary
-        # Offsets in tokens at which separators stand when they lie inside a block. Pairs and
-        # blocks of one document contain none of the second kind.
-        self._boundaries = []
-        if not samples.pairs:
-            if samples.separators == "sentence":
-                self._boundaries.append(store.sentences)
-            if samples.format == "full-sentences":
-                self._boundaries.append(store.sentences[store.documents])
+        # A pair has no separators but those of its frame.
+        self._boundaries = [] if samples.pairs else separator_offsets(store, samples.separators)
 
     def ids(self, rows: np.ndarray, padded: int) -> np.ndarray:
         """Inputs of the samples `rows`, int64 (len(rows), padded)."""
         starts = np.asarray(self.samples.starts[rows])
         sizes = np.asarray(self.samples.sizes[rows]).astype(np.int64)
         lengths = np.asarray(self.samples.lengths[rows])
-        columns = np.arange(padded)
-        ids = np.where(
-            columns < lengths[:, None], self.vocabulary.separator, self.vocabulary.pad
-        ).astype(np.int64)
+
+        # The frame: separators up to each row's length, of which the text then covers all but those
+        # at the ends of parts and between its documents or sentences.
+        real = np.arange(padded) < lengths[:, None]
+        ids = np.where(real, self.vocabulary.separator, self.vocabulary.pad).astype(np.int64)
         ids[:, 0] = self.vocabulary.start
+
+        # The text, part by part.
         begin = np.ones(len(rows), dtype=np.int64)  # column of the part's first token
         for part in range(starts.shape[1]):
             start, size = starts[:, part], sizes[:, part]
@@ -72,8 +79,10 @@ class Gatherer:
             count = np.searchsorted(boundaries, start + size, side="left") - low
             row = np.repeat(np.arange(len(start)), count)
             inside = low[row] + np.arange(len(row)) - (np.cumsum(count) - count)[row]
+
+            # A mark at the token behind each; their running sum, which starts anew in each block.
             marks = np.zeros(len(source), dtype=np.int64)
             marks[first[row] + boundaries[inside] - start[row]] = 1
             before = np.cumsum(marks)
-            total = total + before - np.repeat(before[first] - marks[first], size)
+            total = total + before - np.repeat(before[first], size)
         return total

@@ -1,12 +1,12 @@
 """Samples as index arrays: which tokens of the store make up which input.
 
-A sample has P parts: one in the single formats, A and B in the pair formats. N samples are
+A sample has P parts: A and B in a format of pairs, else one. N samples are
 
     starts     int64 (N,P)  first token of each part in the store
     sizes      int32 (N,P)  tokens of each part
     documents  int32 (N,P)  document of each part's first token
     lengths    int32 (N,)   real tokens of the framed input, special tokens included
-    labels     int8 (N,)    pair formats only: NEXT or RANDOM
+    labels     int8 (N,)    pairs only: NEXT or RANDOM
 
 and no ids: those are gathered from the store when a batch is made. On disk every array is a .npy
 file, memory-mapped when opened, beside `samples.json` (format, length, separators, figures).
@@ -19,12 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from study.errors import StudyError
+from study.formats import FORMATS
 from study.manifest import write_atomic
-
-SINGLE_FORMATS = ("full-sentences", "doc-sentences")
-PAIR_FORMATS = ("segment-pair", "sentence-pair")
-FORMATS = SINGLE_FORMATS + PAIR_FORMATS
-SEPARATORS = ("document", "sentence")
 
 NEXT, RANDOM = 0, 1  # next-sentence labels, numbered as in BERT and transformers
 
@@ -33,7 +29,7 @@ HEADER = "samples.json"
 
 def special_count(format: str) -> int:
     """Special tokens of the frame: `<s> A </s> B </s>` or `<s> block </s>`."""
-    return 3 if format in PAIR_FORMATS else 2
+    return 3 if FORMATS[format].pairs else 2
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Samples:
 
     `figures` counts what the builder did: samples, tokens, split sentences and, for pairs, labels,
     forced labels, truncated tokens, the tokens of the store and how many of them an epoch shows
-    (the single formats show all).
+    (other formats show all).
     """
 
     format: str
@@ -61,7 +57,7 @@ class Samples:
     @property
     def pairs(self) -> bool:
         """Whether a sample has two parts."""
-        return self.format in PAIR_FORMATS
+        return FORMATS[self.format].pairs
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -86,7 +82,7 @@ class Samples:
         try:
             header = json.loads((directory / HEADER).read_text())
             names = ["starts", "sizes", "documents", "lengths"]
-            names += ["labels"] if header["format"] in PAIR_FORMATS else []
+            names += ["labels"] if FORMATS[header["format"]].pairs else []
             arrays = {name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in names}
         except OSError as error:
             raise StudyError(f"{error.filename}: {error.strerror}; expected samples") from None

@@ -1,95 +1,27 @@
-"""SEGMENT-PAIR and SENTENCE-PAIR: two parts and a next-sentence label (paper section 4.2).
+"""Two parts and a next-sentence label: what SEGMENT-PAIR and SENTENCE-PAIR share (section 4.2).
 
-In: units, the token budget of both parts together, a seed. Out: `Pairs`. Labels: NEXT = B follows A
-in A's document, RANDOM = B comes from another document. A label is *forced* to RANDOM where nothing
-follows A, that is at the end of a document: a piece of a cut sentence is followed by the next one.
-The others are drawn so that both labels are equally frequent all the same:
-
-- SENTENCE-PAIR makes exactly half of all samples NEXT, chosen by keyed draws among the free ones;
-- SEGMENT-PAIR, whose next chunk depends on the label, tosses a fair coin until one label is BALANCE
-  ahead, and then gives the other one.
-
-If so many documents have a single sentence that this is not enough, RANDOM stays the more frequent
-one, as in BERT's builder: no sample is dropped for its label. Draws are keyed by the position of A
-in the store.
+In: units, the token budget of both parts together, a seed. Out: the index arrays of the pairs.
+Labels: NEXT = B follows A in A's document, RANDOM = B comes from another document. A label is
+*forced* to RANDOM where nothing follows A, that is at the end of a document: a piece of a cut
+sentence is followed by the next one. The others are drawn so that both labels are equally frequent
+all the same, each format in its way. If so many documents have a single sentence that this is not
+enough, RANDOM stays the more frequent one, as in BERT's builder: no sample is dropped for its
+label. Draws are keyed by the position of A in the store.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 
 from model.samples.index import NEXT, RANDOM
 from model.samples.keyed import below, draws, key_of_stream
-from model.samples.units import Units
+from model.samples.packing import Packed
+from model.samples.units import Units, units_of
+from model.text.store import TokenStore
 from study.errors import StudyError
 
-BALANCE = 4  # lead that one label may have over the other
-WINDOW = 1 << 17  # chunk starts looked at at once, to bound memory
 
-
-@dataclass(frozen=True)
-class Pairs:
-    """starts, sizes, documents int64 (N,2) and labels int8 (N,) as in `Samples`; and counts."""
-
-    starts: np.ndarray
-    sizes: np.ndarray
-    documents: np.ndarray
-    labels: np.ndarray
-    figures: dict
-
-
-def segment_pairs(units: Units, budget: int, seed: int, corpora: np.ndarray | None = None) -> Pairs:
-    """Chunks of whole sentences cut in two, as BERT's builder makes them.
-
-    A chunk is filled up to at least `budget` tokens or the document's end and cut at a uniform
-    sentence boundary. NEXT: B is the rest of the chunk. RANDOM: B starts at a random sentence of a
-    random other document and is as long as the budget allows; the rest of the chunk is used again.
-    With the corpus of every document, int (D,), that document is one of the same corpus.
-
-    Raises StudyError when no such pairs can be made.
-    """
-    _check(units)
-    chunks, labels = _chunks(units, budget, seed)
-    firsts, cuts, stops = chunks.T
-    keys = units.offsets[firsts]
-    documents = units.document_of(firsts)
-    others, begins = _random_places(units, documents, keys, seed, corpora)
-    needs = np.maximum(budget - (units.offsets[cuts] - keys), 1)
-    ends = np.searchsorted(units.offsets, units.offsets[begins] + needs, side="left")
-    ends = np.minimum(ends, units.documents[others + 1])
-    random = labels == RANDOM
-    parts = np.stack(
-        [firsts, cuts, np.where(random, begins, cuts), np.where(random, ends, stops)], axis=1
-    )
-    documents = np.stack([documents, np.where(random, others, documents)], axis=1)
-    return _finish(units, parts, documents, labels, stops - firsts == 1, budget, seed)
-
-
-def sentence_pairs(
-    units: Units, budget: int, seed: int, corpora: np.ndarray | None = None
-) -> Pairs:
-    """Every sentence once as A; B is its next sentence, or a random one of another document.
-
-    With the corpus of every document, int (D,), that document is one of the same corpus.
-
-    Raises StudyError when no such pairs can be made.
-    """
-    _check(units)
-    firsts = np.arange(len(units), dtype=np.int64)
-    documents = units.document_of(firsts)
-    keys = units.offsets[:-1]
-    others, begins = _random_places(units, documents, keys, seed, corpora)
-    forced = firsts + 1 == units.documents[documents + 1]
-    labels = np.full(len(units), RANDOM, dtype=np.int8)
-    labels[_smallest(keys, ~forced, len(units) // 2, seed, "pairs.label")] = NEXT
-    begins = np.where(labels == RANDOM, begins, firsts + 1)
-    parts = np.stack([firsts, firsts + 1, begins, begins + 1], axis=1)
-    documents = np.stack([documents, np.where(labels == RANDOM, others, documents)], axis=1)
-    return _finish(units, parts, documents, labels, forced, budget, seed)
-
-
-def _check(units: Units) -> None:
-    """Raise StudyError unless both labels are possible."""
+def pair_units(store: TokenStore, budget: int) -> Units:
+    """The units of a store for pairs; StudyError unless both labels are possible."""
+    units = units_of(store, budget, parts=2)
     documents = len(units.documents) - 1
     if documents < 2:
         raise StudyError(
@@ -100,39 +32,10 @@ def _check(units: Units) -> None:
             "pair formats need a next sentence, but no document has two sentences, or one that is "
             "longer than an input"
         )
+    return units
 
 
-def _chunks(units: Units, budget: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Units (first, cut, stop) of each chunk, int64 (N,3), and its label, int8 (N,)."""
-    coin_key = key_of_stream(seed, "pairs.label")
-    cut_key = key_of_stream(seed, "pairs.cut")
-    chunks, labels = [], []
-    at = lead = 0  # lead: RANDOM labels minus NEXT labels so far
-    while at < len(units):
-        base = at
-        index = np.arange(base, min(base + WINDOW, len(units)))
-        keys = units.offsets[index]
-        stops = np.searchsorted(units.offsets, keys + budget, side="left")
-        stops = np.minimum(stops, units.documents[units.document_of(index) + 1])
-        cuts = index + 1 + below(draws(cut_key, keys), np.maximum(stops - index - 1, 1))
-        coins = ((draws(coin_key, keys) & 1) == 1).tolist()
-        stops, cuts = stops.tolist(), cuts.tolist()
-        while at < base + len(index):
-            stop, cut = stops[at - base], cuts[at - base]
-            if stop - at == 1:
-                random = True
-            elif abs(lead) < BALANCE:
-                random = coins[at - base]
-            else:
-                random = lead < 0
-            lead += 1 if random else -1
-            chunks.append((at, cut, stop))
-            labels.append(RANDOM if random else NEXT)
-            at = cut if random else stop
-    return np.array(chunks, dtype=np.int64), np.array(labels, dtype=np.int8)
-
-
-def _random_places(
+def random_places(
     units: Units,
     documents: np.ndarray,
     keys: np.ndarray,
@@ -141,11 +44,15 @@ def _random_places(
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each sample a uniform document other than its own, and a uniform unit of that one.
 
-    With `corpora` a document of the same corpus, if that has another one.
+    documents int64 (N,): of A; keys int64 (N,): its position. With `corpora`, the corpus of every
+    document, the other is of the same corpus, if that has another one.
     """
+    # Documents lie in `order`, corpus by corpus; each is drawn from its corpus's range, in which
+    # its own place is skipped: corpora 0 1 0 0 give order 0 2 3 1, and to document 2, of rank 1
+    # in the range 0 to 2, a draw of 0 or 1 gives the documents 0 or 3.
     if corpora is None:
         corpora = np.zeros(len(units.documents) - 1, dtype=np.uint8)
-    order = np.argsort(corpora, kind="stable")  # documents, corpus by corpus
+    order = np.argsort(corpora, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     counts = np.bincount(corpora)
@@ -160,16 +67,7 @@ def _random_places(
     return others, units.documents[others] + within
 
 
-def _smallest(
-    keys: np.ndarray, eligible: np.ndarray, count: int, seed: int, stream: str
-) -> np.ndarray:
-    """Indices of `count` eligible samples (all if there are fewer), chosen by keyed draws."""
-    candidates = np.flatnonzero(eligible)
-    order = np.argsort(draws(key_of_stream(seed, stream), keys[candidates]), kind="stable")
-    return candidates[order[:count]]
-
-
-def _finish(
+def finish_pairs(
     units: Units,
     parts: np.ndarray,
     documents: np.ndarray,
@@ -177,12 +75,23 @@ def _finish(
     forced: np.ndarray,
     budget: int,
     seed: int,
-) -> Pairs:
-    """Truncate the pairs and count; `parts` are units (A, A end, B, B end)."""
+) -> Packed:
+    """Truncate the pairs and count; `parts` int64 (N,4) are units (A, A end, B, B end).
+
+    documents int64 (N,2), labels int8 (N,), forced boolean (N,).
+    """
     bounds = units.offsets[parts]
     whole = bounds[:, 1::2] - bounds[:, 0::2]
     starts, sizes = truncate(bounds[:, 0::2], whole, budget, bounds[:, 0], seed)
-    figures = {
+    arrays = {
+        "starts": starts,
+        "sizes": sizes.astype(np.int32),
+        "documents": documents.astype(np.int32),
+        "lengths": sizes.sum(axis=1),
+        "labels": labels,
+    }
+    return arrays, {
+        "split_sentences": units.split,
         "next": int((labels == NEXT).sum()),
         "random": int((labels == RANDOM).sum()),
         "forced": int(forced.sum()),
@@ -190,7 +99,6 @@ def _finish(
         "store_tokens": int(units.offsets[-1]),
         "shown_tokens": count_shown(starts, sizes),
     }
-    return Pairs(starts, sizes, documents, labels, figures)
 
 
 def count_shown(starts: np.ndarray, sizes: np.ndarray) -> int:

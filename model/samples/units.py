@@ -1,7 +1,7 @@
-"""What formats pack: sentences, those longer than the input cut into pieces.
+"""What formats pack: sentences, those longer than the input cut into pieces, and separators.
 
 In: a token store. Out: `Units`, the sentences (or pieces of over-long ones) as offsets that
-partition the tokens of the store.
+partition the tokens of the store; and the offsets at which an input of one part has separators.
 """
 
 from dataclasses import dataclass
@@ -50,3 +50,13 @@ def units_of(store: TokenStore, budget: int, parts: int) -> Units:
         documents=first[np.asarray(store.documents)],
         split=int((pieces > 1).sum()),
     )
+
+
+def separator_offsets(store: TokenStore, separators: str) -> list[np.ndarray]:
+    """Token offsets, sorted int64 arrays, with a separator before them wherever they lie strictly
+    inside a block: one for every array that holds the offset.
+
+    "document": where documents begin; "sentence": where sentences begin, and those once more.
+    """
+    documents = np.asarray(store.sentences)[np.asarray(store.documents)]
+    return [documents] if separators == "document" else [np.asarray(store.sentences), documents]
