@@ -22,9 +22,9 @@ from study.formats import FORMATS
 from study.graph import Job, Study
 from study.manifest import NUMBER, Manifest, load_manifest
 from study.places import source_entries
+from study.tasks import KIND_FACTS
 
 MB = 1e6
-OPTIONS = 4  # rows of a question of kind choice
 # The two checkpoints that are kept and the one being written.
 CHECKPOINTS = 3
 
@@ -134,11 +134,11 @@ def _finetuning(study: Study, job: Job) -> Cost:
     train = rows_of(study, features, "train")
     mean = train.tokens / train.rows
     parameters = encoder_parameters(model, entries, pretrain.recipe["format"]["segments"])
-    length, options = features.recipe["length"], _options(features.recipe["task"])
+    length, facts = features.recipe["length"], KIND_FACTS[features.recipe["task"]["kind"]]
     activations = activation_bytes(
         model,
         entries,
-        tokens=min(execution.micro_batch_tokens, settings["batch"] * options * length),
+        tokens=min(execution.micro_batch_tokens, settings["batch"] * facts.rows * length),
         length=length,
         target_share=0,
         precision=execution.precision,
@@ -164,15 +164,11 @@ def _finetuning(study: Study, job: Job) -> Cost:
     )
 
 
-def _options(task: dict) -> int:
-    return OPTIONS if task["kind"] == "choice" else 1
-
-
 def rows_of(study: Study, features: Job, split: str) -> Rows:
     """Rows and tokens of a task's split ("train" or "dev"), from its features if they are there.
 
-    Else examples x options x planned.row_tokens; a span row that is longer than the input becomes
-    as many windows as its stride gives. Without planned.row_tokens every row counts as full.
+    Else examples x rows of one x planned.row_tokens; a row that is longer than the input becomes
+    as many windows as the task's stride gives. Without planned.row_tokens every row counts as full.
     """
     manifest = finished(features)
     if manifest is not None:
@@ -181,9 +177,9 @@ def rows_of(study: Study, features: Job, split: str) -> Rows:
     task, length = features.recipe["task"], features.recipe["length"]
     spec = study.config.tasks[task["name"]]
     examples, basis = _examples(study, features, split)
-    rows = examples * _options(task)
+    rows = examples * KIND_FACTS[task["kind"]].rows
     row_tokens = spec.planned.row_tokens if spec.planned else length
-    if task["kind"] == "span" and row_tokens > length:
+    if "stride" in task and row_tokens > length:
         rows *= 1 - (length - row_tokens) // min(task["stride"], length)
     return Rows(rows, rows * min(row_tokens, length), basis)
 

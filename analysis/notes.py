@@ -167,20 +167,12 @@ def threshold_notes(study: Study, table: Table) -> list[str]:
             f"{', '.join(best)}: at the no-answer threshold that is best on this development set; "
             "all other columns at 0."
         )
-    ranked = [
-        column.label
-        for column in table.score_columns
-        if any(
-            row.ours and study.config.tasks[row.task_of(column)].kind == "ranking"
-            for row in table.rows
-        )
-    ]
-    if ranked:
-        notes.append(
-            f"{', '.join(ranked)} as a ranking: a question with one sentence is decided by a "
-            "threshold from this set's other scores, without labels."
-        )
-    return notes
+    noted: dict[str, list[str]] = {}
+    for column in table.score_columns:
+        tasks = [study.config.tasks[row.task_of(column)] for row in table.rows if row.ours]
+        for note in sorted({task.facts.note for task in tasks if task.facts.note}):
+            noted.setdefault(note, []).append(column.label)
+    return notes + [f"{', '.join(labels)} {note}" for note, labels in noted.items()]
 
 
 def difference_notes(study: Study, table: Table, cells: dict[str, str]) -> list[str]:

@@ -45,7 +45,7 @@ def glue_predictions(study: Study, members: Members, file: GlueFile, places: Pla
     predictions = ensemble_of(members.models, kind, f"test-{file.split}").predictions
     if file.schemas:
         predictions = predictions[schema_order(study, places)]
-    if kind == "regression":
+    if np.issubdtype(predictions.dtype, np.floating):
         return [f"{value:.3f}" for value in np.clip(predictions, 0, 5)]
     return [file.words[place] if file.words else str(place) for place in predictions]
 

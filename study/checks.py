@@ -95,7 +95,7 @@ def _check_rows(config: StudyFile, cell: str) -> None:
     spec = config.cells[cell]
     for name in config.cell_tasks(cell):
         settings, task = config.finetuning[spec.finetuning][name], config.tasks[name]
-        needed = shortest_row(task.kind, task.question_length, settings.separators)
+        needed = shortest_row(task.question_length, settings.separators)
         if settings.length < needed:
             raise Fault(
                 f"{settings.length} tokens are too few, {name} needs {needed} or more",
@@ -127,8 +127,8 @@ def _check_table(config: StudyFile, name: str, table: Table) -> None:
         for row in (one for one in table.rows if one.ensemble):
             task = config.tasks[row.task_of(column)]
             ensemble = (*where, "rows", row.id, "ensemble", row.task_of(column))
-            if task.kind == "span":
-                raise Fault("answers of kind span cannot be averaged", *ensemble)
+            if not task.facts.averaged:
+                raise Fault(f"answers of kind {task.kind} cannot be averaged", *ensemble)
             _known([column.metric], task.averaged_metrics, *ensemble)
 
 

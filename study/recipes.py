@@ -39,8 +39,7 @@ VERSIONS = {
     "pretrain on unknown words": 2,  # the same stage, of vocabularies that may have some
     "pretrain of one update": 3,  # which had a rate of 0 before
     "selection": 1,
-    "features": 1,
-    "span features": 2,  # the same stage, of tasks of kind span
+    "features": 1,  # plus what `study.tasks.KIND_FACTS` adds
     "finetune": 1,
     "finetune of one update": 2,
     "throughput": 1,
@@ -279,8 +278,7 @@ class Recipes:
             task=self.task(task, settings.separators),
             length=settings.length,
         )
-        if self.config.tasks[task].kind == "span":
-            return {**recipe, "version": VERSIONS["span features"]}
+        recipe["version"] += self.config.tasks[task].facts.changed_features
         return recipe
 
     def finetune(self, name: str, seed: int, task: str, setting: str = "") -> dict:

@@ -1,9 +1,11 @@
 """End tasks and how they are fine-tuned: parts of the study file (`study.study_file`)."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from study.fields import (
     AboveZero,
@@ -18,7 +20,68 @@ from study.fields import (
     Source,
 )
 
-SPAN_PARTS = ("has_answer_f1", "has_answer_em", "no_answer_f1", "no_answer_em")
+
+@dataclass(frozen=True)
+class KindFacts:
+    """What the study must know of a task kind; how it works is in `model.tasks.kinds`."""
+
+    fields: tuple[str, ...]  # that its tasks need; those of other kinds they must not have
+    metrics: tuple[str, ...]  # that its tasks may ask for
+    parts: tuple[str, ...] = ()  # metrics that are reported too, whatever a task asks for
+    # What a field's value adds to the fields or the parts, by (field, value).
+    more_fields: dict[tuple[str, Any], tuple[str, ...]] = field(default_factory=dict)
+    more_parts: dict[tuple[str, Any], tuple[str, ...]] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()  # fields of all other kinds that its tasks must not have
+    texts: tuple[int, ...] = (1, 2)  # how many text columns its tasks may name
+    rows: int = 1  # inputs of the network per example, before any are cut into windows
+    by_question: bool = False  # examples with the same first text belong together
+    averaged: bool = True  # whether an ensemble can average what its models predict
+    note: str = ""  # under a table of such tasks, behind the names of their columns
+    changed_features: int = 0  # how often equal recipes came to mean other rows of this kind only
+
+
+KIND_FACTS = {
+    "classification": KindFacts(("texts", "label", "labels"), ("accuracy", "f1", "matthews")),
+    "regression": KindFacts(("texts", "label", "scale"), ("pearson", "spearman")),
+    "span": KindFacts(
+        ("stride", "question_length", "answer_length", "answerability"),
+        ("f1", "em"),
+        parts=("f1", "em"),
+        more_parts={
+            ("answerability", True): (
+                *("best_f1", "best_em", "best_threshold"),
+                *("has_answer_f1", "has_answer_em", "no_answer_f1", "no_answer_em"),
+            )
+        },
+        refused=("more_dev", "test"),  # the official test sets are hidden altogether
+        averaged=False,
+        changed_features=1,
+    ),
+    # The public test set has labels.
+    "choice": KindFacts(
+        ("question_length",), ("accuracy",), parts=("middle", "high"), refused=("test",), rows=4
+    ),
+    "ranking": KindFacts(
+        ("texts", "label", "mined"),
+        ("accuracy",),
+        texts=(2,),
+        by_question=True,
+        note="as a ranking: a question with one sentence is decided by a threshold from this "
+        "set's other scores, without labels.",
+    ),
+    "wsc": KindFacts(
+        ("candidates", "loss"),
+        ("accuracy",),
+        more_fields={("loss", "margin"): ("alpha", "beta")},
+    ),
+}
+
+
+def known_kind(kind: str) -> str:
+    """`kind` if it is one; ValueError otherwise."""
+    if kind not in KIND_FACTS:
+        raise ValueError(f"expected one of {', '.join(KIND_FACTS)}")
+    return kind
 
 
 class PlannedTask(Section):
@@ -33,7 +96,9 @@ class Task(Section):
     """An end task: where its data lie and how it is cast (sections 3.3 and 5)."""
 
     source: Source
-    kind: Literal["classification", "regression", "span", "choice", "ranking", "wsc"]
+    kind: Annotated[
+        str, AfterValidator(known_kind), Field(json_schema_extra={"enum": [*KIND_FACTS]})
+    ]
     texts: Omitted[Annotated[list[str], Field(min_length=1, max_length=2)] | None] = None
     label: Omitted[str | None] = None
     labels: Omitted[Positive | None] = None
@@ -63,59 +128,60 @@ class Task(Section):
     @model_validator(mode="after")
     def fields_of_kind(self):
         """Each kind has its own fields, all of them needed, and its own metrics."""
-        needed = {
-            "classification": {"texts", "label", "labels"},
-            "regression": {"texts", "label", "scale"},
-            "span": {"stride", "question_length", "answer_length", "answerability"},
-            "choice": {"question_length"},
-            "ranking": {"texts", "label", "mined"},
-            "wsc": {"candidates", "loss"},
+        facts, kind = self.facts, f"kind {self.kind}"
+        needed = {*facts.fields, *self._added(facts.more_fields)}
+        own = {
+            name
+            for other in KIND_FACTS.values()
+            for names in (other.fields, *other.more_fields.values())
+            for name in names
         }
-        mine, kind = needed[self.kind], f"kind {self.kind}"
-        if self.loss is not None:
-            kind += f" with loss {self.loss}"
-            mine = mine | ({"alpha", "beta"} if self.loss == "margin" else set())
-        for name in sorted(set().union({"alpha", "beta"}, *needed.values())):
-            if (getattr(self, name) is None) == (name in mine):
-                word = "needs" if name in mine else "has no"
-                raise ValueError(f"{kind} {word} {name}")
-        # The official test sets of these kinds are hidden altogether, or have public labels.
-        unsupported = {"span": ("more_dev", "test"), "choice": ("test",)}.get(self.kind, ())
-        for name in unsupported:
+        deciding = dict.fromkeys(name for name, _ in facts.more_fields)
+        kind += "".join(
+            f" with {name} {value}" for name in deciding if (value := getattr(self, name))
+        )
+        for name in sorted(own):
+            if (getattr(self, name) is None) == (name in needed):
+                raise ValueError(f"{kind} {'needs' if name in needed else 'has no'} {name}")
+        for name in facts.refused:
             if getattr(self, name) is not None:
                 raise ValueError(f"{kind} has no {name}")
+        if self.texts and len(self.texts) not in facts.texts:
+            raise ValueError(f"{kind} needs {facts.texts[0]} texts, found {len(self.texts)}")
         for metric in self.metrics:
-            if metric not in self.known_metrics:
-                known = ", ".join(self.known_metrics)
+            if metric not in facts.metrics:
+                known = ", ".join(facts.metrics)
                 raise ValueError(f"kind {self.kind} has no metric {metric}; known: {known}")
         return self
 
     @property
-    def known_metrics(self) -> tuple[str, ...]:
-        """All metrics that a task of this kind can report."""
-        return {
-            "classification": ("accuracy", "f1", "matthews"),
-            "regression": ("pearson", "spearman"),
-            "span": ("f1", "em"),
-            "choice": ("accuracy",),
-            "ranking": ("accuracy",),
-            "wsc": ("accuracy",),
-        }[self.kind]
+    def facts(self) -> KindFacts:
+        """What is known of its kind."""
+        return KIND_FACTS[self.kind]
+
+    def _added(self, more: dict[tuple[str, Any], tuple[str, ...]]) -> Iterable[str]:
+        """The names that the values of its fields add."""
+        return (
+            name
+            for (field, value), names in more.items()
+            if getattr(self, field) == value
+            for name in names
+        )
+
+    def _on_all_splits(self, metrics: Iterable[str]) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(metrics))
+        return (*names, *(f"{split}_{name}" for split in self.more_dev or {} for name in names))
 
     @property
     def reported_metrics(self) -> tuple[str, ...]:
         """The metrics that its scores hold: those asked for, and the parts that come with them."""
-        if self.kind != "span":
-            own = ("accuracy", "middle", "high") if self.kind == "choice" else tuple(self.metrics)
-            return (*own, *(f"{name}_{metric}" for name in self.more_dev or {} for metric in own))
-        more = ("best_f1", "best_em", "best_threshold", *SPAN_PARTS) if self.answerability else ()
-        return ("f1", "em", *more)
+        parts = (*self.facts.parts, *self._added(self.facts.more_parts))
+        return self._on_all_splits((*self.metrics, *parts))
 
     @property
     def averaged_metrics(self) -> tuple[str, ...]:
-        """The metrics that an ensemble of its models has, all kinds but span."""
-        further = [f"{name}_{m}" for name in self.more_dev or {} for m in self.metrics]
-        return (*self.metrics, *further)
+        """The metrics that an ensemble of its models has, where there can be one."""
+        return self._on_all_splits(self.metrics)
 
     @property
     def splits(self) -> list[str]:
@@ -124,11 +190,9 @@ class Task(Section):
         return list(dict.fromkeys([self.train, self.dev, *further]))
 
 
-def shortest_row(kind: str, question_length: int | None, separators: int) -> int:
-    """Fewest tokens of a row that leave room for what a task of this kind puts into it."""
-    specials = 2 + separators
-    room = question_length + 1 if kind in ("span", "choice") else 2
-    return specials + room
+def shortest_row(question_length: int | None, separators: int) -> int:
+    """Fewest tokens of a row that leave room for what a task puts into it."""
+    return 2 + separators + (question_length + 1 if question_length else 2)
 
 
 class Grid(Section):

@@ -107,6 +107,15 @@ ERRORS = [
         "config/scales/smoke.yaml: tasks.qnli_ranking: kind ranking needs mined",
     ),
     (
+        ("study.yaml", "tasks.qnli_ranking.texts", ["question"]),
+        "config/scales/smoke.yaml: tasks.qnli_ranking: kind ranking needs 2 texts, found 1",
+    ),
+    (
+        ("study.yaml", "tasks.sst2.kind", "rating"),
+        "config/study.yaml: tasks.sst2.kind: expected one of classification, regression, span, "
+        "choice, ranking, wsc, found 'rating'",
+    ),
+    (
         ("study.yaml", "tasks.squad20.test", {"test": "test"}),
         "config/scales/smoke.yaml: tasks.squad20: kind span has no test",
     ),

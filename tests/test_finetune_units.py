@@ -185,5 +185,5 @@ def test_missing_columns_are_one_line(study, monkeypatch, column):
 def test_a_ranking_needs_two_texts(study, monkeypatch):
     one = TASKS["ranking"][1] | {"texts": ["question"]}
     monkeypatch.setitem(finetune_toy.TASKS, "ranking", (question_rows, one))
-    with pytest.raises(StudyError, match="texts: expected 2 columns, question and candidate"):
+    with pytest.raises(StudyError, match="field task: kind ranking needs 2 texts, found 1"):
         study("ranking")

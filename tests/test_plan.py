@@ -11,9 +11,8 @@ import pytest
 import smoke
 import yaml
 
-from analysis.costs import OPTIONS, cost_of, rows_of
+from analysis.costs import cost_of, rows_of
 from analysis.plan import COLUMNS, amount, build_plan, duration, main, speed_of
-from model.tasks.data import CHOICES
 from model.throughput import main as throughput
 from study.errors import StudyError
 from study.graph import Job, Study
@@ -163,7 +162,6 @@ def test_finetuning_tokens_are_epochs_rows_tokens_options_and_seeds(place):
     }
     sst2 = line(frame, level="job", cell="doc-sentences", task="sst2")
     assert sst2["flops"] == pytest.approx(found["sst2"] * 6 * 12 * (12 * 768**2 + 2 * 13 * 768))
-    assert OPTIONS == CHOICES
 
 
 def test_rows_come_from_the_best_that_is_there(place):

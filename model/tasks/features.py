@@ -148,7 +148,7 @@ def check_length(task: dict, length: int) -> None:
     separators = task.get("separators", 1)
     if separators not in (1, 2):
         raise StudyError(f"task {task['name']}: separators: expected 1 or 2, found {separators}")
-    needed = shortest_row(task["kind"], task.get("question_length"), separators)
+    needed = shortest_row(task.get("question_length"), separators)
     if length < needed:
         raise StudyError(
             f"task {task['name']}: length: {length} tokens are too few, it needs {needed} or more"
