@@ -310,7 +310,7 @@ def main(arguments: list[str] | None) -> None:
         "analysis.provenance",
         "Write where the numbers of tables come from, or print it for one number.",
         "python -m analysis.provenance table2 --scale demo --output results/provenance/table2.json"
-        "\n  python -m analysis.provenance --scale demo --trace table2 doc_sentences mnli.accuracy",
+        "\n  python -m analysis.provenance --scale demo --trace table1 dynamic mnli.accuracy",
     )
     parser.add_argument("tables", nargs="*", help="tables of config/study.yaml (default: all)")
     parser.add_argument(

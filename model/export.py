@@ -175,7 +175,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = command_parser(
         "model.export",
         "Write a pre-training run as a folder that transformers loads.",
-        "python -m model.export runs/laptop/pretrain/full-sentences/seed-0 exported",
+        "python -m model.export runs/laptop/pretrain/byte-level/seed-0 exported",
     )
     parser.add_argument("run", metavar="RUN", type=Path, help="pretrain manifest or its folder")
     parser.add_argument("target", metavar="DIR", type=Path, help="folder to write (new or empty)")

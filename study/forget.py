@@ -65,7 +65,7 @@ def main(arguments: list[str] | None) -> None:
     parser = command_parser(
         "study.forget",
         __doc__,
-        "python -m study.forget doc-sentences --scale laptop --dry-run",
+        "python -m study.forget byte-level --scale laptop --dry-run",
     )
     parser.add_argument("cells", nargs="*", metavar="CELL", help="cells of the study")
     parser.add_argument(

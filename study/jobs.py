@@ -36,7 +36,7 @@ NAMES = {
 class Job:
     """One stage's work: its manifest path, its recipe, its inputs by argument name.
 
-    `names` tell what it is of, by NAMES: `{"cell": "doc-sentences", "seed": 0}`. A path holds them
+    `names` tell what it is of, by NAMES: `{"cell": "byte-level", "seed": 0}`. A path holds them
     for people; programs read them here.
     """
 

@@ -17,6 +17,7 @@ from samples_toy import (
 from model.samples.formats import build
 from model.samples.gather import Gatherer
 from model.samples.index import NEXT, RANDOM, Samples
+from model.samples.units import units_of
 from model.text.store import TokenStore
 from study.errors import StudyError
 from study.formats import FORMATS
@@ -102,6 +103,24 @@ LITERAL = {
 def test_literal_inputs(format, separators, length):
     samples = build(toy_store(), format, length, separators, seed=0)
     assert inputs(toy_store(), samples) == LITERAL[format, separators, length]
+
+
+def test_the_examples_beside_the_code():
+    """Three sentences in two documents, as the modules work them out."""
+    store = TokenStore.from_lists([[[10, 11, 12], [13, 14]], [[20, 21]]])
+    blocks = inputs(store, build(store, "full-sentences", 6 + 2))
+    assert blocks == [[0, 10, 11, 12, 13, 14, 2], [0, 20, 21, 2]]
+    assert inputs(store, build(store, "full-sentences", 8 + 2)) == [
+        [0, 10, 11, 12, 13, 14, 2, 20, 21, 2]
+    ]
+    chunks = {build(store, "segment-pair", 4 + 3, seed=s).starts.shape[0] for s in range(9)}
+    assert chunks == {2, 3}  # NEXT uses sentences 0 and 1 at once, RANDOM only sentence 0
+    pairs = build(store, "sentence-pair", 4 + 3, seed=0)
+    assert pairs.figures["forced"] == 2
+    assert pairs.labels.tolist() == [NEXT, RANDOM, RANDOM]
+    assert units_of(numbered([[3, 9, 2]]), 4, parts=1).offsets.tolist() == [0, 3, 7, 11, 12, 14]
+    halves = units_of(numbered([[3, 9, 2]]), 4, parts=2)
+    assert halves.offsets.tolist() == [0, 3, 5, 7, 9, 11, 12, 14]
 
 
 @pytest.mark.parametrize("format", PAIR_FORMATS)

@@ -35,7 +35,11 @@ def units_of(store: TokenStore, budget: int, parts: int) -> Units:
 
     A sentence that cannot stand in such an input whole, beside at least one token of each other
     part, becomes pieces of budget / parts tokens and one with the rest: `parts` pieces in a row
-    fill an input exactly, and no token is lost.
+    fill an input exactly, and no token is lost. Sentences of 3, 9 and 2 tokens and a budget of 4:
+
+        pieces    1         3             1
+        within    0     0   1   2         0      number of the piece in its sentence
+        starts    0     3   7   11        12     (in pairs 3 5 7 9 11: pieces of 4 / 2)
     """
     sentences = np.asarray(store.sentences)
     sizes = np.diff(sentences)

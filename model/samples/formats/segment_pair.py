@@ -32,14 +32,19 @@ def pack(store: TokenStore, budget: int, seed: int, corpora: np.ndarray | None) 
     is of A's corpus. Raises StudyError when no such pairs can be made.
     """
     units = pair_units(store, budget)
+
+    # What A is, and what follows it in its document.
     chunks, labels = _chunks(units, budget, seed)
     firsts, cuts, stops = chunks.T
     keys = units.offsets[firsts]
     documents = units.document_of(firsts)
+
+    # What else B could be: units from a random one on, until the budget is full.
     others, begins = random_places(units, documents, keys, seed, corpora)
     needs = np.maximum(budget - (units.offsets[cuts] - keys), 1)
     ends = np.searchsorted(units.offsets, units.offsets[begins] + needs, side="left")
     ends = np.minimum(ends, units.documents[others + 1])
+
     random = labels == RANDOM
     parts = np.stack(
         [firsts, cuts, np.where(random, begins, cuts), np.where(random, ends, stops)], axis=1
@@ -55,6 +60,7 @@ def _chunks(units: Units, budget: int, seed: int) -> tuple[np.ndarray, np.ndarra
     chunks, labels = [], []
     at = lead = 0  # lead: RANDOM labels minus NEXT labels so far
     while at < len(units):
+        # For every unit of a window, the chunk that would start there: its end, its cut, its coin.
         base = at
         index = np.arange(base, min(base + WINDOW, len(units)))
         keys = units.offsets[index]
@@ -63,6 +69,8 @@ def _chunks(units: Units, budget: int, seed: int) -> tuple[np.ndarray, np.ndarra
         cuts = index + 1 + below(draws(cut_key, keys), np.maximum(stops - index - 1, 1))
         coins = ((draws(coin_key, keys) & 1) == 1).tolist()
         stops, cuts = stops.tolist(), cuts.tolist()
+
+        # From chunk to chunk: which start is the next one depends on the label.
         while at < base + len(index):
             stop, cut = stops[at - base], cuts[at - base]
             if stop - at == 1:

@@ -26,6 +26,7 @@ def pack(store: TokenStore, budget: int, seed: int, corpora: np.ndarray | None) 
     firsts = np.arange(len(units), dtype=np.int64)
     documents = units.document_of(firsts)
     keys = units.offsets[:-1]
+
     others, begins = random_places(units, documents, keys, seed, corpora)
     forced = firsts + 1 == units.documents[documents + 1]
     labels = np.full(len(units), RANDOM, dtype=np.int8)
