@@ -146,19 +146,19 @@ def ensemble_metrics(study: Study, task: str, members: list[Member]) -> dict[str
     return metrics
 
 
-def ensemble_scores(study: Study, row: Row, column: Column, settings: pd.DataFrame) -> pd.DataFrame:
-    """Scores of an ensemble row in one column: pretraining_seed, value, models, left_out, diverged.
+def ensemble_scores(study: Study, task: str, metric: str, ensembles: list[Members]) -> pd.DataFrame:
+    """Scores of ensembles on a task: pretraining_seed, value, models, left_out, diverged.
 
     A line per ensemble; `models` counts those averaged, `left_out` those that diverged. Where all
     did, the ensemble did, and has no value.
     """
-    task, lines = row.task_of(column), []
-    for members in row_ensembles(study, row, column, settings):
+    lines = []
+    for members in ensembles:
         metrics = ensemble_metrics(study, task, members.models) if members.models else {}
         lines.append(
             {
                 "pretraining_seed": members.pretraining_seed,
-                "value": metrics.get(column.metric, math.nan),
+                "value": metrics.get(metric, math.nan),
                 "models": len(members.models),
                 "left_out": members.left_out,
                 "diverged": not members.models,

@@ -19,11 +19,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.ensembles import Members, row_ensembles
-from analysis.scores import add_study_arguments, asked_study, read_scores
-from analysis.selection import shown_cell
-from analysis.settings import choose_settings, compare_settings
-from analysis.table import build_table
+from analysis.scores import add_study_arguments, asked_study
+from analysis.shown import Entry, ShownRow, read_rows
 from analysis.trace import trace_text
 from study.command import command_parser, run_command
 from study.digests import sha256_file
@@ -46,15 +43,11 @@ RESULT = {
 
 @dataclass
 class Runs:
-    """The runs met so far and what they were computed with, by key.
-
-    `seeds` holds the keys of fine-tuning seeds by the key of their fine-tuning and their number.
-    """
+    """The runs met so far and what they were computed with, by key."""
 
     study: Study
     runs: dict[str, dict] = field(default_factory=dict)
     environments: dict[str, dict] = field(default_factory=dict)
-    seeds: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def add(self, job: Job) -> None:
         """A registered job with everything upstream of it; each is read once."""
@@ -78,15 +71,13 @@ class Runs:
         tuned = load_manifest(job.path, key=job.key, stage="finetune")
         for seed in map(str, job.recipe["seeds"]):
             result = tuned.figure("seeds", seed)
-            if "key" in result:
-                key = tuned.figure("seeds", seed, "key", kind=str)
-                # Beside the folders lies the manifest of the seed's latest recipe, perhaps another.
-                path = Path(job.path).parent / key / MANIFEST_NAME
-                recipe = {"stage": "finetune-seed", "seed": int(seed)}
-                # Of all settings of the task to start from, the one that was taken.
-                start = {"init": [result["init"]]} if "init" in result else {}
-                self.runs[key] = self.record(path, key, recipe, inputs | start)
-                self.seeds[job.key, int(seed)] = key
+            key = tuned.figure("seeds", seed, "key", kind=str)
+            # Beside the folders lies the manifest of the seed's latest recipe, perhaps another.
+            path = Path(job.path).parent / key / MANIFEST_NAME
+            recipe = {"stage": "finetune-seed", "seed": int(seed)}
+            # Of all settings of the task to start from, the one that was taken.
+            start = {"init": [result["init"]]} if "init" in result else {}
+            self.runs[key] = self.record(path, key, recipe, inputs | start)
 
     def known(self, key: str, folder: Path) -> bool:
         """Whether the run is there; the same recipe under another name is noted with it."""
@@ -186,83 +177,53 @@ def plain(value: Any) -> Any:
 
 def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
     """Row -> column -> what is shown and the keys behind it; adds the runs on the way."""
-    table = study.config.tables[name]
-    frame = build_table(study, name).set_index("row")
-    every = read_scores(study, study.table_jobs(name), f"results/provenance/{name}.json")
-    settings, scores = compare_settings(study, every), choose_settings(study, every)
     rows: dict[str, dict] = {}
-    for row in table.rows:
-        cell, line = shown_cell(study, row), frame.loc[row.id]
-        selection = [study.selection_job(row.family)] if row.family else []
+    for row in read_rows(study, name, f"results/provenance/{name}.json"):
+        selection = [study.selection_job(row.row.family)] if row.row.family else []
         for job in selection:
             runs.add(job)
-        rows[row.id] = {}
-        for column in table.columns:
-            prefix = f"{column.name}."
-            shown = {
-                field.removeprefix(prefix): plain(line[field])
-                for field in frame.columns
-                if field.startswith(prefix)
-            }
-            if not cell:
-                shown = {"published": shown["published"]}
-            if not cell and shown["published"] is None:
+        rows[row.row.id] = {}
+        for entry in row.entries:
+            if not row.cell and entry.published is None:
                 continue
-            entry = {"cell": cell, "shown": shown}
-            if cell:
-                entry |= {"selection": [job.key for job in selection]} if selection else {}
-                found = scores[scores["cell"] == cell]
-                entry |= behind(study, cell, row.task_of(column), column.metric, found, runs)
-                if row.ensemble and column.task:
-                    ensembles, found = row_ensembles(study, row, column, settings), entry["scores"]
-                    entry["scores"] = [s for s in found if is_member(s, ensembles)]
-                    entry["left_out"] = [s for s in found if "diverged" in s]
-            rows[row.id][column.name] = entry
+            shown = {field: plain(value) for field, value in entry.fields.items()}
+            record = {"cell": row.cell, "shown": shown}
+            if row.cell:
+                record |= {"selection": [job.key for job in selection]} if selection else {}
+                record |= behind(study, row, entry, runs)
+            rows[row.row.id][entry.column.name] = record
     return rows
 
 
-def is_member(score: dict, ensembles: list[Members]) -> bool:
-    """Whether a score is of a model that one of the ensembles averages."""
-    return any(
-        score["pretraining_seed"] == member.pretraining_seed
-        and score["finetuning_seed"] == member.finetuning_seed
-        for members in ensembles
-        for member in members.models
-    )
-
-
-def behind(
-    study: Study, cell: str, task: str | None, metric: str | None, scores: pd.DataFrame, runs: Runs
-) -> dict:
-    """Keys of the runs behind one number of one cell, and the single scores of a score.
-
-    `scores` are those of the cell at the settings that count.
-    """
-    seeds = study.config.seeds.pretraining
-    pretraining = [study.pretrain_job(cell, seed) for seed in seeds]
-    keys: dict[str, Any] = {"pretraining": [job.key for job in pretraining]}
+def behind(study: Study, row: ShownRow, entry: Entry, runs: Runs) -> dict:
+    """Keys of the runs behind one number of one cell, and the single scores of a score."""
+    seeds, task = study.config.seeds.pretraining, row.row.task_of(entry.column)
+    pretraining = [study.pretrain_job(row.cell, seed) for seed in seeds]
     for job in pretraining:
         runs.add(job)
+    keys: dict[str, Any] = {"pretraining": [job.key for job in pretraining]}
     if not task:
         return keys
-    mine = scores[(scores["task"] == task) & (scores["metric"] == metric)]
-    setting = mine["setting"].iloc[0]
-    finetuning = [study.finetune_job(cell, seed, task, setting) for seed in seeds]
+    finetuning = [study.finetune_job(row.cell, seed, task, entry.setting) for seed in seeds]
     for job in finetuning:
         runs.add(job)
-    keys |= {"setting": setting} if setting else {}
-    lines = []
-    for score in mine.to_dict("records"):
-        lines.append(
-            {
-                "pretraining_seed": score["pretraining_seed"],
-                "finetuning_seed": score["finetuning_seed"],
-                "value": plain(score["value"]),
-                **({"diverged": True} if score["diverged"] else {}),
-                "run": runs.seeds.get((score["key"], score["finetuning_seed"])),
-            }
-        )
-    return {**keys, "finetuning": [job.key for job in finetuning], "scores": lines}
+    keys |= {"setting": entry.setting} if entry.setting else {}
+    keys |= {"finetuning": [job.key for job in finetuning], "scores": score_lines(entry.models)}
+    return keys | ({"left_out": score_lines(entry.left_out)} if row.row.ensemble else {})
+
+
+def score_lines(scores: pd.DataFrame) -> list[dict]:
+    """Scores of single models, each with the key of its run."""
+    return [
+        {
+            "pretraining_seed": score["pretraining_seed"],
+            "finetuning_seed": score["finetuning_seed"],
+            "value": plain(score["value"]),
+            **({"diverged": True} if score["diverged"] else {}),
+            "run": score["run_key"],
+        }
+        for score in scores.to_dict("records")
+    ]
 
 
 def build_provenance(study: Study, tables: list[str]) -> dict:

@@ -9,87 +9,86 @@ from collections.abc import Collection
 
 import pandas as pd
 
+from analysis.shown import Entry, ShownRow
 from analysis.values import FORMATS
-from study.tables import Column, Table
+from study.tables import Table
 
 DASH = "–"
 
 
-def field_text(line: pd.Series, column: Column) -> str:
+def field_text(entry: Entry) -> str:
     """One field: `84.3 [83.9, 84.6] / 84.7`, with a dash for what is not there."""
+    column, fields = entry.column, entry.fields
     show = (FORMATS[column.value] if column.value else "{:.1f}").format
-    published = line[f"{column.name}.published"]
-    published_text = DASH if pd.isna(published) else show(published)
-    if not line["cell"]:
-        return published_text
-    if f"{column.name}.value" in line.index:
-        return f"{show(line[f'{column.name}.value'])} / {published_text}"
-    median = line[f"{column.name}.median"]
-    if pd.isna(median):
-        return f"failed / {published_text}"
-    low, high = line[f"{column.name}.min"], line[f"{column.name}.max"]
+    published = DASH if entry.published is None else show(fields["published"])
+    if not entry.statistics:
+        return published
+    if "value" in fields:
+        return f"{show(fields['value'])} / {published}"
+    if pd.isna(fields["median"]):
+        return f"failed / {published}"
+    low, high = fields["min"], fields["max"]
     ranged = not pd.isna(low) if column.task else low < high
     spread = f" [{show(low)}, {show(high)}]" if ranged else ""
-    failed = int(line[f"{column.name}.diverged"]) if column.task else 0
-    failures = f" ({failed} failed)" if failed else ""
-    return f"{show(median)}{spread}{failures} / {published_text}"
+    failures = f" ({fields['diverged']} failed)" if fields.get("diverged") else ""
+    return f"{show(fields['median'])}{spread}{failures} / {published}"
 
 
-def average_text(line: pd.Series) -> str:
+def average_text(row: ShownRow) -> str:
     """Our average, or in a reference row the published one: two definitions, never side by side."""
-    value = line["average.value"] if line["cell"] else line["average.published"]
-    return DASH if pd.isna(value) else f"{value:.1f}"
+    average = row.average if row.cell else row.published_average
+    return DASH if average is None else f"{average:.1f}"
 
 
-def text_rows(table: Table, frame: pd.DataFrame) -> list[list[str]]:
+def text_rows(table: Table, rows: list[ShownRow]) -> list[list[str]]:
     """Header and rows of a table as text; a column that was never published has no slash."""
-    rows = [["", *(column.label for column in table.columns)]]
-    for _, line in frame.iterrows():
-        rows.append([line["label"], *(field_text(line, column) for column in table.columns)])
+    lines = [["", *(column.label for column in table.columns)]]
+    lines += [[row.row.label, *map(field_text, row.entries)] for row in rows]
+    for place, entries in enumerate(zip(*(row.entries for row in rows), strict=True), start=1):
+        if all(entry.published is None for entry in entries):
+            for line in lines[1:]:
+                line[place] = line[place].removesuffix(f" / {DASH}")
     if table.average:
-        rows[0].append("Average")
-        for (_, line), row in zip(frame.iterrows(), rows[1:], strict=True):
-            row.append(average_text(line))
-    for place, column in enumerate(table.columns, start=1):
-        if frame[f"{column.name}.published"].isna().all():
-            for row in rows[1:]:
-                row[place] = row[place].removesuffix(f" / {DASH}")
-    return rows
+        for line, text in zip(lines, ["Average", *map(average_text, rows)], strict=True):
+            line.append(text)
+    return lines
 
 
-def to_markdown(table: Table, frame: pd.DataFrame, notes: list[str]) -> str:
+def to_markdown(table: Table, rows: list[ShownRow], notes: list[str]) -> str:
     """A table of scores as Markdown; differences from a baseline stand in a second one."""
-    text = markdown_table(table.caption, text_rows(table, frame), notes)
+    text = markdown_table(table.caption, text_rows(table, rows), notes)
     if table.baseline:
-        text += "\n" + markdown_table(*difference_rows(table, frame), [])
+        text += "\n" + markdown_table(*difference_rows(table, rows), [])
     return text
 
 
-def to_latex(table: Table, frame: pd.DataFrame, notes: list[str]) -> str:
+def to_latex(table: Table, rows: list[ShownRow], notes: list[str]) -> str:
     """A table of scores as LaTeX, with a rule where references begin and end."""
-    ours = [bool(cell) for cell in frame["cell"]]
+    ours = [row.row.ours for row in rows]
     rules = [place for place in range(1, len(ours)) if ours[place] != ours[place - 1]]
-    text = latex_table(table.caption, text_rows(table, frame), notes, rules)
+    text = latex_table(table.caption, text_rows(table, rows), notes, rules)
     if table.baseline:
-        text += latex_table(*difference_rows(table, frame), [])
+        text += latex_table(*difference_rows(table, rows), [])
     return text
 
 
-def difference_rows(table: Table, frame: pd.DataFrame) -> tuple[str, list[list[str]]]:
+def difference_text(entry: Entry) -> str:
+    """A difference with its interval: `+1.2 [-0.3, +2.7]`."""
+    if entry.difference["difference"] is None:
+        return DASH
+    value, low, high = (entry.fields[name] for name in ("difference", "low", "high"))
+    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def difference_rows(table: Table, rows: list[ShownRow]) -> tuple[str, list[list[str]]]:
     """Caption, header and rows of the differences from the table's baseline, with intervals."""
-    labels = dict(zip(frame["row"], frame["label"], strict=True))
-    rows = [["", *(column.label for column in table.score_columns)]]
-    for _, line in frame.iterrows():
-        if line["cell"] and line["row"] != table.baseline:
-            fields = []
-            for column in table.score_columns:
-                value, low, high = (
-                    line[f"{column.name}.{name}"] for name in ("difference", "low", "high")
-                )
-                text = f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
-                fields.append(DASH if pd.isna(value) else text)
-            rows.append([line["label"], *fields])
-    return f"Differences from {labels[table.baseline]}", rows
+    labels = {row.row.id: row.row.label for row in rows}
+    lines = [["", *(column.label for column in table.score_columns)]]
+    for row in rows:
+        if row.cell and row.row.id != table.baseline:
+            scores = [entry for entry in row.entries if entry.column.task]
+            lines.append([row.row.label, *map(difference_text, scores)])
+    return f"Differences from {labels[table.baseline]}", lines
 
 
 def one_line(text: str) -> str:

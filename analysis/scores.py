@@ -27,6 +27,7 @@ COLUMNS = [
     "metric",
     "value",
     "diverged",
+    "run_key",
     "key",
     "pretraining_key",
 ]
@@ -35,7 +36,8 @@ COLUMNS = [
 def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
     """Scores of `jobs` as a data frame with COLUMNS, values in percent.
 
-    `setting` names a point of the task's grid, "" where there is none.
+    `setting` names a point of the task's grid, "" where there is none. `run_key` is of the run of
+    one fine-tuning seed, `key` of all seeds together.
 
     Every manifest must carry the key that the study's configuration asks for now. Raises
     StudyError that counts those that do not and names the command that builds them for `target`,
@@ -51,8 +53,9 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
         reported = study.config.tasks[job.names["task"]].reported_metrics
         for finetuning_seed in map(str, job.recipe["seeds"]):
             diverged = manifest.figure("seeds", finetuning_seed, "diverged", kind=bool)
-            found = manifest.figure("seeds", finetuning_seed, "metrics")
-            for metric in dict.fromkeys((*reported, *found)):
+            metrics = manifest.figure("seeds", finetuning_seed, "metrics")
+            run_key = manifest.figure("seeds", finetuning_seed, "key", kind=str)
+            for metric in dict.fromkeys((*reported, *metrics)):
                 where = ("seeds", finetuning_seed, "metrics", metric)
                 rows.append(
                     {
@@ -65,6 +68,7 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
                         "metric": metric,
                         "value": manifest.figure(*where, kind=MAYBE_NUMBER),
                         "diverged": diverged,
+                        "run_key": run_key,
                         "key": manifest.key,
                         "pretraining_key": manifest.recipe["pretrain"],
                     }

@@ -7,151 +7,48 @@ reading. The published values are for orientation; a small scale is not expected
 import pandas as pd
 
 from analysis.coverage import text_notes
-from analysis.ensembles import ensemble_scores
-from analysis.intervals import welch_difference
-from analysis.medians import replicate_values, summarise
 from analysis.notes import choice_notes, difference_notes
 from analysis.render import to_latex, to_markdown
-from analysis.scores import add_study_arguments, asked_study, beside, read_scores, write_csv
-from analysis.selection import read_selection, shown_cell
-from analysis.settings import choose_settings, compare_settings
-from analysis.values import REPLICATED, cell_values, value_fields
+from analysis.scores import add_study_arguments, asked_study, beside, write_csv
+from analysis.selection import read_selection
+from analysis.shown import COUNTS, DIFFERENCE, ShownRow, field_names, read_rows
+from analysis.values import cell_values, value_fields
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import load_manifest, write_atomic
 from study.record import recorded
-from study.tables import Column, Row, Table
-
-STATISTICS = ("median", "min", "max", "seeds", "replicates", "diverged")
-DIFFERENCE = ("difference", "low", "high")
-COUNTS = ("seeds", "replicates", "diverged")
 
 
-def build_table(study: Study, name: str) -> pd.DataFrame:
+def wide_table(study: Study, name: str, rows: list[ShownRow]) -> pd.DataFrame:
     """The wide table: a line per row of the paper, per column its fields and `published`.
 
     A score has six statistics, a value `value`, or `median`, `min` and `max` where replicates
     differ in it. `cell` is the cell shown: of a family, the one that was selected. Reference rows
-    hold published values only. Raises StudyError for results of another recipe.
+    hold published values only. Differences from a baseline stand last.
     """
     table = study.config.tables[name]
-    published = study.published(name)
-    scores = read_scores(study, study.table_jobs(name), f"results/{name}.csv")
-    settings, chosen = compare_settings(study, scores), choose_settings(study, scores)
-    summary = summarise(chosen).set_index(["cell", "task", "metric"])
+    averages = ("average.value", "average.published") if table.average else ()
+    compared = table.score_columns if table.baseline else []
+    fields = [
+        *(f"{column.name}.{field}" for column in table.columns for field in field_names(column)),
+        *averages,
+        *(f"{column.name}.{field}" for column in compared for field in DIFFERENCE),
+    ]
     lines = []
-    for row in table.rows:
-        cell = shown_cell(study, row)
-        line: dict = {"row": row.id, "label": row.label, "cell": cell or ""}
-        line["scale"] = study.scale if cell else ""
-        values = cell_values(study, cell) if cell and table.value_columns else {}
-        for column in table.columns:
-            fields = dict.fromkeys(field_names(column))
-            if row.ensemble and column.task:
-                fields.update(ensemble_fields(study, row, column, settings))
-            elif cell and column.task:
-                found = summary.loc[(cell, column.task, column.metric)]
-                fields.update({statistic: found[statistic] for statistic in STATISTICS})
-            elif cell:
-                fields.update(value_fields(values, column.value))
-            fields["published"] = published.get(row.id, {}).get(column.name)
-            line.update({f"{column.name}.{field}": value for field, value in fields.items()})
-        if table.average:
-            line["average.value"] = average_of(table, line) if cell else None
-            line["average.published"] = published.get(row.id, {}).get("average")
+    for row in rows:
+        line: dict = {"row": row.row.id, "label": row.row.label, "cell": row.cell or ""}
+        line["scale"] = study.scale if row.cell else ""
+        for entry in row.entries:
+            line |= {f"{entry.column.name}.{field}": n for field, n in entry.fields.items()}
+        line |= dict(zip(averages, (row.average, row.published_average), strict=False))
         lines.append(line)
-    frame = pd.DataFrame(lines)
-    if table.baseline:
-        frame = frame.join(differences(table, frame, chosen))
-    return typed(frame, table)
+    frame = pd.DataFrame(lines, columns=["row", "label", "cell", "scale", *fields])
+    counts = {field for field in fields if field.endswith(COUNTS)}
+    return frame.astype({field: "Int64" if field in counts else float for field in fields})
 
 
-def differences(table: Table, frame: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
-    """Per score column `difference`, `low` and `high` of every row against the baseline's.
-
-    `chosen` holds the scores that count, of single models. Empty for references, ensembles, the
-    baseline itself and where a cell has fewer than two replicates or one that failed.
-    """
-    replicates = replicate_values(chosen).sort_index()
-    baseline = frame.loc[frame["row"] == table.baseline, "cell"].item()
-    ensembles = [row.ensemble for row in table.rows]
-    found: dict[str, list] = {}
-    for column in table.score_columns:
-        for cell, ensemble in zip(frame["cell"], ensembles, strict=True):
-            difference = None
-            if cell and cell != baseline and not ensemble:
-                ours, theirs = (
-                    replicates.loc[(one, column.task, column.metric)].tolist()
-                    for one in (cell, baseline)
-                )
-                if not any(map(pd.isna, ours + theirs)):
-                    difference = welch_difference(ours, theirs)
-            for name, value in zip(
-                DIFFERENCE, difference or (None,) * len(DIFFERENCE), strict=True
-            ):
-                found.setdefault(f"{column.name}.{name}", []).append(value)
-    return pd.DataFrame(found, index=frame.index).astype(float).round(4)
-
-
-def ensemble_fields(
-    study: Study, row: Row, column: Column, settings: pd.DataFrame
-) -> dict[str, float]:
-    """The fields of an ensemble's score: `seeds` are the models averaged, `replicates` the
-    ensembles.
-
-    `diverged` counts the models that were left out, and the ensembles of others without a score.
-    One ensemble has no range.
-    """
-    scores = ensemble_scores(study, row, column, settings)
-    (found,) = summarise(scores.assign(ensemble=row.id), ["ensemble"]).to_dict("records")
-    ranged = ("min", "max") if len(scores) > 1 else ()
-    fields = {name: found[name] for name in ("median", *ranged, "replicates")}
-    without_score = (scores["models"] > 0) & scores["value"].isna()
-    failed = without_score.sum() + scores["left_out"].sum()
-    return {**fields, "seeds": scores["models"].sum(), "diverged": failed}
-
-
-def average_of(table: Table, line: dict) -> float | None:
-    """Mean over tasks of the mean of each task's columns; None where a score is missing."""
-    tasks: dict[str, list[float]] = {}
-    for column in table.score_columns:
-        if not column.averaged:
-            continue
-        value = line[f"{column.name}.median"]
-        if value is None or pd.isna(value):
-            return None
-        tasks.setdefault(column.task, []).append(value)
-    return sum(sum(values) / len(values) for values in tasks.values()) / len(tasks)
-
-
-def field_names(column: Column) -> tuple[str, ...]:
-    """The fields of a column in the CSV."""
-    if column.task:
-        return (*STATISTICS, "published")
-    if column.value in REPLICATED:
-        return ("median", "min", "max", "published")
-    return ("value", "published")
-
-
-def typed(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """The frame with counts as integers and other fields as floats, scores with four decimals."""
-    for column in table.columns:
-        for name in field_names(column):
-            field = f"{column.name}.{name}"
-            if name in COUNTS:
-                frame[field] = frame[field].astype("Int64")
-            else:
-                frame[field] = frame[field].astype(float)
-                if column.task:
-                    frame[field] = frame[field].round(4)
-    if table.average:
-        for field in ("average.value", "average.published"):
-            frame[field] = frame[field].astype(float).round(4)
-    return frame
-
-
-def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
+def notes_of(study: Study, name: str, rows: list[ShownRow]) -> list[str]:
     """What a reader must know beside the numbers."""
     table = study.config.tables[name]
     pretraining, finetuning = study.config.seeds.pretraining, study.config.seeds.finetuning
@@ -173,7 +70,7 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
             "One pre-training seed: the ranges show fine-tuning seeds only and say nothing about "
             "how another pre-training would have come out."
         )
-    diverged = sum(int(frame[f"{c.name}.diverged"].sum()) for c in table.score_columns)
+    diverged = sum(entry.fields.get("diverged", 0) for row in rows for entry in row.entries)
     if diverged:
         notes.append(
             f"{diverged} scores are of fine-tunings that diverged or have no score; a missing one "
@@ -188,9 +85,9 @@ def notes_of(study: Study, name: str, frame: pd.DataFrame) -> list[str]:
             "seed is one replicate."
         )
     first_rows: dict[str, str] = {}
-    for row, cell in zip(frame["row"], frame["cell"], strict=True):
-        if cell and cell not in first_rows.values():
-            first_rows[row] = cell
+    for row in rows:
+        if row.cell and row.cell not in first_rows.values():
+            first_rows[row.row.id] = row.cell
     return [
         *notes,
         *difference_notes(study, table, first_rows),
@@ -273,11 +170,11 @@ def main(arguments: list[str] | None) -> None:
         raise StudyError(f"{parsed.table}: no such table; known: {known}")
     spec, output = study.config.tables[parsed.table], parsed.output
     with recorded(study, parsed.table, output, markdown, latex):
-        frame = build_table(study, parsed.table)
-        notes = notes_of(study, parsed.table, frame)
-        write_atomic(markdown, to_markdown(spec, frame, notes))
-        write_atomic(latex, to_latex(spec, frame, notes))
-        write_csv(frame, output)
+        rows = read_rows(study, parsed.table, f"results/{parsed.table}.csv")
+        notes = notes_of(study, parsed.table, rows)
+        write_atomic(markdown, to_markdown(spec, rows, notes))
+        write_atomic(latex, to_latex(spec, rows, notes))
+        write_csv(wide_table(study, parsed.table, rows), output)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from study.tasks import Finetuning
 from study.yaml_file import read_yaml
 
 # A change of what the analysis writes bumps this number, and results are made again.
-RESULTS_VERSION = 5
+RESULTS_VERSION = 6
 
 
 class Study(Jobs):

@@ -43,7 +43,11 @@ def metrics_of(study, job):
 
 def publish(study, job, metrics, diverged=False):
     seeds = {
-        str(seed): {"metrics": {m: v + seed / 4 for m, v in metrics.items()}, "diverged": diverged}
+        str(seed): {
+            "metrics": {metric: value + seed / 4 for metric, value in metrics.items()},
+            "diverged": diverged,
+            "key": f"{job.key}-{seed}",
+        }
         for seed in job.recipe["seeds"]
     }
     Path(job.path).parent.joinpath(job.key).mkdir(parents=True, exist_ok=True)
@@ -112,7 +116,8 @@ def test_diverged_runs_stay_and_are_told(study):
 
 def test_a_score_that_is_missing_shows_as_failed_not_as_zero(study):
     job = study.finetune_job("doc-sentences", 0, "sst2")
-    seeds = {str(s): {"metrics": {"accuracy": None}, "diverged": True} for s in (0, 1)}
+    failed = {"metrics": {"accuracy": None}, "diverged": True, "key": "k"}
+    seeds = {"0": failed, "1": failed}
     publish_manifest(job.path, job.recipe, files=[], figures={"seeds": seeds})
     frame, markdown = make_table(study)
     assert pd.isna(frame[frame["row"] == "doc_sentences"].iloc[0]["sst2.accuracy.median"])
@@ -157,6 +162,7 @@ def test_missing_scores_are_counted_and_named(study):
             lambda seeds: seeds["0"]["metrics"].update(accuracy=True),
             "field figures.seeds.0.metrics.accuracy: cannot be true",
         ),
+        (lambda seeds: seeds["1"].pop("key"), "field figures.seeds.1.key: missing"),
         (
             lambda seeds: seeds["0"].update(diverged=0),
             "field figures.seeds.0.diverged: cannot be 0",
@@ -191,6 +197,8 @@ def test_scores_csv_is_tidy(study):
     assert len(formats) == 5 * 2 * (2 + 9 + 2 + 1 + 3)
     keys = ["cell", "pretraining_seed", "task", "setting", "finetuning_seed", "metric"]
     assert not frame.duplicated(keys).any()
+    # Every seed is a run of its own.
+    assert (frame["run_key"] == frame["key"] + "-" + frame["finetuning_seed"].astype(str)).all()
     scores_command.main(
         ["--cell", "doc-sentences", "--scale", "smoke", "--output", "results/cells/d.csv"]
     )

@@ -20,6 +20,7 @@ from analysis.figures.learning_rate import learning_rate_figure, rate_text
 from analysis.figures.table import scale_of, table_figure
 from analysis.learning_rates import read_learning_rates
 from analysis.scores import read_scores
+from analysis.shown import shown_rows
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import load_manifest, publish_manifest
@@ -63,12 +64,16 @@ def marks(axes, look):
     return [tuple(map(float, point)) for line in lines for point in line.get_xydata()]
 
 
-def scores_of(study):
-    return read_scores(study, study.table_jobs("table2"), "x")
+def scores_of(study, name="table2"):
+    return read_scores(study, study.table_jobs(name), "x")
+
+
+def figure_of(study, name, scores):
+    return table_figure(study, name, shown_rows(study, name, scores))
 
 
 def test_table_figure_has_a_panel_a_column_and_a_mark_a_seed(study):
-    figure = table_figure(study, "table2", scores_of(study))
+    figure = figure_of(study, "table2", scores_of(study))
     panels = figure.axes
     labels = [column.label for column in study.config.tables["table2"].columns]
     assert [axes.get_title() for axes in panels] == labels
@@ -90,7 +95,7 @@ def test_table_figure_has_a_panel_a_column_and_a_mark_a_seed(study):
 
 def test_full_replicates_are_one_mark_each(study):
     scores = scores_of(study)
-    axes = table_figure(study, "table2", scores[scores["finetuning_seed"] == 0]).axes[0]
+    axes = figure_of(study, "table2", scores[scores["finetuning_seed"] == 0]).axes[0]
     assert marks(axes, style.SEED) == []
     assert (50.0, 0.0) in marks(axes, style.REPLICATE)
 
@@ -103,7 +108,7 @@ def test_figures_show_the_setting_that_counts_and_ensembles_their_own_score(tmp_
         publish_seeds(job, 60 if job.recipe["settings"]["learning_rate"] == 2e-3 else 50)
     table = study.config.tables["table5"]
     rows = [row.id for row in table.rows]
-    figure = table_figure(study, "table5", read_scores(study, study.table_jobs("table5"), "x"))
+    figure = figure_of(study, "table5", scores_of(study, "table5"))
     axes = next(one for one in figure.axes if one.get_title() == "STS")
     single, ensemble = rows.index("roberta"), rows.index("ensemble")
     # Seeds 0 and 1 at the better rate; the average of two equal predictions correlates fully.
@@ -113,7 +118,7 @@ def test_figures_show_the_setting_that_counts_and_ensembles_their_own_score(tmp_
 
 
 def test_far_published_values_stand_in_a_margin_and_do_not_squeeze_ours(study):
-    axes = table_figure(study, "table2", scores_of(study)).axes[3]
+    axes = figure_of(study, "table2", scores_of(study)).axes[3]
     low, high = axes.get_xlim()
     assert high < 80
     assert "92.9 →" in [text.get_text() for text in axes.texts]
@@ -150,7 +155,7 @@ def test_diverged_seeds_are_crosses_at_the_edge_with_their_number(study):
     worst = (scores["cell"] == "doc-sentences") & (scores["task"] == "sst2")
     some = worst & (scores["pretraining_seed"] == 1)
     scores.loc[some, ["value", "diverged"]] = [3.0, True]
-    axes = table_figure(study, "table2", scores).axes[3]
+    axes = figure_of(study, "table2", scores).axes[3]
     ((x, y),) = marks(axes, style.DIVERGED)
     low, high = axes.get_xlim()
     assert y == 3
@@ -158,14 +163,14 @@ def test_diverged_seeds_are_crosses_at_the_edge_with_their_number(study):
     assert "2" in [text.get_text() for text in axes.texts]
     assert low > 40
     scores.loc[worst, ["value", "diverged"]] = [np.nan, True]
-    axes = table_figure(study, "table2", scores).axes[3]
+    axes = figure_of(study, "table2", scores).axes[3]
     assert "all" in [text.get_text() for text in axes.texts]
     assert [y for _, y in marks(axes, style.MEDIAN)] == [0, 1, 2]
 
 
 def test_nothing_but_failures_still_gives_a_figure(study, tmp_path):
     scores = scores_of(study).assign(value=np.nan, diverged=True)
-    style.write_figure(table_figure(study, "table2", scores), tmp_path / "failed.png")
+    style.write_figure(figure_of(study, "table2", scores), tmp_path / "failed.png")
     assert (tmp_path / "failed.pdf").stat().st_size > 1000
 
 
@@ -189,7 +194,7 @@ def test_a_users_matplotlibrc_changes_nothing(study, tmp_path, monkeypatch):
     import matplotlib
 
     def render():
-        style.write_figure(table_figure(study, "table2", scores_of(study)), tmp_path / "x.png")
+        style.write_figure(figure_of(study, "table2", scores_of(study)), tmp_path / "x.png")
         return (tmp_path / "x.png").read_bytes()
 
     first = render()
@@ -326,8 +331,7 @@ def test_learning_rates_that_do_not_fit_are_refused():
 )
 def test_every_table_has_a_figure_of_its_score_columns(study, name):
     table = study.config.tables[name]
-    scores = read_scores(study, study.table_jobs(name), "x")
-    figure = table_figure(study, name, scores)
+    figure = figure_of(study, name, scores_of(study, name))
     assert [axes.get_title() for axes in figure.axes] == [c.label for c in table.score_columns]
     # Of a family the member that was selected is shown, and no other.
     ours = sum(row.ours for row in table.rows)

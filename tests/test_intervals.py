@@ -67,7 +67,8 @@ def study(tmp_path, monkeypatch):
         base = 40.0 if cell == "random-initialisation" else 60.0
         names = study.config.tasks[job.recipe["task"]["name"]].reported_metrics
         metrics = dict.fromkeys(names, base + int(seed.removeprefix("seed-")))
-        seeds = {str(s): {"metrics": metrics, "diverged": False} for s in job.recipe["seeds"]}
+        score = {"metrics": metrics, "diverged": False, "key": "k"}
+        seeds = dict.fromkeys(map(str, job.recipe["seeds"]), score)
         Path(job.path).parent.joinpath(job.key).mkdir(parents=True)
         publish_manifest(job.path, job.recipe, files=[], figures={"seeds": seeds})
     counts = {"samples": 8, "next": 4, "store_tokens": 100, "shown_tokens": 98}

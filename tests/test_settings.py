@@ -17,7 +17,8 @@ from analysis import settings as settings_command
 from analysis import table as table_command
 from analysis.ensembles import ensemble_metrics, ensemble_of, ensembles
 from analysis.settings import choose_settings, compare_settings
-from analysis.table import build_table
+from analysis.shown import read_rows
+from analysis.table import wide_table
 from study.errors import StudyError
 from study.graph import Study
 from study.read import load_study_file
@@ -33,6 +34,10 @@ def study(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "config", tmp_path / "config")
     monkeypatch.chdir(tmp_path)
     return Study("smoke")
+
+
+def wide_rows(study: Study, name: str) -> pd.DataFrame:
+    return wide_table(study, name, read_rows(study, name, "x")).set_index("row")
 
 
 def frame(values: dict[tuple[str, str], list[float]], metric="accuracy", task="rte"):
@@ -255,7 +260,7 @@ def test_a_pretraining_whose_models_all_diverged_counts_as_an_ensemble_without_a
     study = Study("smoke")
     for job in study.table_jobs("table5"):
         publish_seeds(job, 50, diverged=[0, 1, 2] if "seed-5" in job.path else [])
-    frame = build_table(study, "table5").set_index("row")
+    frame = wide_rows(study, "table5")
     fields = ("seeds", "replicates", "diverged")
     assert [frame.loc["ensemble", f"cola.matthews.{name}"] for name in fields] == [3, 2, 3]
     assert [frame.loc["roberta", f"cola.matthews.{name}"] for name in fields] == [6, 2, 3]
@@ -267,7 +272,7 @@ def test_a_pretraining_whose_models_all_diverged_counts_as_an_ensemble_without_a
     study = Study("smoke")
     for job in study.table_jobs("table5"):
         publish_seeds(job, 50, diverged=[4, 5])
-    frame = build_table(study, "table5").set_index("row")
+    frame = wide_rows(study, "table5")
     assert [frame.loc["ensemble", f"cola.matthews.{name}"] for name in fields] == [0, 1, 2]
     assert pd.isna(frame.loc["ensemble", "cola.matthews.median"])
 
@@ -298,7 +303,7 @@ def test_ensembles_are_not_compared_with_single_models(study):
     study = Study("smoke", replicates=2)
     for job in study.table_jobs("table5"):
         publish_seeds(job, 60 if "160gb" in job.path else 50)
-    frame = build_table(study, "table5").set_index("row")
+    frame = wide_rows(study, "table5")
     assert frame.loc["roberta", "cola.matthews.difference"] == 10
     assert pd.isna(frame.loc["ensemble", "cola.matthews.difference"])
     data["tables"]["table5"]["baseline"] = "ensemble"

@@ -71,7 +71,8 @@ def study(tmp_path, monkeypatch):
                 metric: 50.0
                 for metric in study.config.tasks[job.recipe["task"]["name"]].reported_metrics
             }
-            seeds = {str(s): {"metrics": metrics, "diverged": False} for s in job.recipe["seeds"]}
+            score = {"metrics": metrics, "diverged": False, "key": "k"}
+            seeds = dict.fromkeys(map(str, job.recipe["seeds"]), score)
             publish(job, {"seeds": seeds})
     for family in study.config.families:
         select(study, family)

@@ -6,9 +6,8 @@ that would happen, a panel's axis holds our values only and the published ones s
 shaded margin beside it.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,18 +15,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.ensembles import ensemble_scores
 from analysis.figures import style
 from analysis.figures.style import new_figure, styled, write_figure
-from analysis.medians import replicate_values, summarise
-from analysis.scores import add_study_arguments, asked_study, read_scores
-from analysis.selection import shown_cell
-from analysis.settings import choose_settings, compare_settings
+from analysis.medians import replicate_values
+from analysis.scores import add_study_arguments, asked_study
+from analysis.shown import Entry, ShownRow, read_rows
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
 from study.record import recorded
-from study.tables import Column, Row
+from study.tables import Row
 
 METRICS = {
     "f1": "F1 (%)",
@@ -45,14 +42,6 @@ PADDING = 0.09  # of the span, on both sides
 EDGE = 0.16  # of the span: room for crosses at the lower end
 MARGIN = 0.62  # width of the shaded margin, in spans
 LANE = 0.19  # rows between replicates and their fine-tuning seeds
-NO_SCORES = pd.DataFrame(
-    {
-        **dict.fromkeys(("cell", "task", "metric"), pd.Series(dtype=str)),
-        "pretraining_seed": pd.Series(dtype=int),
-        "value": pd.Series(dtype=float),
-        "diverged": pd.Series(dtype=bool),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -102,11 +91,16 @@ def is_cross(scores: pd.DataFrame) -> pd.Series:
     return scores["diverged"].astype(bool) | scores["value"].isna()
 
 
+def has_several_seeds(scores: pd.DataFrame) -> bool:
+    """Whether a pre-training has several fine-tuning seeds."""
+    return scores["pretraining_seed"].duplicated().any()
+
+
 def draw_row(axes: Axes, scale: Scale, y: int, scores: pd.DataFrame, median: float) -> None:
     """One row of one panel: replicates, their fine-tuning seeds, the median, crosses."""
     crosses = is_cross(scores)
     sound = scores[~crosses]
-    single = scores.groupby("pretraining_seed").size().max() == 1
+    single = not has_several_seeds(scores)
     if not single:
         axes.plot(sound["value"], [y + LANE] * len(sound), **style.SEED)
     replicates = replicate_values(scores, ())
@@ -153,40 +147,35 @@ def finish_panel(axes: Axes, scale: Scale, rows: list[Row]) -> None:
             axes.axhline(y + 0.5, color=style.GREY, lw=0.6)
 
 
-def together(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """All scores in one frame."""
-    return pd.concat(found) if (found := list(frames)) else NO_SCORES
-
-
-def draw_panel(
-    axes: Axes, rows: list[Row], shown: dict[str, pd.DataFrame], published: dict[str, float | None]
-) -> None:
-    """One column of a table: the scores of each row that has any, `published` by row."""
-    medians = {row: summarise(scores)["median"].item() for row, scores in shown.items()}
-    every = together(shown.values())
-    crosses = is_cross(every)
-    printed = [value for value in published.values() if value is not None]
-    ours = [*every[~crosses]["value"], *(one for one in medians.values() if not pd.isna(one))]
-    scale = scale_of(ours, printed, crosses.any())
-    for y, row in enumerate(rows):
-        if row.id in shown:
-            draw_row(axes, scale, y, shown[row.id], medians[row.id])
-        if published.get(row.id) is not None:
-            draw_published(axes, scale, y, published[row.id])
+def draw_panel(axes: Axes, rows: list[Row], entries: list[Entry]) -> None:
+    """One column of a table: an entry per row, each with its scores and its published value."""
+    crosses = any(is_cross(entry.scores).any() for entry in entries)
+    printed = [entry.published for entry in entries if entry.published is not None]
+    ours = [entry.statistics["median"] for entry in entries if entry.statistics]
+    for entry in entries:
+        ours += entry.scores["value"][~is_cross(entry.scores)].tolist()
+    ours = [value for value in ours if not pd.isna(value)]
+    scale = scale_of(ours, printed, crosses)
+    for y, entry in enumerate(entries):
+        if entry.statistics:
+            draw_row(axes, scale, y, entry.scores, entry.statistics["median"])
+        if entry.published is not None:
+            draw_published(axes, scale, y, entry.published)
     finish_panel(axes, scale, rows)
 
 
-def legend_of(scores: pd.DataFrame, published: bool) -> list[Line2D]:
-    """Legend entries of the marks that a figure of these scores has."""
-    several = scores.groupby(["cell", "task", "metric", "pretraining_seed"]).size().max() > 1
-    entries = [
+def legend_of(entries: list[Entry], published: bool) -> list[Line2D]:
+    """Legend entries of the marks that a figure of these entries has."""
+    several = any(has_several_seeds(entry.scores) for entry in entries)
+    crosses = any(is_cross(entry.scores).any() for entry in entries)
+    marks = [
         *([("fine-tuning seed", style.SEED)] if several else []),
         ("replicate (a pre-training seed)", style.REPLICATE),
         ("median of the replicates", {**style.MEDIAN, "ms": 8}),
         *([("published", style.PUBLISHED)] if published else []),
-        *([("diverged or failed, how many", style.DIVERGED)] if is_cross(scores).any() else []),
+        *([("diverged or failed, how many", style.DIVERGED)] if crosses else []),
     ]
-    return [Line2D([], [], label=label, **mark) for label, mark in entries]
+    return [Line2D([], [], label=label, **mark) for label, mark in marks]
 
 
 def runs_text(study: Study) -> str:
@@ -198,37 +187,13 @@ def runs_text(study: Study) -> str:
     return f"{count} {noun} x {len(finetuning)} fine-tuning seeds"
 
 
-def shown_scores(
-    study: Study, rows: list[Row], column: Column, scores: pd.DataFrame
-) -> dict[str, pd.DataFrame]:
-    """What a column of the table shows, by row: a cell's scores at the setting that counts.
-
-    Of an ensemble the score of each, as a replicate.
-    """
-    settings, chosen = compare_settings(study, scores), choose_settings(study, scores)
-    chosen = chosen[(chosen["task"] == column.task) & (chosen["metric"] == column.metric)]
-    shown = {}
-    for row in rows:
-        cell = shown_cell(study, row)
-        if row.ensemble:
-            found = ensemble_scores(study, row, column, settings)
-            found = found.assign(cell=row.id, task=column.task, metric=column.metric)
-        else:
-            found = chosen[chosen["cell"] == cell]
-        if len(found):
-            shown[row.id] = found[list(NO_SCORES)]
-    return shown
-
-
 @styled
-def table_figure(study: Study, name: str, scores: pd.DataFrame) -> Figure:
-    """The figure of a table from `scores` with the columns of `analysis.scores`, in percent.
-
-    Scores of settings that were not selected, and of cells that no row shows, are left out.
+def table_figure(study: Study, name: str, rows: list[ShownRow]) -> Figure:
+    """The figure of a table from its `rows`, scores in percent.
 
     Raises StudyError if the table has no column of scores.
     """
-    table, published = study.config.tables[name], study.published(name)
+    table = study.config.tables[name]
     columns = table.score_columns
     if not columns:
         raise StudyError(f"{name}: no column of it is a score, so it has no figure")
@@ -237,14 +202,12 @@ def table_figure(study: Study, name: str, scores: pd.DataFrame) -> Figure:
     caption = f"Scale {study.scale} ({study.config.about}); {runs_text(study)}; development sets."
     height = down * (0.72 + 0.3 * len(table.rows)) + 0.85
     width = max(6.4, 0.5 + 0.065 * max(len(row.label) for row in table.rows) + 1.6 * across)
-    shown = [shown_scores(study, table.rows, column, scores) for column in columns]
-    every = together(found for panel in shown for found in panel.values())
-    marks = legend_of(every, bool(published))
+    entries = [[entry for entry in row.entries if entry.column.task] for row in rows]
+    marks = legend_of(list(chain.from_iterable(entries)), bool(study.published(name)))
     figure = new_figure(width, height, table.caption, caption, marks)
     panels = figure.subplots(down, across, squeeze=False, sharey=True).flatten()
-    for axes, column, panel in zip(panels, columns, shown, strict=False):
-        printed = {row.id: published.get(row.id, {}).get(column.name) for row in table.rows}
-        draw_panel(axes, table.rows, panel, printed)
+    for axes, column, shown in zip(panels, columns, zip(*entries, strict=True), strict=False):
+        draw_panel(axes, table.rows, list(shown))
         axes.set_title(column.label, pad=12)
         axes.set_xlabel(METRICS.get(column.metric, f"{column.metric} (%)"))
     panels[0].set_yticks(range(len(table.rows)), [row.label for row in table.rows])
@@ -271,8 +234,8 @@ def main(arguments: list[str] | None) -> None:
         raise StudyError(f"{parsed.table}: no such table; known: {known}")
     result = f"figures/{parsed.table}"
     with recorded(study, result, *files):
-        scores = read_scores(study, study.table_jobs(parsed.table), f"results/{result}.png")
-        write_figure(table_figure(study, parsed.table, scores), parsed.output)
+        rows = read_rows(study, parsed.table, f"results/{result}.png")
+        write_figure(table_figure(study, parsed.table, rows), parsed.output)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,193 @@
+"""What stands in every field of a table, worked out once.
+
+`analysis.table` writes it as CSV, Markdown and LaTeX, `analysis.figures.table` draws it and
+`analysis.provenance` leads from it to the runs. Scores are in percent.
+"""
+
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+
+from analysis.ensembles import ensemble_scores, ensembles
+from analysis.intervals import welch_difference
+from analysis.medians import KEYS, replicate_values, summarise
+from analysis.scores import COLUMNS, read_scores
+from analysis.selection import shown_cell
+from analysis.settings import choose_settings
+from analysis.values import REPLICATED, cell_values, value_fields
+from study.graph import Study
+from study.tables import Column, Row
+
+COUNTS = ("seeds", "replicates", "diverged")
+STATISTICS = ("median", "min", "max", *COUNTS)
+DIFFERENCE = ("difference", "low", "high")
+NO_SCORES = pd.DataFrame(columns=COLUMNS)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One field of a table: our number, the published one, and the scores behind them.
+
+    `scores` has a line per fine-tuning seed or per ensemble: pretraining_seed, value, diverged.
+    `models` are the single models of these, with the columns of `analysis.scores`; `left_out` those
+    that diverged, so that no ensemble averages them. All are empty where nothing was fine-tuned.
+    """
+
+    column: Column
+    published: float | None
+    statistics: dict[str, float | None] = field(default_factory=dict)  # not rounded
+    difference: dict[str, float | None] = field(default_factory=dict)  # from the table's baseline
+    setting: str = ""  # of the fine-tuning grid, "" where there is none
+    scores: pd.DataFrame = field(default_factory=NO_SCORES.copy)
+    models: pd.DataFrame = field(default_factory=NO_SCORES.copy)
+    left_out: pd.DataFrame = field(default_factory=NO_SCORES.copy)
+
+    @property
+    def fields(self) -> dict[str, float | int | None]:
+        """The field as the CSV has it, by name: scores with four decimals, counts as integers."""
+        numbers = {**self.statistics, "published": self.published, **self.difference}
+        return {name: self._written(name, number) for name, number in numbers.items()}
+
+    def _written(self, name: str, number: float | None) -> float | int | None:
+        if number is None:
+            return None
+        if name in COUNTS:
+            return int(number)
+        return rounded(number) if self.column.task else float(number)
+
+
+@dataclass(frozen=True)
+class ShownRow:
+    """A row of a table: the cell that it shows (None for a reference), an entry per column.
+
+    `average` and `published_average` are None where the table has none or a score is missing.
+    """
+
+    row: Row
+    cell: str | None
+    entries: list[Entry]
+    average: float | None
+    published_average: float | None
+
+
+def rounded(score: float) -> float:
+    """A score with the four decimals that files show."""
+    return float(np.round(score, 4))
+
+
+def field_names(column: Column) -> tuple[str, ...]:
+    """The fields of a column in the CSV, without differences."""
+    if column.task:
+        return (*STATISTICS, "published")
+    if column.value in REPLICATED:
+        return ("median", "min", "max", "published")
+    return ("value", "published")
+
+
+def read_rows(study: Study, name: str, target: str) -> list[ShownRow]:
+    """The rows of a table from the study's runs.
+
+    Raises StudyError for results of another recipe, with the command that makes `target`.
+    """
+    return shown_rows(study, name, read_scores(study, study.table_jobs(name), target))
+
+
+def shown_rows(study: Study, name: str, scores: pd.DataFrame) -> list[ShownRow]:
+    """The rows of a table from `scores` with the columns of `analysis.scores`.
+
+    Scores of settings that were not selected, and of cells that no row shows, are left out.
+    """
+    table, published = study.config.tables[name], study.published(name)
+    by_score = dict(list(choose_settings(study, scores).groupby(list(KEYS))))
+    cells = {row.id: shown_cell(study, row) for row in table.rows}
+    rows = []
+    for row in table.rows:
+        cell, printed, entries = cells[row.id], published.get(row.id, {}), []
+        values = cell_values(study, cell) if cell and table.value_columns else {}
+        for column in table.columns:
+            entry = Entry(column, printed.get(column.name))
+            if cell and column.value:
+                entry = replace(entry, statistics=value_fields(values, column.value))
+            elif cell:
+                models = by_score[cell, row.task_of(column), column.metric]
+                entry = score_entry(study, row, entry, models)
+            if cell and column.task and table.baseline:
+                baseline = by_score[cells[table.baseline], column.task, column.metric]
+                entry = replace(entry, difference=difference_of(row, models, baseline))
+            entries.append(entry)
+        average = average_of(entries) if cell and table.average else None
+        published_average = rounded(printed["average"]) if "average" in printed else None
+        rows.append(ShownRow(row, cell, entries, average, published_average))
+    return rows
+
+
+def score_entry(study: Study, row: Row, entry: Entry, models: pd.DataFrame) -> Entry:
+    """The entry of a score of ours; `models` are all single models of the row's cell.
+
+    Of an ensemble, `seeds` are the models averaged and `replicates` the ensembles. `diverged`
+    counts the models that were left out, and the ensembles of others without a score. One ensemble
+    has no range.
+    """
+    setting = models["setting"].iloc[0]
+    if not row.ensemble:
+        statistics = statistics_of(models)
+        return replace(entry, statistics=statistics, setting=setting, scores=models, models=models)
+    task, metric = row.task_of(entry.column), entry.column.metric
+    members = ensembles(study, row.cell, task, setting)
+    scores = ensemble_scores(study, task, metric, members)
+    without_score = (scores["models"] > 0) & scores["value"].isna()
+    statistics = {
+        **statistics_of(scores),
+        "seeds": scores["models"].sum(),
+        "diverged": without_score.sum() + scores["left_out"].sum(),
+    }
+    if len(scores) == 1:
+        statistics |= {"min": None, "max": None}
+    averaged = {
+        (model.pretraining_seed, model.finetuning_seed)
+        for ensemble in members
+        for model in ensemble.models
+    }
+    seeds = zip(models["pretraining_seed"], models["finetuning_seed"], strict=True)
+    return replace(
+        entry,
+        statistics=statistics,
+        setting=setting,
+        scores=scores,
+        models=models[[pair in averaged for pair in seeds]],
+        left_out=models[models["diverged"].astype(bool)],
+    )
+
+
+def statistics_of(scores: pd.DataFrame) -> dict[str, float | None]:
+    """Median, range and counts of the scores of one field."""
+    (summary,) = summarise(scores.assign(field=0), ["field"]).to_dict("records")
+    return {name: summary[name] for name in STATISTICS}
+
+
+def difference_of(
+    row: Row, models: pd.DataFrame, baseline: pd.DataFrame
+) -> dict[str, float | None]:
+    """`difference`, `low` and `high` of a row's single models against the baseline's.
+
+    None for ensembles, the baseline itself and where a cell has fewer than two replicates or one
+    that failed.
+    """
+    ours, theirs = (replicate_values(scores, ()).sort_index() for scores in (models, baseline))
+    if row.ensemble or models is baseline:
+        return dict.fromkeys(DIFFERENCE)
+    difference = welch_difference(ours.tolist(), theirs.tolist())
+    return dict(zip(DIFFERENCE, difference or (None,) * len(DIFFERENCE), strict=True))
+
+
+def average_of(entries: list[Entry]) -> float | None:
+    """Mean over tasks of the mean of each task's columns; None where a score is missing."""
+    tasks: dict[str, list[float]] = {}
+    for entry in entries:
+        if entry.column.task and entry.column.averaged:
+            tasks.setdefault(entry.column.task, []).append(entry.statistics["median"])
+    if any(map(pd.isna, chain.from_iterable(tasks.values()))):
+        return None
+    return rounded(sum(sum(values) / len(values) for values in tasks.values()) / len(tasks))
