@@ -17,11 +17,14 @@ from model.network.sizes import (
     state_bytes,
     vocabulary_parameters,
 )
+from model.training.optimisers import MOMENTS
+from study.cells import Optimiser
 from study.errors import StudyError
 from study.formats import FORMATS
 from study.graph import Job, Study
 from study.manifest import NUMBER, Manifest, load_manifest
 from study.places import source_entries
+from study.recipe_shapes import RecipeSettings
 from study.tasks import KIND_FACTS
 
 MB = 1e6
@@ -98,12 +101,13 @@ def _pretraining(study: Study, job: Job) -> Cost:
         device=execution.device,
     )
     tokens = recipe["steps"] * per_update
-    state = state_bytes(parameters, execution.precision, execution.mode)
+    moments = MOMENTS[Optimiser.model_validate(recipe["optimiser"]).name]
+    state = state_bytes(parameters, moments, execution.precision, execution.mode)
     return Cost(
         tokens=tokens,
         flops=tokens * flops_per_token(recipe["model"], form["length"], entries, share),
         weights_mb=4 * parameters / MB,
-        checkpoint_mb=CHECKPOINTS * checkpoint_bytes(parameters) / MB,
+        checkpoint_mb=CHECKPOINTS * checkpoint_bytes(parameters, moments) / MB,
         memory_mb=(state + activations) / MB,
         devices=execution.processes,
         basis="steps",
@@ -144,8 +148,9 @@ def _finetuning(study: Study, job: Job) -> Cost:
         precision=execution.precision,
         device=execution.device,
     )
+    moments = MOMENTS[RecipeSettings.model_validate(settings).optimiser().name]
     tokens = settings["epochs"] * train.tokens * len(job.recipe["seeds"])
-    state = state_bytes(parameters, execution.precision, execution.mode)
+    state = state_bytes(parameters, moments, execution.precision, execution.mode)
     return Cost(
         tokens=tokens,
         flops=tokens * flops_per_token(model, mean, entries, target_share=0),
@@ -155,7 +160,7 @@ def _finetuning(study: Study, job: Job) -> Cost:
         * len(job.recipe["seeds"])
         / MB
         * job.recipe.get("keep_weights", 0),
-        checkpoint_mb=CHECKPOINTS * checkpoint_bytes(parameters) / MB,
+        checkpoint_mb=CHECKPOINTS * checkpoint_bytes(parameters, moments) / MB,
         memory_mb=(state + activations) / MB,
         devices=execution.processes,
         basis=train.basis,

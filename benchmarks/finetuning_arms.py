@@ -33,18 +33,9 @@ from model.tasks.tuning import Inputs, build_model, outcome_of
 from model.text.tokenizer import Vocabulary
 from model.training.engine import Attempt, Evaluation, train
 from model.training.execution import Execution
+from study.cells import Optimiser
 
-OPTIMISER = {
-    "learning_rate": 2e-5,
-    "beta1": 0.9,
-    "beta2": 0.999,
-    "eps": 1e-6,
-    "weight_decay": 0.01,
-    "decay_all": False,
-    "clip_norm": 0.0,
-    "warmup": 0.1,
-    "schedule": "linear",
-}
+OPTIMISER = Optimiser.usual(learning_rate=2e-5, warmup=0.1)
 PADDING = {  # arm -> options of the Trainer, whether rows are padded beforehand
     "transformers": ({}, False),
     "transformers, by length": ({"train_sampling_strategy": "group_by_length"}, False),
@@ -224,9 +215,9 @@ class Theirs:
             per_device_train_batch_size=args.batch,
             per_device_eval_batch_size=args.batch,
             num_train_epochs=1,
-            learning_rate=OPTIMISER["learning_rate"],
-            warmup_steps=round(OPTIMISER["warmup"] * args.updates),
-            weight_decay=OPTIMISER["weight_decay"],
+            learning_rate=OPTIMISER.learning_rate,
+            warmup_steps=round(OPTIMISER.warmup * args.updates),
+            weight_decay=OPTIMISER.weight_decay,
             seed=seed,
             bf16=args.precision == "bf16",
             use_cpu=args.device == "cpu",

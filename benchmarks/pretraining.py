@@ -29,22 +29,13 @@ from model.network.pretraining import PretrainingModel
 from model.training.engine import Training
 from model.training.execution import CHOICES, Execution
 from model.training.hardware import device_name, matrix_peak
-from model.training.optimiser import Optimiser
+from model.training.optimiser import ScheduledOptimiser
 from model.training.precision import Precision
 from model.training.update import Update
+from study.cells import Optimiser
 from study.command import command_parser, run_command
 
-OPTIMISER = {
-    "learning_rate": 1e-4,
-    "beta1": 0.9,
-    "beta2": 0.999,
-    "eps": 1e-6,
-    "weight_decay": 0.01,
-    "decay_all": False,
-    "clip_norm": 0.0,
-    "warmup": 0.0,
-    "schedule": "linear",
-}
+OPTIMISER = Optimiser.usual(learning_rate=1e-4, warmup=0.0)
 COMMON = {
     "dropout": 0.1,
     "attention_dropout": 0.1,
@@ -129,7 +120,8 @@ def their_step(module: RobertaForMaskedLM, work: Workload, execution: Execution)
     labels = torch.full_like(micro["ids"], IGNORED)
     labels.scatter_(1, micro["positions"], micro["labels"])
     module.to(device).train()
-    precision, optimiser = Precision(execution.precision, device), Optimiser(module, OPTIMISER, 1)
+    precision = Precision(execution.precision, device)
+    optimiser = ScheduledOptimiser(module, OPTIMISER, 1)
     if execution.compile:
         module.compile(dynamic=False)
 

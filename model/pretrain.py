@@ -35,6 +35,7 @@ from model.training.journal import Journal, finite
 from model.training.perplexity import heldout_losses, perplexity
 from model.training.precision import Precision
 from model.training.state import TrainingResult
+from study.cells import Optimiser
 from study.command import recipe_argument, run_command, stage_parser
 from study.manifest import Manifest, load_manifest, write_atomic
 from study.stopping import StopRequest
@@ -185,7 +186,7 @@ def main(arguments: list[str] | None = None) -> None:
             result = train(
                 model,
                 data.training,
-                recipe["optimiser"],
+                Optimiser.model_validate(recipe["optimiser"]),
                 seed=recipe["seed"],
                 execution=execution,
                 attempt=Attempt(

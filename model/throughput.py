@@ -26,6 +26,7 @@ from model.training.hardware import device_name
 from model.training.precision import deterministic_kernels
 from model.training.progress import short_count
 from model.training.update import Update
+from study.cells import Optimiser
 from study.command import recipe_argument, run_command, stage_parser
 from study.manifest import load_manifest
 from study.run import open_run, processor_name
@@ -87,7 +88,8 @@ def measure(recipe: dict, execution: Execution, directory: Path) -> dict:
     torch.manual_seed(0)
     module = PretrainingModel(recipe["model"], size, form["segments"], form["nsp"], PAD)
     update = make_update(recipe)
-    training = Training(module, [update], recipe["optimiser"], 0, directory, execution)
+    optimiser = Optimiser.model_validate(recipe["optimiser"])
+    training = Training(module, [update], optimiser, 0, directory, execution)
     device = training.ranks.device
     seconds: list[float] = []
     with deterministic_kernels(execution.mode == "exact"):

@@ -105,8 +105,12 @@ class Batch(Section):
 
 
 class Optimiser(Section):
-    """AdamW and its schedule (sections 2.4 and 3.1); `warmup` is a fraction of the steps."""
+    """The optimiser and its schedule (sections 2.4 and 3.1); `warmup` is a fraction of the steps.
 
+    Its names are the modules of model/training/optimisers/.
+    """
+
+    name: Omitted[Literal["adamw"]] = "adamw"
     learning_rate: AboveZero
     beta1: Fraction
     beta2: Fraction
@@ -116,6 +120,20 @@ class Optimiser(Section):
     clip_norm: Annotated[float, Field(ge=0)]
     warmup: Share
     schedule: Literal["linear"]
+
+    @classmethod
+    def usual(cls, **chosen) -> "Optimiser":
+        """That of section 2.4 in all that is not `chosen`; learning rate and warm-up must be."""
+        usual = {
+            "beta1": 0.9,
+            "beta2": 0.999,
+            "eps": 1e-6,
+            "weight_decay": 0.01,
+            "decay_all": False,
+            "clip_norm": 0.0,
+            "schedule": "linear",
+        }
+        return cls(**{**usual, **chosen})
 
 
 class Evaluation(Section):

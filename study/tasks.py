@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from study.cells import Optimiser
 from study.fields import (
     AboveZero,
     Count,
@@ -240,6 +241,11 @@ class Finetuning(Section):
     head_dropout: Omitted[Fraction | None] = None  # before the head and inside it; null: `dropout`
     group_by_length: Omitted[bool] = True  # an update's units are about equally long
     grid: Grid | None = None
+
+    def optimiser(self) -> Optimiser:
+        """The optimiser with these numbers."""
+        own = Optimiser.model_fields.keys() & Finetuning.model_fields.keys()
+        return Optimiser.usual(**{name: getattr(self, name) for name in own})
 
     def settings(self) -> dict[str, "Finetuning"]:
         """The settings to train, by name: the points of the grid, or "" for these alone."""

@@ -85,7 +85,7 @@ def make_study(folder: Path, name: str, **changes) -> dict:
         "vocabulary": key_of(VOCABULARY),
         "format": {"name": form, "nsp": paired, "segments": paired, "length": LENGTH},
         "model": config(positions=LENGTH),
-        "optimiser": OPTIMISER,
+        "optimiser": OPTIMISER.in_recipe(),
         "steps": 20,
         **changes,
     }

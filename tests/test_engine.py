@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from forked import Child, kill_at, run_world, start_world
-from training_toy import OPTIMISER, ToyModel, ToyUpdates, outcome, train_toy
+from training_toy import OPTIMISER, ToyModel, ToyUpdates, optimiser, outcome, train_toy
 
 from model.training.checkpoint import FOLDER
 from model.training.distributed import open_ranks
@@ -152,8 +152,8 @@ def test_a_gradient_beyond_the_range_of_exact_sums_is_a_divergence(tmp_path, mic
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("rate", [1e3, 1e6, 1e10, 1e30, 1e300])
 def test_no_learning_rate_stops_more_than_its_own_training(tmp_path, mode, precision, rate):
-    optimiser = {**OPTIMISER, "learning_rate": rate}
-    result = train_toy(tmp_path, optimiser=optimiser, mode=mode, precision=precision)
+    section = optimiser(learning_rate=rate)
+    result = train_toy(tmp_path, section=section, mode=mode, precision=precision)
     assert result.diverged == (result.step if result.diverged else None)
     assert result.diverged or result.step == 20
     if rate >= 1e30:

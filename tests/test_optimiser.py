@@ -2,53 +2,57 @@
 
 import pytest
 import torch
-from training_toy import OPTIMISER, ToyModel
+from network_toy import config
+from training_toy import OPTIMISER, ToyModel, optimiser, outcome, train_toy
 
-from model.training.optimiser import Optimiser, learning_rate, parameter_groups
+from model.training.optimiser import ScheduledOptimiser, learning_rate, parameter_groups
 from model.training.precision import Precision
 from study.errors import StudyError
+from study.recipe_shapes import check_recipe
 
 
 def test_schedule_rises_to_the_peak_and_falls_to_0():
-    recipe = {**OPTIMISER, "learning_rate": 1.0, "warmup": 0.2}
-    rates = [learning_rate(step, 10, recipe) for step in range(1, 11)]
+    section = optimiser(learning_rate=1.0, warmup=0.2)
+    rates = [learning_rate(step, 10, section) for step in range(1, 11)]
     assert rates == [0.5, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0]
-    recipe["warmup"] = 0.0
-    assert [learning_rate(step, 4, recipe) for step in range(1, 5)] == [0.75, 0.5, 0.25, 0.0]
-    recipe["warmup"] = 1.0
-    assert [learning_rate(step, 4, recipe) for step in range(1, 5)] == [0.25, 0.5, 0.75, 1.0]
+    section = optimiser(learning_rate=1.0, warmup=0.0)
+    assert [learning_rate(step, 4, section) for step in range(1, 5)] == [0.75, 0.5, 0.25, 0.0]
+    section = optimiser(learning_rate=1.0, warmup=1.0)
+    assert [learning_rate(step, 4, section) for step in range(1, 5)] == [0.25, 0.5, 0.75, 1.0]
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.06, 0.5, 1.0])
 def test_the_first_update_always_trains(warmup):
-    recipe = {**OPTIMISER, "learning_rate": 3.0, "warmup": warmup}
-    assert learning_rate(1, 1, recipe) == 3.0
-    assert all(learning_rate(1, steps, recipe) > 0 for steps in range(1, 200))
+    section = optimiser(learning_rate=3.0, warmup=warmup)
+    assert learning_rate(1, 1, section) == 3.0
+    assert all(learning_rate(1, steps, section) > 0 for steps in range(1, 200))
 
 
 def test_paper_scale_schedule():
-    recipe = {**OPTIMISER, "learning_rate": 1e-4, "warmup": 0.01}  # 10K of 1M
-    assert learning_rate(1, 1_000_000, recipe) == pytest.approx(1e-8)
-    assert learning_rate(10_000, 1_000_000, recipe) == 1e-4
-    assert learning_rate(505_000, 1_000_000, recipe) == pytest.approx(5e-5)
+    section = optimiser(learning_rate=1e-4, warmup=0.01)  # 10K of 1M
+    assert learning_rate(1, 1_000_000, section) == pytest.approx(1e-8)
+    assert learning_rate(10_000, 1_000_000, section) == 1e-4
+    assert learning_rate(505_000, 1_000_000, section) == pytest.approx(5e-5)
 
 
 def test_a_beta_of_0_stands_in_a_recipe_as_a_whole_number():
-    module = ToyModel()
-    optimiser = Optimiser(module, {**OPTIMISER, "beta1": 0, "beta2": 0.98}, 1)
-    assert {group["betas"] for group in optimiser.algorithm.param_groups} == {(0.0, 0.98)}
+    adamw = ScheduledOptimiser(ToyModel(), optimiser(beta1=0, beta2=0.98), 1)
+    assert {group["betas"] for group in adamw.algorithm.param_groups} == {(0.0, 0.98)}
 
 
 def test_two_steps_are_those_of_the_formula():
     parameter = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
     module = torch.nn.Module()
     module.weight = parameter
-    recipe = {**OPTIMISER, "learning_rate": 0.1, "warmup": 0.0, "weight_decay": 0.01}
-    optimiser, precision = Optimiser(module, recipe, 4), Precision("fp32", torch.device("cpu"))
+    section = optimiser(learning_rate=0.1, warmup=0.0, weight_decay=0.01)
+    adamw, precision = (
+        ScheduledOptimiser(module, section, 4),
+        Precision("fp32", torch.device("cpu")),
+    )
     value, mean, square = parameter.detach().double(), 0.0, 0.0
     for step, gradient in enumerate(([0.5, -1e-6], [0.25, 1.0]), start=1):
         parameter.grad = torch.tensor(gradient)
-        rate = optimiser.step(step, precision)
+        rate = adamw.step(step, precision)
         assert rate == 0.1 * (4 - step) / 4
         gradient = torch.tensor(gradient, dtype=torch.float64)
         mean = 0.9 * mean + 0.1 * gradient
@@ -82,23 +86,34 @@ def test_biases_and_layer_norms_are_not_decayed_and_a_tied_weight_counts_once():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"lr": 1}, "recipe: field optimiser.lr: unknown"),
-        ({"schedule": "cosine"}, "field optimiser.schedule: expected linear, found 'cosine'"),
-        ({"name": "sgd"}, "field optimiser.name: expected adamw, found 'sgd'"),
+        ({"lr": 1}, "field optimiser.lr: unknown key; known: name, learning_rate, "),
+        (
+            {"schedule": "cosine"},
+            "field optimiser.schedule: input should be 'linear', found 'cosine'",
+        ),
+        ({"name": "sgd"}, "field optimiser.name: input should be 'adamw', found 'sgd'"),
+        ({"eps": None}, "field optimiser.eps: missing"),
     ],
 )
 def test_unknown_settings_are_refused(change, message):
+    section = {**OPTIMISER.in_recipe(), **change}
+    recipe = {
+        "stage": "throughput",
+        "version": 1,
+        "vocabulary_size": 100,
+        "format": {"nsp": False, "segments": False, "length": 16},
+        "model": config(),
+        "rate": 0.15,
+        "sequences": 4,
+        "optimiser": {name: value for name, value in section.items() if value is not None},
+        "execution": {},
+    }
     with pytest.raises(StudyError, match=message):
-        Optimiser(ToyModel(), {**OPTIMISER, **change}, 1)
-    recipe = {name: value for name, value in OPTIMISER.items() if name != "eps"}
-    with pytest.raises(StudyError, match=r"field optimiser.eps: missing"):
-        Optimiser(ToyModel(), recipe, 1)
+        check_recipe(recipe, "throughput")
 
 
 def test_clipping_is_off_unless_asked_for(tmp_path):
-    from training_toy import outcome, train_toy
-
     for name, clip in (("off", 0.0), ("loose", 1e9), ("tight", 1e-3)):
-        train_toy(tmp_path / name, optimiser={**OPTIMISER, "clip_norm": clip})
+        train_toy(tmp_path / name, section=optimiser(clip_norm=clip))
     off, loose, tight = (outcome(tmp_path / name)[0] for name in ("off", "loose", "tight"))
     assert off == loose != tight

@@ -18,7 +18,7 @@ from forked import Child, run_world
 from pretraining_toy import FORMATS, arguments, make_study, publish_inputs
 from safetensors.torch import load_file
 from signals import heed_signals
-from training_toy import OPTIMISER
+from training_toy import OPTIMISER, optimiser
 
 from model.pretrain import Data, evaluation_steps, figures_of, main, make_model
 from model.training.distributed import open_ranks
@@ -168,7 +168,7 @@ def test_a_finished_run_is_adopted(folder, tmp_path):
 
 def test_a_diverged_run_says_so(folder, tmp_path):
     recipe = make_study(folder, "doc-sentences")
-    recipe["optimiser"] = {**OPTIMISER, "learning_rate": 1e30}
+    recipe["optimiser"] = optimiser(learning_rate=1e30).in_recipe()
     run(folder, recipe, tmp_path, mode="fast")
     figures = load_manifest(tmp_path / "manifest.json").figures
     assert figures["diverged"] == figures["steps"] < 20
@@ -180,7 +180,7 @@ def test_a_diverged_run_says_so(folder, tmp_path):
 @pytest.mark.parametrize("rate", [10, 1e3, 1e6, 1e30])
 def test_no_learning_rate_stops_the_stage(folder, tmp_path, rate, precision, mode):
     recipe = make_study(folder, "segment-pair", steps=6)
-    recipe["optimiser"] = {**OPTIMISER, "learning_rate": rate}
+    recipe["optimiser"] = optimiser(learning_rate=rate).in_recipe()
     run(folder, recipe, tmp_path, mode=mode, precision=precision)
     figures = load_manifest(tmp_path / "manifest.json").figures
     assert (figures["diverged"] is None) == (figures["heldout_perplexity"] is not None)
@@ -205,7 +205,7 @@ def test_a_held_out_perplexity_beyond_all_numbers_is_a_divergence():
 
 def test_a_single_update_trains(folder, tmp_path):
     recipe = make_study(folder, "full-sentences", steps=1)
-    recipe["optimiser"] = {**OPTIMISER, "warmup": 0.0, "learning_rate": 1e-3}
+    recipe["optimiser"] = optimiser(warmup=0.0, learning_rate=1e-3).in_recipe()
     directory = run(folder, recipe, tmp_path)
     vocabulary = Data.open(manifests(folder, recipe), recipe, 96).vocabulary
     drawn = make_model(recipe, vocabulary).state_dict()

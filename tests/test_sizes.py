@@ -28,10 +28,10 @@ def test_parameters_are_those_of_the_network():
 
 
 def test_memory_by_its_formula():
-    assert checkpoint_bytes(1000) == 12_000
-    assert state_bytes(1000, "fp32", "fast") == 16_000
-    assert state_bytes(1000, "bf16", "fast") == 18_000
-    assert state_bytes(1000, "fp32", "exact") == 28_000
+    assert checkpoint_bytes(1000, 2) == 12_000
+    assert state_bytes(1000, 2, "fp32", "fast") == 16_000
+    assert state_bytes(1000, 2, "bf16", "fast") == 18_000
+    assert state_bytes(1000, 2, "fp32", "exact") == 28_000
     base = network(layers=12, hidden=768, heads=12, ffn=3072, positions=512)
     shape = {"tokens": 1, "length": 512, "target_share": 0, "precision": "bf16"}
     assert activation_bytes(base, 30_000, **shape, device="cuda") == 12 * 34 * 768

@@ -17,20 +17,18 @@ from model.training.distributed import open_ranks
 from model.training.engine import Attempt, Evaluation, train
 from model.training.execution import Execution
 from model.training.state import TrainingResult
+from study.cells import Optimiser
 
 VOCABULARY, WIDTH = 50, 16
 
-OPTIMISER = {
-    "learning_rate": 0.01,
-    "beta1": 0.9,
-    "beta2": 0.98,
-    "eps": 1e-6,
-    "weight_decay": 0.01,
-    "decay_all": False,
-    "clip_norm": 0.0,
-    "warmup": 0.1,
-    "schedule": "linear",
-}
+
+def optimiser(**changes) -> Optimiser:
+    """The toys' optimiser with some fields changed."""
+    chosen = {"learning_rate": 0.01, "beta2": 0.98, "warmup": 0.1}
+    return Optimiser.usual(**{**chosen, **changes})
+
+
+OPTIMISER = optimiser()
 
 
 class ToyModel(nn.Module):
@@ -114,7 +112,7 @@ def train_toy(
     directory: Path,
     updates: ToyUpdates | None = None,
     model: ToyModel | None = None,
-    optimiser: dict | None = None,
+    section: Optimiser = OPTIMISER,
     evaluations: tuple[int, ...] = (10, 20),
     **execution,
 ) -> TrainingResult:
@@ -125,7 +123,7 @@ def train_toy(
         result = train(
             model,
             updates or ToyUpdates(20),
-            optimiser or OPTIMISER,
+            section,
             seed=3,
             execution=chosen,
             attempt=Attempt(directory),

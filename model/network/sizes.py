@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from model.network.config import NetworkConfig
 
 FP32 = 4
-MOMENTS = 2  # of AdamW, per parameter
 
 
 def encoder_parameters(
@@ -48,18 +47,18 @@ def vocabulary_parameters(
     return config.word_rows(vocabulary_size) * config.hidden + decoder * vocabulary_size
 
 
-def checkpoint_bytes(parameters: int) -> int:
-    """Bytes of one checkpoint: weights and AdamW's two moments, fp32."""
-    return (1 + MOMENTS) * FP32 * parameters
+def checkpoint_bytes(parameters: int, moments: int) -> int:
+    """Bytes of one checkpoint: weights and the optimiser's moments (per parameter), fp32."""
+    return (1 + moments) * FP32 * parameters
 
 
-def state_bytes(parameters: int, precision: str, mode: str) -> int:
+def state_bytes(parameters: int, moments: int, precision: str, mode: str) -> int:
     """Bytes that stay between updates or are there at its end, on each device.
 
-    Weights, gradients and moments in fp32 (16 per parameter); under bf16 and fp16 the casted
-    weights (2); in exact mode the int64 sums and their fp32 total (12).
+    Weights, gradients and the optimiser's moments (per parameter) in fp32; under bf16 and fp16 the
+    casted weights (2); in exact mode the int64 sums and their fp32 total (12).
     """
-    each = (2 + MOMENTS) * FP32
+    each = (2 + moments) * FP32
     each += 0 if precision == "fp32" else 2
     each += 12 if mode == "exact" else 0
     return each * parameters

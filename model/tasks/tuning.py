@@ -36,6 +36,7 @@ from model.training.execution import Execution
 from model.training.precision import Precision
 from model.training.state import TrainingResult
 from study.manifest import write_atomic
+from study.recipe_shapes import RecipeSettings
 from study.stopping import StopRequest
 
 BEST = "best.safetensors"
@@ -97,14 +98,6 @@ def train_seed(
         micro_batch_tokens=execution.micro_batch_tokens,
         group_by_length=settings.get("group_by_length", True),
     )
-    optimiser = {
-        **{name: settings[name] for name in ("learning_rate", "beta2", "eps", "weight_decay")},
-        "warmup": settings["warmup"],
-        "beta1": 0.9,
-        "decay_all": settings.get("decay_all", False),
-        "clip_norm": settings.get("clip_norm", 0.0),
-        "schedule": "linear",
-    }
     evaluation = None
     if settings.get("early_stopping"):
         epoch = updates.updates_per_epoch
@@ -116,7 +109,7 @@ def train_seed(
     result = train(
         model,
         updates,
-        optimiser,
+        RecipeSettings.model_validate(settings).optimiser(),
         seed=seed,
         execution=execution,
         attempt=Attempt(directory, f"{inputs.label} seed {seed}", stop=stop),

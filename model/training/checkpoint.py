@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from model.training.optimiser import Optimiser
+from model.training.optimiser import ScheduledOptimiser
 from study.errors import StudyError
 from study.manifest import write_atomic
 
@@ -71,7 +71,7 @@ def _paths(run_directory: Path) -> list[Path]:
     return sorted(found, reverse=True)
 
 
-def training_tensors(module: nn.Module, optimiser: Optimiser) -> dict[str, Tensor]:
+def training_tensors(module: nn.Module, optimiser: ScheduledOptimiser) -> dict[str, Tensor]:
     """Weights, buffers and optimiser moments by name; a tied weight appears once."""
     return {**_module_tensors(module), **optimiser.tensors()}
 
@@ -82,7 +82,7 @@ def _module_tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def restore_tensors(
-    tensors: dict[str, Tensor], module: nn.Module, optimiser: Optimiser, path: Path
+    tensors: dict[str, Tensor], module: nn.Module, optimiser: ScheduledOptimiser, path: Path
 ) -> None:
     """Put a checkpoint's tensors back; StudyError if the module has others."""
     own = _module_tensors(module)

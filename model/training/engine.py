@@ -35,11 +35,12 @@ from model.training.distributed import current_ranks
 from model.training.execution import Execution
 from model.training.gradients import ExactGradients, FastGradients, LoneGradient
 from model.training.journal import Journal
-from model.training.optimiser import Optimiser
+from model.training.optimiser import ScheduledOptimiser
 from model.training.precision import Precision, deterministic_kernels
 from model.training.progress import Progress
 from model.training.state import State, TrainingResult
 from model.training.update import Update
+from study.cells import Optimiser
 from study.command import Resumable
 from study.stopping import StopRequest, leave_signals_to_parent
 
@@ -70,7 +71,7 @@ class Evaluation:
 def train(
     module: nn.Module,
     updates: Sequence[Update],
-    optimiser: Mapping,
+    optimiser: Optimiser,
     *,
     seed: int,
     execution: Execution,
@@ -153,7 +154,7 @@ class Training:
         self,
         module: nn.Module,
         updates: Sequence[Update],
-        optimiser: Mapping,
+        optimiser: Optimiser,
         seed: int,
         run_directory: Path,
         execution: Execution,
@@ -165,7 +166,7 @@ class Training:
         self.seed, self.execution, self.run_directory = seed, execution, run_directory
         self.first_update = updates[0]
         self.terms = tuple(self.first_update.counts)
-        self.optimiser = Optimiser(module, optimiser, self.steps)
+        self.optimiser = ScheduledOptimiser(module, optimiser, self.steps)
         self.precision = Precision(execution.precision, ranks.device)
         if execution.compile:
             torch._dynamo.config.recompile_limit = SHAPES

@@ -7,50 +7,35 @@ linear warm-up to the peak and linear decay to 0, no clipping.
 from collections.abc import Mapping
 from importlib import import_module
 
+import torch
 from torch import Tensor, nn
 
-from model.training.optimisers import DEFAULT, MOMENTS
 from model.training.precision import Precision
-from study.errors import StudyError
-
-FIELDS = (
-    "learning_rate",
-    "beta1",
-    "beta2",
-    "eps",
-    "weight_decay",
-    "decay_all",
-    "clip_norm",
-    "warmup",
-    "schedule",
-)
+from study.cells import Optimiser
 
 
-class Optimiser:
+class ScheduledOptimiser:
     """The optimiser of one training of `steps` updates over a module's trainable parameters."""
 
-    def __init__(self, module: nn.Module, section: Mapping, steps: int):
-        check_section(section)
+    def __init__(self, module: nn.Module, section: Optimiser, steps: int):
         self.section, self.steps = section, steps
-        self.name = section.get("name", DEFAULT)
         self.parameters = [p for p in module.parameters() if p.requires_grad]
-        groups = parameter_groups(module, section["weight_decay"], section["decay_all"])
-        self.algorithm = import_module(f"model.training.optimisers.{self.name}").make(
-            groups, section
-        )
+        groups = parameter_groups(module, section.weight_decay, section.decay_all)
+        algorithm = import_module(f"model.training.optimisers.{section.name}")
+        self.algorithm: torch.optim.Optimizer = algorithm.make(groups, section)
 
     def step(self, step: int, precision: Precision) -> float:
         """Apply the gradients in `.grad` as update `step` (from 1); its learning rate."""
         rate = learning_rate(step, self.steps, self.section)
         for group in self.algorithm.param_groups:
             group["lr"] = rate
-        precision.step(self.algorithm, self.parameters, self.section["clip_norm"])
+        precision.step(self.algorithm, self.parameters, self.section.clip_norm)
         return rate
 
     def tensors(self) -> dict[str, Tensor]:
         """What it keeps between updates, as "adamw.0.exp_avg"."""
         return {
-            f"{self.name}.{index}.{moment}": tensor
+            f"{self.section.name}.{index}.{moment}": tensor
             for index, moments in self.algorithm.state_dict()["state"].items()
             for moment, tensor in moments.items()
         }
@@ -64,31 +49,15 @@ class Optimiser:
         self.algorithm.load_state_dict({**self.algorithm.state_dict(), "state": state})
 
 
-def check_section(section: Mapping) -> None:
-    """StudyError unless it has exactly the known fields, a known optimiser and schedule."""
-    for name in section:
-        if name not in FIELDS and name != "name":
-            raise StudyError(f"recipe: field optimiser.{name}: unknown")
-    for name in FIELDS:
-        if name not in section:
-            raise StudyError(f"recipe: field optimiser.{name}: missing")
-    for name, known in (("name", tuple(MOMENTS)), ("schedule", ("linear",))):
-        if section.get(name, known[0]) not in known:
-            raise StudyError(
-                f"recipe: field optimiser.{name}: expected {', '.join(known)}, "
-                f"found {section[name]!r}"
-            )
-
-
-def learning_rate(step: int, steps: int, section: Mapping) -> float:
+def learning_rate(step: int, steps: int, section: Optimiser) -> float:
     """Learning rate of update `step` (1 .. `steps`): a pure function, so it survives a resume.
 
     It rises linearly over the first round(warmup * steps) updates, reaches the peak at the last of
     them, and falls linearly to 0 at the last update. An only update has the peak: at 0 it would
     train nothing.
     """
-    peak = section["learning_rate"]
-    warmup = round(section["warmup"] * steps)
+    peak = section.learning_rate
+    warmup = round(section.warmup * steps)
     if step <= warmup:
         return peak * step / warmup
     if steps == 1:

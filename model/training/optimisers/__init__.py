@@ -1,8 +1,7 @@
 """Optimisers: a module each, named as in the field `name` of a recipe's `optimiser` section.
 
 A module has `make(groups, section)`, which gives a torch Optimizer over the groups of parameters
-(`model.training.optimiser`). A line here makes it known; planning reads it and loads no torch.
+(`model.training.optimiser`). Planning reads the line here, and loads no torch.
 """
 
-DEFAULT = "adamw"  # where a section names none
 MOMENTS = {"adamw": 2}  # fp32 numbers that each keeps per parameter between updates

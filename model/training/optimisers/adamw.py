@@ -1,16 +1,16 @@
 """AdamW (arXiv 1711.05101): decoupled decay, bias correction, epsilon outside the square root."""
 
-from collections.abc import Mapping
-
 import torch
 
+from study.cells import Optimiser
 
-def make(groups: list[dict], section: Mapping) -> torch.optim.Optimizer:
+
+def make(groups: list[dict], section: Optimiser) -> torch.optim.Optimizer:
     """AdamW over the groups; fused, so that a step is one kernel and never waits."""
     return torch.optim.AdamW(
         groups,
-        lr=section["learning_rate"],
-        betas=(float(section["beta1"]), float(section["beta2"])),  # a recipe writes 0, not 0.0
-        eps=section["eps"],
+        lr=section.learning_rate,
+        betas=(section.beta1, section.beta2),
+        eps=section.eps,
         fused=True,
     )
