@@ -33,7 +33,7 @@ def pack_sentences(
     while block < len(units):
         # A block holds at most `budget` units, so the last one of a window ends inside the margin.
         stop = min(block + WINDOW, len(units))
-        begins, ends = _places(units.offsets[block : stop + budget + 1], boundaries)
+        begins, ends = places(units.offsets[block : stop + budget + 1], boundaries)
         nexts = np.searchsorted(ends, begins[: stop - block] + budget, side="right")
         if not cross_documents:
             document = units.document_of(np.arange(block, stop))
@@ -62,7 +62,7 @@ def block_arrays(
     }
 
 
-def _places(offsets: np.ndarray, boundaries: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def places(offsets: np.ndarray, boundaries: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Begin and end of the units between these offsets in the text with separators, int64 each."""
     begins, ends = offsets[:-1], offsets[1:]
     for offsets_of_separators in boundaries:
