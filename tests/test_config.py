@@ -53,6 +53,15 @@ ERRORS = [
         "config/scales/smoke.yaml: base.masking.rate: input should be less than 1, found 1.5",
     ),
     (
+        ("scales/smoke.yaml", "base.masking.random", 0.3),
+        "config/scales/smoke.yaml: base.masking: mask + random is 1.1, expected at most 1",
+    ),
+    (
+        ("scales/smoke.yaml", "cells.static-segment-pair.masking.copies", 0),
+        "config/scales/smoke.yaml: cells.static-segment-pair.masking.copies: input should be "
+        "greater than 0, found 0",
+    ),
+    (
         ("study.yaml", "cells.full-sentences.format.nsp", True),
         "config/study.yaml: cells.full-sentences.format: nsp and segments need a pair format, "
         "not full-sentences",

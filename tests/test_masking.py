@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples_toy import toy_vocabulary
 
-from model.samples.masking import Masker, MaskingPolicy, target_count
-from study.errors import StudyError
+from model.samples.masking import HELDOUT_MASKING, Masker, target_count
+from study.cells import Masking
 
 VOCABULARY = toy_vocabulary(1000)
 LENGTH = 128
@@ -29,8 +29,12 @@ def batch(
     return ids, lengths
 
 
-def mask(ids, lengths, policy=None, seed=0, samples=None, epoch=0, slots=None, masker=None):
-    masker = masker or Masker(policy or MaskingPolicy(), VOCABULARY, seed, LENGTH)
+def masking_of(**changes) -> Masking:
+    return Masking.model_validate({**dict(HELDOUT_MASKING), **changes})
+
+
+def mask(ids, lengths, masking=None, seed=0, samples=None, epoch=0, slots=None, masker=None):
+    masker = masker or Masker(masking or HELDOUT_MASKING, VOCABULARY, seed, LENGTH)
     samples = torch.arange(len(ids)) if samples is None else samples
     epochs = torch.full((len(ids),), epoch, device=ids.device)
     maskable = masker.maskable(ids, lengths)
@@ -58,7 +62,7 @@ def test_target_count(maskable, count):
 @pytest.mark.parametrize("special_tokens", [False, True])
 def test_exactly_the_share_of_maskable_tokens_without_replacement(special_tokens):
     ids, lengths = batch(200)
-    found = mask(ids, lengths, MaskingPolicy(special_tokens=special_tokens), slots=19)
+    found = mask(ids, lengths, masking_of(special_tokens=special_tokens), slots=19)
     for row in range(len(ids)):
         used = found["weights"][row] == 1
         positions = found["positions"][row][used]
@@ -90,7 +94,7 @@ def test_special_tokens_are_targets_only_if_asked():
     ids, lengths = batch(500)
     plain = mask(ids, lengths)
     assert (plain["labels"][plain["weights"] == 1] >= 3).all()
-    special = mask(ids, lengths, MaskingPolicy(special_tokens=True))
+    special = mask(ids, lengths, masking_of(special_tokens=True))
     labels = special["labels"][special["weights"] == 1]
     assert {0, 2, 3} <= set(labels.tolist())
     assert (labels != VOCABULARY.pad).all()
@@ -115,7 +119,7 @@ def test_every_word_is_masked_equally_often_and_unknown_is_never_a_random_word()
     ids = torch.full((rows, LENGTH), 500)
     ids[:, 1::2] = VOCABULARY.unknown
     ids[:, 0], ids[:, -1] = VOCABULARY.start, VOCABULARY.separator
-    found = mask(ids, torch.full((rows,), LENGTH), MaskingPolicy(mask=0.0, random=1.0))
+    found = mask(ids, torch.full((rows,), LENGTH), masking_of(mask=0.0, random=1.0))
     assert found["weights"].sum() == rows * 19
     share = (found["labels"] == VOCABULARY.unknown).float().mean()
     assert float(share) == pytest.approx(0.5, abs=0.006)
@@ -151,9 +155,9 @@ def test_shares_and_support_of_replacements():
 
 def test_shares_are_the_recipe_s():
     ids, lengths = batch(300)
-    kept = mask(ids, lengths, MaskingPolicy(mask=0.0, random=0.0))
+    kept = mask(ids, lengths, masking_of(mask=0.0, random=0.0))
     assert torch.equal(kept["ids"], ids)
-    masked = mask(ids, lengths, MaskingPolicy(mask=1.0, random=0.0))
+    masked = mask(ids, lengths, masking_of(mask=1.0, random=0.0))
     new = masked["ids"].gather(1, masked["positions"])[masked["weights"] == 1]
     assert (new == VOCABULARY.mask).all()
     assert kept["positions"].equal(masked["positions"])
@@ -171,7 +175,7 @@ def test_positions_are_uniform():
 
 def test_static_masks_repeat_after_the_copies():
     ids, lengths = batch(20, shortest=64)
-    policy = MaskingPolicy(policy="static", copies=10)
+    policy = masking_of(policy="static", copies=10)
     epochs = [mask(ids, lengths, policy, epoch=epoch) for epoch in range(21)]
     for one in range(10):
         for other in range(one):
@@ -193,7 +197,7 @@ def test_dynamic_masks_never_repeat():
 def test_masks_depend_on_the_seed(policy):
     ids, lengths = batch(20)
     one, other = (
-        mask(ids, lengths, MaskingPolicy(policy=policy, copies=4), seed=seed) for seed in (0, 1)
+        mask(ids, lengths, masking_of(policy=policy, copies=4), seed=seed) for seed in (0, 1)
     )
     assert not torch.equal(one["positions"], other["positions"])
 
@@ -206,7 +210,7 @@ def test_masks_depend_on_the_seed(policy):
     st.sampled_from(["static", "dynamic"]),
 )
 def test_a_mask_depends_on_the_sample_and_not_on_its_batch(epoch, order, padding, name):
-    policy = MaskingPolicy(policy=name, copies=10)
+    policy = masking_of(policy=name, copies=10)
     ids, lengths = batch(12, length=48)
     whole = mask(ids, lengths, policy, epoch=epoch, slots=7)
     order = torch.tensor(order)
@@ -223,22 +227,8 @@ def test_a_mask_depends_on_the_sample_and_not_on_its_batch(epoch, order, padding
 @pytest.mark.parametrize("special_tokens", [False, True])
 def test_gpu_gives_the_same_bits(special_tokens):
     ids, lengths = batch(256)
-    policy = MaskingPolicy(special_tokens=special_tokens)
+    policy = masking_of(special_tokens=special_tokens)
     here = mask(ids, lengths, policy)
     there = mask(ids.cuda(), lengths.cuda(), policy, samples=torch.arange(256).cuda())
     for name, tensor in here.items():
         assert torch.equal(tensor, there[name].cpu())
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"policy": "none"}, "masking.policy: 'none'"),
-        ({"copies": 0}, "masking.copies: 0"),
-        ({"rate": 0.0}, "masking.rate: 0.0"),
-        ({"mask": 0.8, "random": 0.3}, "masking.mask, masking.random: 0.8, 0.3"),
-    ],
-)
-def test_bad_policy_is_one_line(changes, message):
-    with pytest.raises(StudyError, match=message):
-        MaskingPolicy(**changes)

@@ -21,10 +21,11 @@ from model.samples.cutting import Group, cut
 from model.samples.gather import Gatherer
 from model.samples.index import Samples, special_count
 from model.samples.keyed import permutation
-from model.samples.masking import Masker, MaskingPolicy
+from model.samples.masking import HELDOUT_MASKING, Masker
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
 from model.training.update import Update
+from study.cells import Masking
 from study.errors import StudyError
 
 CACHED_EPOCHS = 2  # an update usually touches one epoch or the seam of two
@@ -140,7 +141,7 @@ class MicroBatches:
         ids_BT = self._filled(self._gatherer.ids(rows, length), height, self.pad)
         lengths_B = self._filled(self.samples.lengths[rows].astype(np.int64), height, 0)
         maskable_BT = self.masker.maskable(ids_BT, lengths_B)
-        frame = 0 if self.masker.policy.special_tokens else special_count(self.samples.format)
+        frame = 0 if self.masker.masking.special_tokens else special_count(self.samples.format)
         micro = {
             **self.masker(
                 ids_BT,
@@ -180,7 +181,7 @@ class PretrainingBatches:
     ):
         """`recipe` is a pretrain recipe; StudyError names its field that does not fit."""
         seed, batch = recipe["seed"], recipe["batch"]
-        masker = Masker(MaskingPolicy(**recipe["masking"]), vocabulary, seed, samples.length)
+        masker = Masker(Masking.model_validate(recipe["masking"]), vocabulary, seed, samples.length)
         self.steps = recipe["steps"]
         self.stream = SampleStream(
             samples.lengths, samples.length, batch["sequences"], batch["unit"], seed
@@ -227,7 +228,7 @@ class HeldoutBatches:
         """`samples` are those of the held-out split; `corpus` keeps those of one of the store's
         corpora (the choice and the masks stay the same). StudyError names what does not fit.
         """
-        masker = Masker(MaskingPolicy(), vocabulary, HELDOUT_SEED, samples.length)
+        masker = Masker(HELDOUT_MASKING, vocabulary, HELDOUT_SEED, samples.length)
         self._micro_batches = MicroBatches(
             store, samples, vocabulary, recipe["format"], masker, micro_batch_tokens
         )

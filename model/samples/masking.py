@@ -8,16 +8,16 @@ target slots. A mask depends only on (seed, copy, sample id, position), where th
 Legend: B rows, T padded length, K target slots (the same for every batch of length T).
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from model.samples.keyed import below, chance, draws, key_of_stream
 from model.text.tokenizer import Vocabulary
-from study.errors import StudyError
+from study.cells import Masking
 
 POSITION_BITS = 16  # low bits of a position's draw that hold the position itself
+# Held-out masks are BERT's whatever training does, so that perplexities can be compared.
+HELDOUT_MASKING = Masking(policy="dynamic", rate=0.15, mask=0.8, random=0.1, special_tokens=False)
 
 
 def target_count(rate: float, maskable: int) -> int:
@@ -25,50 +25,21 @@ def target_count(rate: float, maskable: int) -> int:
     return max(1, round(rate * maskable)) if maskable else 0
 
 
-@dataclass(frozen=True)
-class MaskingPolicy:
-    """Which mask a sample gets when; the fields are those of a recipe's masking section.
+class Masker:
+    """Masks batches of one length limit under one masking and seed.
 
-    Of the chosen positions a share `mask` becomes the mask token and a share `random` a random
-    word, by independent draws; the others stay as they are. All are predicted.
+    Of the chosen positions a share `masking.mask` becomes the mask token and a share
+    `masking.random` a random word, by independent draws; the others stay as they are. All are
+    predicted.
     """
 
-    policy: str = "dynamic"
-    copies: int = 1  # static masking only
-    rate: float = 0.15
-    mask: float = 0.8
-    random: float = 0.1
-    special_tokens: bool = False
-
-    def __post_init__(self):
-        """Raise StudyError naming the field that is impossible."""
-        if self.policy not in ("static", "dynamic"):
-            raise StudyError(f"masking.policy: {self.policy!r}, expected static or dynamic")
-        if self.copies < 1:
-            raise StudyError(f"masking.copies: {self.copies}, expected at least 1")
-        if not 0 < self.rate <= 1:
-            raise StudyError(f"masking.rate: {self.rate}, expected a number in (0, 1]")
-        if self.mask < 0 or self.random < 0 or self.mask + self.random > 1:
-            raise StudyError(
-                f"masking.mask, masking.random: {self.mask}, {self.random}, "
-                "expected shares whose sum is at most 1"
-            )
-
-    def copy_of(self, epochs: Tensor) -> Tensor:
-        """The mask's copy in these epochs, int64."""
-        return epochs % self.copies if self.policy == "static" else epochs
-
-
-class Masker:
-    """Masks batches of one length limit under one policy and seed."""
-
-    def __init__(self, policy: MaskingPolicy, vocabulary: Vocabulary, seed: int, length: int):
-        self.policy, self.seed = policy, seed
+    def __init__(self, masking: Masking, vocabulary: Vocabulary, seed: int, length: int):
+        self.masking, self.seed = masking, seed
         self.mask_id, self.pad = vocabulary.mask, vocabulary.pad
         self.words = torch.as_tensor(vocabulary.ordinary)
         self.in_text = torch.zeros(vocabulary.size, dtype=torch.bool)
         self.in_text[torch.as_tensor(vocabulary.in_text)] = True
-        counts = [target_count(policy.rate, n) for n in range(length + 1)]
+        counts = [target_count(masking.rate, n) for n in range(length + 1)]
         self.counts = torch.tensor(counts)
 
     def slots(self, maskable: int) -> int:
@@ -77,9 +48,9 @@ class Masker:
 
     def maskable(self, ids_BT: Tensor, lengths_B: Tensor) -> Tensor:
         """Boolean (B,T): positions that may be masked. All tokens of the text, unknown words too
-        (BERT leaves out its frame only); the frame if the policy says so; pads never.
+        (BERT leaves out its frame only); the frame if the masking says so; pads never.
         """
-        if self.policy.special_tokens:
+        if self.masking.special_tokens:
             return torch.arange(ids_BT.shape[1], device=ids_BT.device) < lengths_B[:, None]
         return self.in_text.to(ids_BT.device)[ids_BT]
 
@@ -92,7 +63,8 @@ class Masker:
         position 0, label pad and weight 0.
         """
         device = ids_BT.device
-        copies_B = self.policy.copy_of(epochs_B)
+        static = self.masking.policy == "static"
+        copies_B = epochs_B % self.masking.copies if static else epochs_B
         place_B1, fate_B1, word_B1 = (
             draws(key_of_stream(self.seed, f"mask.{stream}"), copies_B, samples_B)[:, None]
             for stream in ("place", "fate", "word")
@@ -102,8 +74,8 @@ class Masker:
         fate_BK = draws(fate_B1, positions_BK)
         word_BK = draws(word_B1, positions_BK)
         words_BK = self.words.to(device)[below(word_BK, len(self.words))]
-        masked_BK = chance(fate_BK, self.policy.mask)
-        random_BK = chance(fate_BK, self.policy.mask + self.policy.random) & ~masked_BK
+        masked_BK = chance(fate_BK, self.masking.mask)
+        random_BK = chance(fate_BK, self.masking.mask + self.masking.random) & ~masked_BK
         new_BK = torch.where(random_BK, words_BK, labels_BK)
         new_BK = torch.where(masked_BK, self.mask_id, new_BK)
         # Unused slots point at position 0, which must keep its id: write them to a spare column.
