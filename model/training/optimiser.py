@@ -68,7 +68,8 @@ def learning_rate(step: int, steps: int, section: Optimiser) -> float:
 def parameter_groups(module: nn.Module, weight_decay: float, decay_all: bool) -> list[dict]:
     """Two groups of trainable parameters: decayed, and biases and LayerNorms, which are not.
 
-    A tied parameter is in one group, once. With `decay_all` (fairseq) everything is decayed.
+    These are marked `exempt`. A tied parameter is in one group, once. With `decay_all` (fairseq)
+    everything is decayed.
     """
     decayed, exempt, seen = [], [], set()
     for owner in module.modules():
@@ -79,7 +80,7 @@ def parameter_groups(module: nn.Module, weight_decay: float, decay_all: bool) ->
             spared = name == "bias" or isinstance(owner, nn.LayerNorm)
             (exempt if spared and not decay_all else decayed).append(parameter)
     groups = [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": exempt, "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": weight_decay, "exempt": False},
+        {"params": exempt, "weight_decay": 0.0, "exempt": True},
     ]
     return [group for group in groups if group["params"]]
