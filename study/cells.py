@@ -110,7 +110,7 @@ class Optimiser(Section):
     Its names are the modules of model/training/optimisers/.
     """
 
-    name: Omitted[Literal["adamw"]] = "adamw"
+    name: Omitted[Literal["adamw", "lamb"]] = "adamw"
     learning_rate: AboveZero
     beta1: Fraction
     beta2: Fraction

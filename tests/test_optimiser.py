@@ -91,7 +91,7 @@ def test_biases_and_layer_norms_are_not_decayed_and_a_tied_weight_counts_once():
             {"schedule": "cosine"},
             "field optimiser.schedule: input should be 'linear', found 'cosine'",
         ),
-        ({"name": "sgd"}, "field optimiser.name: input should be 'adamw', found 'sgd'"),
+        ({"name": "sgd"}, "field optimiser.name: input should be 'adamw' or 'lamb', found 'sgd'"),
         ({"eps": None}, "field optimiser.eps: missing"),
     ],
 )

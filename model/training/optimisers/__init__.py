@@ -4,4 +4,4 @@ A module has `make(groups, section)`, which gives a torch Optimizer over the gro
 (`model.training.optimiser`). Planning reads the line here, and loads no torch.
 """
 
-MOMENTS = {"adamw": 2}  # fp32 numbers that each keeps per parameter between updates
+MOMENTS = {"adamw": 2, "lamb": 2}  # fp32 numbers that each keeps per parameter between updates
