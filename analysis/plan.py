@@ -77,7 +77,7 @@ class Speed:
 
 
 def speed_of(study: Study, given: float | None) -> Speed:
-    """The speed to plan with: given, the scale's `hardware`, or measured by model.throughput.
+    """The speed to plan with: given, the scale's `hardware`, or measured by the stage throughput.
 
     Raises StudyError when there is none of them, or the given one is no speed.
     """

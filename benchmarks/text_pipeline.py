@@ -105,7 +105,7 @@ def run_text(pipeline: Pipeline, args: argparse.Namespace) -> None:
     """All stages, in order."""
     source = {"stage": "source", "version": 1, "repo": args.repo, "config": args.config}
     source |= {"revision": "0" * 40, "splits": ["train"]}
-    pipeline.step("source", [("model.fetch", "source", source, ["--mirror", args.mirror])])
+    pipeline.step("source", [("model.stages.source", "source", source, ["--mirror", args.mirror])])
 
     common = {"stage": "sentences", "version": 1, "source": key_of(source), "corpus": "wiki"}
     common |= {"column": "text", "split": "train", "documents": args.documents}
@@ -114,20 +114,20 @@ def run_text(pipeline: Pipeline, args: argparse.Namespace) -> None:
     shards = range(args.shards)
     sentences = [{**common, "shard": shard} for shard in shards]
     more = ["--source", pipeline.path("source")]
-    commands = [("model.sentences", f"sentences-{i}", sentences[i], more) for i in shards]
+    commands = [("model.stages.sentences", f"sentences-{i}", sentences[i], more) for i in shards]
     pipeline.step("sentences", commands)
 
     vocabulary = {"stage": "vocabulary", "version": 1, "kind": args.kind, "size": args.size}
     vocabulary |= {"sentences": [key_of(s) for s in sentences], "characters": args.characters}
     vocabulary |= {"lowercase": True} if args.kind == "wordpiece" else {}
     more = ["--sentences", *(pipeline.path(f"sentences-{i}") for i in shards)]
-    pipeline.step("vocabulary", [("model.vocabulary", "vocabulary", vocabulary, more)])
+    pipeline.step("vocabulary", [("model.stages.vocabulary", "vocabulary", vocabulary, more)])
 
     shared = {"stage": "tokens", "version": 1, "vocabulary": key_of(vocabulary)}
     tokens = [{**shared, "sentences": key_of(s)} for s in sentences]
     named = ["--vocabulary", pipeline.path("vocabulary"), "--sentences"]
     commands = [
-        ("model.tokens", f"tokens-{i}", tokens[i], [*named, pipeline.path(f"sentences-{i}")])
+        ("model.stages.tokens", f"tokens-{i}", tokens[i], [*named, pipeline.path(f"sentences-{i}")])
         for i in shards
     ]
     pipeline.step("tokens", commands)
@@ -135,7 +135,7 @@ def run_text(pipeline: Pipeline, args: argparse.Namespace) -> None:
     store = {"stage": "store", "version": 1, "tokens": [key_of(t) for t in tokens]}
     store |= {"vocabulary": key_of(vocabulary), "corpora": ["wiki"] * args.shards}
     more = ["--tokens", *(pipeline.path(f"tokens-{i}") for i in shards)]
-    pipeline.step("store", [("model.store", "store", store, more)])
+    pipeline.step("store", [("model.stages.store", "store", store, more)])
 
     more = ["--store", pipeline.path("store")]
     shared = {"stage": "samples", "version": 1, "store": key_of(store), "length": args.length}
@@ -144,7 +144,7 @@ def run_text(pipeline: Pipeline, args: argparse.Namespace) -> None:
         for number, own in enumerate([{"seed": 0}] if facts.pairs else separators):
             samples = {**shared, "format": name, **own}
             row = f"{name} {json.dumps(own)}"
-            pipeline.step(row, [("model.build_samples", f"{name}-{number}", samples, more)])
+            pipeline.step(row, [("model.stages.samples", f"{name}-{number}", samples, more)])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m model.launch 2 model.pretrain …`: a training command as several processes.
+"""`python -m model.launch 2 model.stages.pretrain …`: a training command as several processes.
 
 All run on this machine, with one rank each (RANK, LOCAL_RANK, WORLD_SIZE), and meet in a folder of
 their own. Where one fails the others are ended at once, and what it said is said once. A signal to
@@ -93,7 +93,9 @@ def outcome(
 def main(arguments: list[str] | None = None) -> None:
     """Command line of the launcher."""
     parser = command_parser(
-        "model.launch", __doc__, "python -m model.launch 2 model.pretrain --recipe @recipe.json …"
+        "model.launch",
+        __doc__,
+        "python -m model.launch 2 model.stages.pretrain --recipe @recipe.json …",
     )
     parser.add_argument("processes", type=int, help="how many")
     parser.add_argument(

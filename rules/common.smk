@@ -64,7 +64,7 @@ def lock_its_files():
 
 def check_sources():
     """Look for what is still to be fetched; StudyError names all that cannot be had."""
-    fetched = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "fetch_source"]
+    fetched = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "source"]
     check_reachable(
         [STUDY.jobs[str(job.output.manifest)] for job in fetched],
         Places(OPTIONS.mirror, STUDY.recipes.places),
@@ -82,16 +82,16 @@ STUDY_ARGUMENTS = f"--study={literal(STUDY.study_path)} --scale={literal(STUDY.s
     f" --replicates={OPTIONS.replicates}" if OPTIONS.replicates else ""
 )
 # Where files lie is part of no recipe and of no param: moving them re-runs nothing.
-PLACES = f"--mirror={literal(OPTIONS.mirror)}" if OPTIONS.mirror else ""
+PLACES = f"--mirror={shlex.quote(OPTIONS.mirror)}" if OPTIONS.mirror else ""
 if STUDY.recipes.places:
-    PLACES += f" --places={literal(canonical_json(STUDY.recipes.places))}"
+    PLACES += f" --places={shlex.quote(canonical_json(STUDY.recipes.places))}"
 # How much is downloaded neither: a corpus of a few documents needs only its first parts.
-NEEDED = f"--needed={literal(canonical_json(STUDY.recipes.needed))}" if STUDY.recipes.needed else ""
+NEEDED = (
+    f"--needed={shlex.quote(canonical_json(STUDY.recipes.needed))}" if STUDY.recipes.needed else ""
+)
 LOGS = f"{STUDY.root}/logs"
 # Jobs use the interpreter that runs snakemake, also where its environment was not activated.
 os.environ.update(PATH=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
-# On a cluster a trainer saves its state and stops before the job's time is up.
-TIME_BUDGET = "${{SLURM_JOB_ID:+--time-budget {resources.runtime}}}"
 
 
 # A limit such as `--resources gpu=1` is one machine's, not the whole cluster run's.
@@ -154,17 +154,20 @@ def recipe_of(pattern):
     return lambda wildcards: job_at(pattern, wildcards).recipe_json
 
 
-def execution_of(stage):
-    """The `--execution` of a stage; not a param, so that changing it re-runs nothing."""
-    return f"--execution {literal(STUDY.execution_json(stage))}"
+def log_of(pattern):
+    """The log of a stage's job, at its manifest's place under the folder of logs."""
+    return pattern.replace(STUDY.root, LOGS, 1).removesuffix(".json") + ".log"
+
+
+def input_options(wildcards, input):
+    """Params function: `--<name> FILE …` of all named inputs, as words of a shell line."""
+    return " ".join(f"--{name} {shlex.join(input.get(name))}" for name in input.keys())
 
 
 def launcher_of(stage):
     """`python -m`, or our launcher where the stage runs in several processes of one machine."""
     processes = getattr(STUDY.config.execution, stage).processes
-    if processes == 1:
-        return "python -m"
-    return f"python -m model.launch {processes}"
+    return "python -m" if processes == 1 else f"python -m model.launch {processes}"
 
 
 def cores_of(stage):
@@ -177,6 +180,11 @@ def request_of(stage):
     resources = getattr(STUDY.config.execution, stage).resources.model_dump(exclude_none=True)
     # Without nodes=1 SLURM may spread the GPUs of one job over machines.
     return {"nodes": 1, **resources}
+
+
+# Of the stages that train; not params, so that changing them re-runs nothing.
+LAUNCH = {stage: launcher_of(stage) for stage in ("pretrain", "finetune")}
+EXECUTION = {stage: f"--execution {shlex.quote(STUDY.execution_json(stage))}" for stage in LAUNCH}
 
 
 def manifests(jobs):

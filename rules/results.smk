@@ -150,8 +150,8 @@ rule make_glue_submission:
     conda:
         "../environment.yml"
     shell:
-        f"python -m analysis.submission glue {STUDY_ARGUMENTS} {PLACES} --output {{output.zip:q}} "
-        "--log {log:q}"
+        f"python -m analysis.submission glue {STUDY_ARGUMENTS} "
+        "{PLACES} --output {output.zip:q} --log {log:q}"
 
 
 rule make_squad_submission:

@@ -8,30 +8,30 @@ SAMPLES = f"{STUDY.root}/samples/{{store}}/{{samples}}/{{key}}.json"
 
 
 localrules:
-    fetch_source,
+    source,
 
 
-rule fetch_source:
+rule source:
     output:
         manifest=SOURCE,
     log:
-        f"{LOGS}/sources/{{source}}/{{key}}.log",
+        log_of(SOURCE),
     conda:
         "../environment.yml"
     params:
         recipe=recipe_of(SOURCE),
     shell:
-        f"python -m model.fetch --recipe {{params.recipe:q}} --manifest "
-        f"{{output.manifest:q}} {PLACES} {NEEDED} --log {{log:q}}"
+        "python -m model.stages.source --recipe {params.recipe:q} --manifest {output.manifest:q} "
+        "{PLACES} {NEEDED} --log {log:q}"
 
 
-rule split_sentences:
+rule sentences:
     input:
         unpack(inputs_of(SENTENCES)),
     output:
         manifest=SENTENCES,
     log:
-        f"{LOGS}/sentences/{{corpus}}/shard-{{shard}}/{{key}}.log",
+        log_of(SENTENCES),
     conda:
         "../environment.yml"
     threads: cores_of("text")
@@ -39,37 +39,31 @@ rule split_sentences:
         **request_of("text"),
     params:
         recipe=recipe_of(SENTENCES),
+        inputs=input_options,
     shell:
-        "python -m model.sentences --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        f"--source {{input.source:q}} {PLACES} --log {{log:q}}"
+        "python -m model.stages.{rule} --recipe {params.recipe:q} --manifest {output.manifest:q} "
+        "{params.inputs} {PLACES} --log {log:q}"
 
 
-rule train_vocabulary:
+use rule sentences as vocabulary with:
     input:
         unpack(inputs_of(VOCABULARY)),
     output:
         manifest=VOCABULARY,
     log:
-        f"{LOGS}/vocabularies/{{vocabulary}}/{{key}}.log",
-    conda:
-        "../environment.yml"
-    threads: cores_of("text")
-    resources:
-        **request_of("text"),
+        log_of(VOCABULARY),
     params:
         recipe=recipe_of(VOCABULARY),
-    shell:
-        "python -m model.vocabulary --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        f"--sentences {{input.sentences:q}} {PLACES} --log {{log:q}}"
+        inputs=input_options,
 
 
-rule tokenize_shard:
+rule tokens:
     input:
         unpack(inputs_of(TOKENS)),
     output:
         manifest=TOKENS,
     log:
-        f"{LOGS}/tokens/{{vocabulary}}/{{corpus}}/shard-{{shard}}/{{key}}.log",
+        log_of(TOKENS),
     conda:
         "../environment.yml"
     threads: cores_of("text")
@@ -77,44 +71,31 @@ rule tokenize_shard:
         **request_of("text"),
     params:
         recipe=recipe_of(TOKENS),
+        inputs=input_options,
     shell:
-        "python -m model.tokens --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        "--sentences {input.sentences:q} --vocabulary {input.vocabulary:q} --log {log:q}"
+        "python -m model.stages.{rule} --recipe {params.recipe:q} --manifest {output.manifest:q} "
+        "{params.inputs} --log {log:q}"
 
 
-rule build_store:
+use rule tokens as store with:
     input:
         unpack(inputs_of(STORE)),
     output:
         manifest=STORE,
     log:
-        f"{LOGS}/stores/{{store}}/{{key}}.log",
-    conda:
-        "../environment.yml"
-    threads: cores_of("text")
-    resources:
-        **request_of("text"),
+        log_of(STORE),
     params:
         recipe=recipe_of(STORE),
-    shell:
-        "python -m model.store --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        "--tokens {input.tokens:q} --log {log:q}"
+        inputs=input_options,
 
 
-rule build_samples:
+use rule tokens as samples with:
     input:
         unpack(inputs_of(SAMPLES)),
     output:
         manifest=SAMPLES,
     log:
-        f"{LOGS}/samples/{{store}}/{{samples}}/{{key}}.log",
-    conda:
-        "../environment.yml"
-    threads: cores_of("text")
-    resources:
-        **request_of("text"),
+        log_of(SAMPLES),
     params:
         recipe=recipe_of(SAMPLES),
-    shell:
-        "python -m model.build_samples --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        "--store {input.store:q} --log {log:q}"
+        inputs=input_options,

@@ -7,16 +7,17 @@ FINETUNE = f"{STUDY.root}/finetune/{{cell}}/seed-{{seed}}/{{task}}/{{key}}.json"
 
 
 localrules:
-    select_learning_rate,
+    selection,
 
 
+# On a cluster a training saves its state and stops before the job's time is up.
 rule pretrain:
     input:
         unpack(inputs_of(PRETRAIN)),
     output:
         manifest=PRETRAIN,
     log:
-        f"{LOGS}/pretrain/{{cell}}/seed-{{seed}}/{{key}}.log",
+        log_of(PRETRAIN),
     conda:
         "../environment.yml"
     threads: cores_of("pretrain")
@@ -24,46 +25,41 @@ rule pretrain:
         **request_of("pretrain"),
     params:
         recipe=recipe_of(PRETRAIN),
+        inputs=input_options,
     shell:
-        f"{launcher_of('pretrain')} model.pretrain --recipe {{params.recipe:q}} --manifest "
-        f"{{output.manifest:q}} --store {{input.store:q}} --samples {{input.samples:q}} "
-        f"--vocabulary {{input.vocabulary:q}} {execution_of('pretrain')} {TIME_BUDGET} "
-        f"--label {{wildcards.cell:q}} seed-{{wildcards.seed:q}} --log {{log:q}}"
+        "{LAUNCH[pretrain]} model.stages.pretrain --recipe {params.recipe:q} --manifest "
+        "{output.manifest:q} {params.inputs} {EXECUTION[pretrain]} "
+        "${{SLURM_JOB_ID:+--time-budget {resources.runtime}}} "
+        "--label {wildcards.cell:q} seed-{wildcards.seed:q} --log {log:q}"
 
 
-rule select_learning_rate:
+rule selection:
     input:
         unpack(inputs_of(SELECTION)),
     output:
         manifest=SELECTION,
     log:
-        f"{LOGS}/selections/{{family}}/{{key}}.log",
+        log_of(SELECTION),
     conda:
         "../environment.yml"
     params:
         recipe=recipe_of(SELECTION),
+        inputs=input_options,
     shell:
-        "python -m analysis.selection --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        "--pretrain {input.pretrain:q} --log {log:q}"
+        "python -m model.stages.selection --recipe {params.recipe:q} --manifest "
+        "{output.manifest:q} {params.inputs} --log {log:q}"
 
 
-rule build_features:
+use rule sentences as features with:
     input:
         unpack(inputs_of(FEATURES)),
     output:
         manifest=FEATURES,
     log:
-        f"{LOGS}/features/{{task}}/{{variant}}/{{key}}.log",
-    conda:
-        "../environment.yml"
-    threads: cores_of("text")
-    resources:
-        **request_of("text"),
+        log_of(FEATURES),
     params:
         recipe=recipe_of(FEATURES),
-    shell:
-        "python -m model.features --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        f"--source {{input.source:q}} --vocabulary {{input.vocabulary:q}} {PLACES} --log {{log:q}}"
+        inputs=input_options,
 
 
 rule finetune:
@@ -72,7 +68,7 @@ rule finetune:
     output:
         manifest=FINETUNE,
     log:
-        f"{LOGS}/finetune/{{cell}}/seed-{{seed}}/{{task}}/{{key}}.log",
+        log_of(FINETUNE),
     conda:
         "../environment.yml"
     threads: cores_of("finetune")
@@ -80,23 +76,20 @@ rule finetune:
         **request_of("finetune"),
     params:
         recipe=recipe_of(FINETUNE),
-        init=lambda wildcards, input: (
-            "--init " + " ".join(map(shlex.quote, input.init)) if "init" in input.keys() else ""
-        ),
+        inputs=input_options,
     shell:
-        f"{launcher_of('finetune')} model.finetune --recipe {{params.recipe:q}} --manifest "
-        f"{{output.manifest:q}} --pretrain {{input.pretrain:q}} --features "
-        f"{{input.features:q}} --vocabulary {{input.vocabulary:q}} {{params.init}} "
-        f"{execution_of('finetune')} {TIME_BUDGET} --label {{wildcards.cell:q}} "
-        f"seed-{{wildcards.seed:q}} {{wildcards.task:q}} --log {{log:q}}"
+        "{LAUNCH[finetune]} model.stages.finetune --recipe {params.recipe:q} --manifest "
+        "{output.manifest:q} {params.inputs} {EXECUTION[finetune]} "
+        "${{SLURM_JOB_ID:+--time-budget {resources.runtime}}} "
+        "--label {wildcards.cell:q} seed-{wildcards.seed:q} {wildcards.task:q} --log {log:q}"
 
 
 # For results/plan.csv: one process on one device.
-rule measure_throughput:
+rule throughput:
     output:
         manifest=THROUGHPUT,
     log:
-        f"{LOGS}/throughput/{{cell}}/{{key}}.log",
+        log_of(THROUGHPUT),
     conda:
         "../environment.yml"
     threads: STUDY.config.execution.pretrain.threads
@@ -105,5 +98,5 @@ rule measure_throughput:
     params:
         recipe=recipe_of(THROUGHPUT),
     shell:
-        "python -m model.throughput --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        "--log {log:q}"
+        "python -m model.stages.throughput --recipe {params.recipe:q} --manifest "
+        "{output.manifest:q} --log {log:q}"

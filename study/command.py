@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from study.errors import StudyError
-from study.identity import read_json_argument
-from study.recipe_shapes import SHAPES, check_recipe
 
 EXIT_UNFORESEEN = 1
 EXIT_BAD_INPUT = 2
@@ -72,24 +70,6 @@ def _add_common_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def stage_parser(module: str, description: str, example: str) -> argparse.ArgumentParser:
-    """Parser of a stage command: `--recipe` and `--manifest` on top."""
-    parser = command_parser(module, description, example)
-    parser.add_argument(
-        "--recipe",
-        required=True,
-        metavar="JSON",
-        help="what to compute: JSON, or @FILE (a run directory keeps its own in recipe.json)",
-    )
-    parser.add_argument(
-        "--manifest",
-        required=True,
-        metavar="FILE",
-        help="manifest to publish; the run directory <key>/ lies beside it",
-    )
-    return parser
-
-
 class _Tee(io.TextIOBase):
     """Writes to stderr and to a log file; a person watches one, the other is kept.
 
@@ -124,16 +104,6 @@ class _Tee(io.TextIOBase):
 
     def fileno(self) -> int:
         return self._terminal.fileno()
-
-
-def recipe_argument(arguments: argparse.Namespace, stage: str) -> dict:
-    """The recipe named on the command line; StudyError if it is not one of `stage` and whole."""
-    recipe = read_json_argument(arguments.recipe, "--recipe")
-    if recipe.get("stage") != stage:
-        raise StudyError(f"--recipe: field stage: expected {stage}, found {recipe.get('stage')}")
-    if stage in SHAPES:
-        check_recipe(recipe, stage)
-    return recipe
 
 
 def run_command(main: Callable[[list[str] | None], None]) -> None:
@@ -207,7 +177,7 @@ def _is_about_memory(error: BaseException) -> bool:
 
 
 def _place(error: BaseException) -> str:
-    """The last line of this project that the error passed through: `model/store.py, line 12`."""
+    """The last line of this project the error passed through: `model/text/store.py, line 12`."""
     frames = traceback.extract_tb(error.__traceback__)
     for frame in reversed(frames):
         path = Path(frame.filename)

@@ -100,6 +100,13 @@ class SentencesRecipe(Recipe):
     splitter: str
     heldout_fraction: Annotated[float, Field(ge=0, lt=1)]
 
+    @model_validator(mode="after")
+    def is_one_of_its_shards(self):
+        """The corpus has such a shard."""
+        if self.shard >= self.shards:
+            raise ValueError(f"field shard: {self.shard}, expected 0 to {self.shards - 1}")
+        return self
+
 
 class VocabularyRecipe(Recipe):
     """A vocabulary to train, or what a tokenizer.json is."""
@@ -289,6 +296,8 @@ SHAPES: dict[str, type[Recipe]] = {
 
 def check_recipe(recipe: dict, stage: str) -> None:
     """Raise StudyError naming the first field of a `stage`'s recipe that is wrong."""
+    if recipe.get("stage") != stage:
+        raise StudyError(f"--recipe: field stage: expected {stage}, found {recipe.get('stage')}")
     for name in _nulls(recipe):
         if name not in MAY_BE_NULL:
             raise StudyError(f"--recipe: field {name}: expected a value, found null")

@@ -24,15 +24,15 @@ from study.jobs import Job
 
 CELL, TASKS = "doc-sentences", ("sst2", "squad20", "race")
 MODULES = {
-    "source": "model.fetch",
-    "sentences": "model.sentences",
-    "vocabulary": "model.vocabulary",
-    "tokens": "model.tokens",
-    "store": "model.store",
-    "samples": "model.build_samples",
-    "pretrain": "model.pretrain",
-    "features": "model.features",
-    "finetune": "model.finetune",
+    "source": "model.stages.source",
+    "sentences": "model.stages.sentences",
+    "vocabulary": "model.stages.vocabulary",
+    "tokens": "model.stages.tokens",
+    "store": "model.stages.store",
+    "samples": "model.stages.samples",
+    "pretrain": "model.stages.pretrain",
+    "features": "model.stages.features",
+    "finetune": "model.stages.finetune",
 }
 NEEDS_MIRROR = ("source", "sentences", "features")
 

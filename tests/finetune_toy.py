@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 from tasks_toy import wordpiece
 
-from model import features, fetch, finetune
 from model.network.finetuning import ClassificationModel
+from model.stages import features, finetune, source
 from study.identity import key_of
 from study.manifest import load_manifest, publish_manifest
 from study.places import folder_contents
@@ -139,7 +139,7 @@ class Study:
         }
         self.source["files"] = folder_contents(folder / "hub", self.source["splits"])
         places = json.dumps({key_of(self.source): str(folder / "hub")})
-        self.run(fetch, self.source, "--places", places)
+        self.run(source, self.source, "--places", places)
         self.vocabulary = {"stage": "vocabulary", "version": 1}
         vocabulary = wordpiece()
         target = folder / "vocabulary" / key_of(self.vocabulary)
@@ -194,8 +194,8 @@ class Study:
 
     def run(self, stage, recipe, *more, **inputs):
         arguments = ["--recipe", json.dumps(recipe), "--manifest", str(self.path(recipe["stage"]))]
-        for name, source in inputs.items():
-            arguments += [f"--{name}", str(self.path(source))]
+        for name, made_by in inputs.items():
+            arguments += [f"--{name}", str(self.path(made_by))]
         stage.main([*arguments, *more])
 
     def finetune(self, *more, **changes):

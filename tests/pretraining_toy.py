@@ -8,7 +8,7 @@ from network_toy import config
 from samples_toy import recipe_of, toy_vocabulary
 from training_toy import OPTIMISER
 
-from model.build_samples import main as build_samples
+from model.stages.samples import main as build_samples
 from model.text.store import TokenStore
 from study.identity import key_of
 from study.manifest import publish_manifest
@@ -92,7 +92,7 @@ def make_study(folder: Path, name: str, **changes) -> dict:
 
 
 def arguments(folder: Path, recipe: dict, manifest: Path, **execution) -> list[str]:
-    """Command line of `model.pretrain`."""
+    """Command line of `model.stages.pretrain`."""
     return [
         *("--recipe", json.dumps(recipe), "--manifest", str(manifest)),
         *("--store", f"{folder}/store.json", "--vocabulary", f"{folder}/vocabulary.json"),

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from samples_toy import TOY
 
-from model.build_samples import main
 from model.samples.formats import build
 from model.samples.index import Samples
+from model.stages.samples import main
 from model.text.store import TokenStore
 from study.errors import StudyError
 from study.identity import key_of

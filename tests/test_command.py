@@ -15,14 +15,17 @@ from study.errors import StudyError
 COMMAND = textwrap.dedent(
     """
     import sys
-    from study.command import Resumable, recipe_argument, run_command, stage_parser
+    from study.command import Resumable, command_parser, run_command
     from study.errors import StudyError
+    from study.identity import read_json_argument
     from study.manifest import write_atomic
     from pathlib import Path
 
     def main(arguments):
-        parser = stage_parser("model.toy", "A toy.", "python -m model.toy --recipe @recipe.json")
-        recipe = recipe_argument(parser.parse_args(arguments), "toy")
+        parser = command_parser("model.toy", "A toy.", "python -m model.toy --recipe @recipe.json")
+        parser.add_argument("--recipe", required=True)
+        parser.add_argument("--manifest", required=True)
+        recipe = read_json_argument(parser.parse_args(arguments).recipe, "--recipe")
         print("step 1", file=sys.stderr)
         if recipe.get("bad"):
             raise StudyError("recipe.json: field bad: expected nothing")
@@ -78,9 +81,11 @@ def test_exit_code_and_one_line(tmp_path, recipe, code, line):
 
 
 def test_recipe_of_another_stage_is_refused():
-    result = run('{"stage": "store"}')
+    arguments = ["--recipe", '{"stage": "store"}', "--manifest", "m.json", "--pretrain", "p.json"]
+    command = [sys.executable, "-m", "model.stages.selection", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert result.stderr == "error: --recipe: field stage: expected toy, found store\n"
+    assert result.stderr == "error: --recipe: field stage: expected selection, found store\n"
 
 
 def test_help_shows_an_example():
@@ -225,6 +230,6 @@ def test_every_command_passes_the_boundary_and_knows_debug():
     for module in commands():
         path = Path(__file__).parent.parent / (module.replace(".", "/") + ".py")
         source = path.read_text()
-        assert "command_parser(" in source or "stage_parser(" in source, module
+        assert "command_parser(" in source or "= Stage(" in source, module
         assert "run_command(main)" in source, module
         assert "ArgumentParser(" not in source, module

@@ -7,7 +7,7 @@ import pytest
 from finetune_toy import Study
 from pretraining_toy import arguments, make_study
 
-from model import pretrain
+from model.stages import pretrain
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from model import features
+from model.stages import features
 from model.tasks.tuning import BEST, best_keeper, best_point, scored_point
 from study.errors import StudyError
 from study.identity import key_of

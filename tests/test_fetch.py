@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model.fetch import main
-from model.sentences import main as sentences
+from model.stages.sentences import main as sentences
+from model.stages.source import main
 from model.text.sources import source_files
 from study.errors import StudyError
 from study.identity import key_of
@@ -207,7 +207,7 @@ def fetch_from_hub(server, manifest, home, recipe=RECIPE, more=()):
         "HF_HUB_OFFLINE": "0",
         "NO_PROXY": "127.0.0.1",
     }
-    command = [sys.executable, "-m", "model.fetch", "--recipe", json.dumps(recipe)]
+    command = [sys.executable, "-m", "model.stages.source", "--recipe", json.dumps(recipe)]
     return subprocess.run(
         [*command, "--manifest", str(manifest), *more],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The stages model.features and model.finetune on toy tasks that a tiny random encoder learns."""
+"""The stages features and finetune on toy tasks that a tiny random encoder learns."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The stages model.features and model.finetune on the kinds that compare rows: wsc and ranking."""
+"""The stages features and finetune on the kinds that compare rows: wsc and ranking."""
 
 import json
 
@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from language.write import task_table
-from model import finetune
 from model.network.pretraining import PretrainingModel
+from model.stages import finetune
 from model.tasks.decisions import decide_pronouns, decide_ranking
 from study.errors import StudyError
 from study.identity import key_of

@@ -110,7 +110,7 @@ def test_snakemake_finds_moved_files_and_runs_nothing_again(project):
     assert status == 0 and "Nothing to be done" in printed
     status, printed = fetch(sentences)
     assert status == 0, printed
-    assert "split_sentences" in printed and "fetch_source" not in printed
+    assert "rule sentences" in printed and "rule source" not in printed
     # What is done stays asked for when the folder is gone altogether.
     shutil.rmtree(project / "moved")
     assert Study("smoke").source_job("books").path == source

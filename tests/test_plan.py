@@ -13,7 +13,7 @@ import yaml
 
 from analysis.costs import cost_of, rows_of
 from analysis.plan import COLUMNS, amount, build_plan, duration, main, speed_of
-from model.throughput import main as throughput
+from model.stages.throughput import main as throughput
 from study.errors import StudyError
 from study.graph import Job, Study
 from study.manifest import load_manifest, publish_manifest
@@ -334,10 +334,10 @@ def test_workflow_plans_before_anything_has_run(tmp_path):
 
     given = snakemake("flops=1e10")
     assert "rule make_plan" in given
-    assert "measure_throughput" not in given
+    assert "rule throughput" not in given
     assert "1.00e+10 useful FLOP/s" in (project / "results/plan.md").read_text()
     measured = snakemake()
-    assert "rule measure_throughput" in measured
+    assert "rule throughput" in measured
     assert "measured on " in (project / "results/plan.md").read_text()
     assert "Nothing to be done" in snakemake(dry=True)
     job = Study("smoke", ROOT / "config/study.yaml").pretrain_job("doc-sentences", 0)

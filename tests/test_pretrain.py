@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from signals import heed_signals
 from training_toy import OPTIMISER, optimiser
 
-from model.pretrain import Data, evaluation_steps, figures_of, main, make_model
+from model.stages.pretrain import Data, evaluation_steps, figures_of, main, make_model
 from model.training.distributed import open_ranks
 from model.training.engine import Training
 from model.training.execution import Execution
@@ -228,7 +228,7 @@ def command(*arguments: str, processes: int = 1, launcher: tuple = ()) -> subpro
     launcher = ("model.launch", str(processes)) if processes > 1 else launcher
     strict = () if launcher == TORCHRUN else ("-W", "error")
     return subprocess.Popen(
-        [sys.executable, *strict, "-m", *launcher, "model.pretrain", *arguments],
+        [sys.executable, *strict, "-m", *launcher, "model.stages.pretrain", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -136,8 +136,8 @@ def test_a_deleted_source_is_fetched_again_and_a_run_directory_alone_costs_nothi
     assert planned(project) == {}
     shutil.rmtree(project / "runs/smoke/sources/sst2")
     jobs = planned(project)
-    assert jobs["fetch_source"] == ["sources/sst2"]
-    assert [name.split("/")[1] for name in jobs["build_features"]] == ["sst2"]
+    assert jobs["source"] == ["sources/sst2"]
+    assert [name.split("/")[1] for name in jobs["features"]] == ["sst2"]
     assert len(jobs["finetune"]) == 4 and jobs["make_table"] == [TABLE]
     assert "pretrain" not in jobs
 
@@ -168,8 +168,8 @@ def test_a_task_or_a_source_is_forgotten_with_what_was_made_from_it(project):
     assert not list(runs.glob("finetune/*/*/race"))
     assert not (runs / "sources/race").exists() and not (runs / "features/race").exists()
     jobs = planned(project)
-    assert jobs["fetch_source"] == ["sources/race"]
-    assert [name.split("/")[1] for name in jobs["build_features"]] == ["race"]
+    assert jobs["source"] == ["sources/race"]
+    assert [name.split("/")[1] for name in jobs["features"]] == ["race"]
     assert "pretrain" not in jobs and len(jobs["finetune"]) == 5
 
 

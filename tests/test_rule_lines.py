@@ -50,7 +50,7 @@ def test_a_printed_line_is_understood(tmp_path, processes):
     small_study.change_execution(project, processes=processes)
     lines = printed_lines(project)
     assert len(lines) > 18
-    assert ("model.launch 2 model.pretrain" in lines["pretrain"]) == (processes == 2)
+    assert ("model.launch 2 model.stages.pretrain" in lines["pretrain"]) == (processes == 2)
     chosen = lines if processes == 1 else {rule: lines[rule] for rule in ("pretrain", "finetune")}
     environment = {**os.environ, "PATH": PATH, "PYTHONPATH": str(project), "SLURM_JOB_ID": "1"}
     for rule, line in chosen.items():

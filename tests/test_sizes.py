@@ -13,7 +13,7 @@ from model.network.sizes import (
     pretraining_parameters,
     state_bytes,
 )
-from model.throughput import make_micro
+from model.stages.throughput import make_micro
 
 
 def test_parameters_are_those_of_the_network():

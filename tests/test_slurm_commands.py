@@ -195,12 +195,12 @@ def test_what_each_rule_of_the_paper_asks_for(paper_study: FakeSlurm):
     text, pretrain, finetune = map(asked_of_slurm, ("text", "pretrain", "finetune"))
     assert "--gpus=" in pretrain and "--gpus=" in finetune and "--gpus=" not in text
     assert asked == {
-        "rule_split_sentences": text,
-        "rule_train_vocabulary": text,
-        "rule_tokenize_shard": text,
-        "rule_build_store": text,
-        "rule_build_samples": text,
-        "rule_build_features": text,
+        "rule_sentences": text,
+        "rule_vocabulary": text,
+        "rule_tokens": text,
+        "rule_store": text,
+        "rule_samples": text,
+        "rule_features": text,
         "rule_pretrain": pretrain,
         "rule_finetune": finetune,
     }

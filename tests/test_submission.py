@@ -18,7 +18,7 @@ from predictions_toy import OUTPUTS, publish_seeds, rewrite
 
 from analysis.submission import main
 from analysis.winograd import match_rows
-from model.fetch import main as fetch
+from model.stages.source import main as fetch
 from model.text.sources import source_files
 from study.digests import sha256_file
 from study.errors import StudyError

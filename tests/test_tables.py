@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import corpora, hyperparameters, learning_rates, pretraining, selection, table
+from analysis import corpora, hyperparameters, learning_rates, pretraining, table
 from analysis.figures import table as table_figure
-from analysis.selection import choose
+from model.stages import selection
+from model.stages.selection import choose
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import publish_manifest

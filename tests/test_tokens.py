@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model import fetch, sentences, store, tokens, vocabulary
+from model.stages import sentences, store, tokens, vocabulary
+from model.stages import source as source_stage
 from model.text import encoding
 from model.text.encoding import write_tokens
 from model.text.sentences import SCHEMA
@@ -38,7 +39,7 @@ def build(folder, root, shards, **capped):
     """Run all text stages on a folder of files; returns the store's manifest and the vocabulary."""
     contents = folder_contents(folder, ["train"])
     recipe = {"stage": "source", "version": 1, "files": contents, "splits": ["train"]}
-    source = run(fetch, root / "source.json", recipe, *places(recipe, folder))
+    source = run(source_stage, root / "source.json", recipe, *places(recipe, folder))
     common = {"stage": "sentences", "version": 1, "source": source.key, "corpus": "toy"}
     common |= {"column": "text", "split": "train", "documents": None, "shards": shards}
     common |= {"splitter": "sentencex", "language": "en", "heldout_fraction": 0.25, **capped}

@@ -228,7 +228,7 @@ def test_a_moved_mirror_serves_new_jobs(project):
         "scales/smoke.yaml",
         lambda data: data["finetuning"]["bert"].update(sst2={"length": 32}),
     )
-    features = planned(project, mirror="elsewhere")["build_features"]
+    features = planned(project, mirror="elsewhere")["features"]
     assert [name.split("/")[1] for name in features] == ["sst2"]
     path = snakemake(project, "-n", TABLE, mirror="elsewhere").stdout
     found = re.search(r"runs/smoke/features/sst2/\S+\.json", path)[0].rstrip(",")
@@ -248,7 +248,7 @@ def test_paper_scale_dry_runs(project):
     counts = dict(re.findall(r"^(\w+) +(\d+)$", result.stdout + result.stderr, re.MULTILINE))
     assert counts["pretrain"] == "4"
     assert counts["finetune"] == "20"
-    assert counts["split_sentences"] == "48"
+    assert counts["sentences"] == "48"
 
 
 @pytest.mark.parametrize("seed", range(3))

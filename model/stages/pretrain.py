@@ -1,4 +1,4 @@
-"""`python -m model.pretrain`: pre-train one cell; alone, or as several processes (`model.launch`).
+"""Pre-training stage: train one cell; alone, or as several processes (`model.launch`).
 
 In: manifests of the token store, of the samples in the cell's format and of the vocabulary. Out in
 the run directory: model.safetensors (fp32), log.jsonl (losses along training); events.jsonl and
@@ -20,7 +20,8 @@ from model.network.flops import flops_per_token
 from model.network.pretraining import PretrainingModel
 from model.samples.batches import HeldoutBatches, PretrainingBatches
 from model.samples.index import Samples
-from model.text.store import TokenStore
+from model.stages.stage import Stage
+from model.text.store import SPLITS, TokenStore
 from model.text.tokenizer import Vocabulary
 from model.training.checkpoint import forget_checkpoints
 from model.training.distributed import Ranks, current_ranks, open_ranks, open_shared_run
@@ -36,15 +37,13 @@ from model.training.perplexity import heldout_losses, perplexity
 from model.training.precision import Precision
 from model.training.state import TrainingResult
 from study.cells import Optimiser
-from study.command import recipe_argument, run_command, stage_parser
-from study.manifest import Manifest, load_manifest, write_atomic
+from study.command import run_command
+from study.manifest import Manifest, write_atomic
 from study.stopping import StopRequest
 
-INPUTS = ("store", "samples", "vocabulary")
 WEIGHTS = "model.safetensors"
-EXAMPLE = (
-    "python -m model.pretrain --recipe @runs/…/<key>/recipe.json --manifest manifest.json "
-    "--store store.json --samples samples.json --vocabulary vocabulary.json"
+STAGE = Stage(
+    "pretrain", __doc__, one=("store", "samples", "vocabulary"), add=add_execution_arguments
 )
 
 
@@ -60,8 +59,8 @@ class Data:
     def open(cls, manifests: dict[str, Manifest], recipe: dict, tokens: int) -> "Data":
         """Map the files and make the batches of `tokens`-token micro-batches."""
         vocabulary = Vocabulary.load(manifests["vocabulary"])
-        stores = {name: TokenStore.open(manifests["store"], name) for name in ("train", "heldout")}
-        samples = {name: open_samples(manifests["samples"], name) for name in stores}
+        stores = {name: TokenStore.open(manifests["store"], name) for name in SPLITS}
+        samples = {name: open_samples(manifests["samples"], name) for name in SPLITS}
         training = PretrainingBatches(stores["train"], samples["train"], vocabulary, recipe, tokens)
         store = stores["heldout"]
         by_corpus = {
@@ -151,17 +150,9 @@ def figures_of(result: TrainingResult, model: nn.Module, heldout: dict) -> dict:
 
 def main(arguments: list[str] | None = None) -> None:
     """Pre-train and publish; StudyError for inputs that do not fit, Resumable when stopped."""
-    parser = stage_parser("model.pretrain", "Pre-train one cell.", EXAMPLE)
-    for name in INPUTS:
-        parser.add_argument(
-            f"--{name}", required=True, metavar="FILE", help=f"manifest of the {name}"
-        )
-    add_execution_arguments(parser)
-    args = parser.parse_args(arguments)
-    recipe, execution = recipe_argument(args, "pretrain"), execution_argument(args)
-    manifests = {
-        name: load_manifest(getattr(args, name), key=recipe[name], stage=name) for name in INPUTS
-    }
+    work = STAGE.parse(arguments)
+    args, recipe, execution = work.arguments, work.recipe, execution_argument(work.arguments)
+    manifests = {name: work.input(name) for name in STAGE.one}
     with (
         StopRequest(args.time_budget) as stop,
         open_ranks(execution.device) as ranks,

@@ -7,8 +7,10 @@ were needed. Nothing is copied from a mirror or folder. Run again after the file
 their digests at the new place.
 """
 
+import argparse
 from math import inf
 
+from model.stages.stage import Stage
 from model.text.sources import (
     Located,
     add_place_arguments,
@@ -18,7 +20,7 @@ from model.text.sources import (
     source_files,
     write_location,
 )
-from study.command import recipe_argument, run_command, stage_parser
+from study.command import run_command
 from study.digests import MEMORY
 from study.errors import StudyError
 from study.identity import read_json_argument
@@ -27,14 +29,8 @@ from study.places import Places, lists_all_parts, other_files, source_entries
 from study.run import Run, open_run
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Command line of the source stage."""
-    parser = stage_parser(
-        "model.fetch",
-        __doc__,
-        'python -m model.fetch --recipe \'{"stage":"source","version":1,"repo":"ehovy/race",'
-        '"config":"all","splits":["validation"]}\' --manifest runs/source.json --mirror DIR',
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add where files lie and how many of them are needed."""
     add_place_arguments(parser)
     parser.add_argument(
         "--needed",
@@ -42,25 +38,36 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="JSON",
         help="documents to download, by the key of the source (default: all)",
     )
-    args = parser.parse_args(arguments)
-    recipe, places = recipe_argument(args, "source"), places_of(args)
-    needed = read_json_argument(args.needed, "--needed")
-    with open_run(args.manifest, recipe) as run:
+
+
+STAGE = Stage("source", __doc__, add=add_arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of the source stage."""
+    work = STAGE.parse(arguments)
+    places = places_of(work.arguments)
+    needed = read_json_argument(work.arguments.needed, "--needed")
+    with open_run(work.arguments.manifest, work.recipe) as run:
         manifest = run.adopt()
-        if manifest is not None:
+        if manifest is None:
+            _find(run, places, needed.get(run.key, inf))
+        else:
             _find_again(run, manifest, places)
-            return
-        documents = needed.get(run.key, inf)
-        located = locate(recipe, places, run.directory / "snapshot", documents)
-        figures: dict = {"files": describe(located, run.directory / MEMORY)}
-        _check_contents(recipe, figures["files"], located)
-        if located.commit is not None and "revision" not in recipe:
-            figures["revision"] = located.commit
-        if located.of:
-            figures["of"] = located.of
-        write_location(run.directory, located.root)
-        origin = {"root": str(located.root), "commit": located.commit}
-        run.publish(files=[], figures=figures, provenance=origin)
+
+
+def _find(run: Run, places: Places, documents: float) -> None:
+    """Publish what the files of a source are."""
+    located = locate(run.recipe, places, run.directory / "snapshot", documents)
+    figures: dict = {"files": describe(located, run.directory / MEMORY)}
+    _check_contents(run.recipe, figures["files"], located)
+    if located.commit is not None and "revision" not in run.recipe:
+        figures["revision"] = located.commit
+    if located.of:
+        figures["of"] = located.of
+    write_location(run.directory, located.root)
+    origin = {"root": str(located.root), "commit": located.commit}
+    run.publish(files=[], figures=figures, provenance=origin)
 
 
 def _check_contents(recipe: dict, described: dict[str, list[dict]], located: Located) -> None:

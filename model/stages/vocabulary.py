@@ -9,47 +9,34 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+from model.stages.stage import Result, Stage, Work
 from model.text.sentences import SENTENCES_FILE
 from model.text.sources import add_place_arguments, places_of
 from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
 from model.text.vocabulary import limited_blocks, share_characters, train_vocabulary
-from study.command import recipe_argument, run_command, stage_parser
+from study.command import run_command
 from study.digests import sha256_file
 from study.errors import StudyError
 from study.identity import key_of
-from study.manifest import load_manifest, write_atomic
+from study.manifest import Manifest, write_atomic
 from study.places import Places
-from study.run import open_run
+
+STAGE = Stage("vocabulary", __doc__, several=("sentences",), add=add_place_arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line of the vocabulary stage."""
-    parser = stage_parser(
-        "model.vocabulary",
-        __doc__,
-        "python -m model.vocabulary --recipe @runs/vocabulary/KEY/recipe.json "
-        "--sentences runs/sentences-0.json runs/sentences-1.json --manifest runs/vocabulary.json",
-    )
-    parser.add_argument(
-        "--sentences",
-        nargs="*",
-        default=[],
-        metavar="FILE",
-        help="manifests of the sentences, in the recipe's order",
-    )
-    add_place_arguments(parser)
-    args = parser.parse_args(arguments)
-    recipe = recipe_argument(args, "vocabulary")
-    with open_run(args.manifest, recipe) as run:
-        if run.adopt():
-            return
-        target = run.directory / TOKENIZER_FILE
-        if recipe["kind"] == "file":
-            _copy(recipe, places_of(args), target)
-        else:
-            write_atomic(target, _train(recipe, args.sentences))
-        size = Vocabulary.load(target).size
-        run.publish(files=[TOKENIZER_FILE], figures={"size": size})
+    STAGE.parse(arguments).run(build)
+
+
+def build(work: Work, directory: Path) -> Result:
+    """Write the tokenizer."""
+    target = directory / TOKENIZER_FILE
+    if work.recipe["kind"] == "file":
+        _copy(work.recipe, places_of(work.arguments), target)
+    else:
+        write_atomic(target, _train(work.recipe, work.inputs["sentences"]))
+    return [TOKENIZER_FILE], {"size": Vocabulary.load(target).size}
 
 
 def _copy(recipe: dict, places: Places, target: Path) -> None:
@@ -63,17 +50,10 @@ def _copy(recipe: dict, places: Places, target: Path) -> None:
     shutil.copyfile(given, target)
 
 
-def _train(recipe: dict, sentences: list[str]) -> str:
+def _train(recipe: dict, shards: list[Manifest]) -> str:
     """The trained tokenizer's JSON."""
-    keys = recipe["sentences"]
-    if len(keys) != len(sentences):
-        raise StudyError(f"--sentences: {len(sentences)} manifests, the recipe names {len(keys)}")
-    manifests = [
-        load_manifest(path, key=key, stage="sentences")
-        for path, key in zip(sentences, keys, strict=True)
-    ]
-    paths: list[Path] = [manifest.file(SENTENCES_FILE) for manifest in manifests]
-    available = [manifest.figure("train", "characters", kind=int) for manifest in manifests]
+    paths: list[Path] = [shard.file(SENTENCES_FILE) for shard in shards]
+    available = [shard.figure("train", "characters", kind=int) for shard in shards]
     limits = share_characters(recipe["characters"], available)
     tokenizer = train_vocabulary(
         partial(limited_blocks, paths, limits),

@@ -21,9 +21,10 @@ from typing import Any
 
 from safetensors.torch import save
 
-from model.features import splits_of
 from model.network.config import NetworkConfig
 from model.network.finetuning import FineTuningModel
+from model.stages.features import splits_of
+from model.stages.stage import Stage, Work
 from model.tasks.features import Features
 from model.tasks.tuning import BEST, Inputs, build_model, outcome_of, scored_point, train_seed
 from model.text.tokenizer import Vocabulary
@@ -36,7 +37,7 @@ from model.training.execution import (
     label_argument,
 )
 from model.training.state import TrainingResult
-from study.command import Resumable, recipe_argument, run_command, stage_parser
+from study.command import Resumable, run_command
 from study.errors import StudyError
 from study.identity import canonical_json, key_of, seed_recipe
 from study.manifest import (
@@ -49,39 +50,22 @@ from study.manifest import (
 from study.stopping import StopRequest
 
 WEIGHTS = "model.safetensors"
+STAGE = Stage(
+    "finetune",
+    __doc__,
+    one=("pretrain", "features", "vocabulary"),
+    several=("init",),
+    add=add_execution_arguments,
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line of the fine-tuning stage."""
-    parser = stage_parser(
-        "model.finetune",
-        __doc__,
-        "python -m model.finetune --recipe @RUN/recipe.json --manifest RUN/../manifest.json "
-        "--pretrain PRETRAIN.json --features FEATURES.json --vocabulary VOCABULARY.json",
-    )
-    for stage in ("pretrain", "features", "vocabulary"):
-        parser.add_argument(f"--{stage}", required=True, metavar="FILE", help="its manifest")
-    parser.add_argument(
-        "--init",
-        nargs="*",
-        default=[],
-        metavar="FILE",
-        help="manifests of the models to start from",
-    )
-    add_execution_arguments(parser)
-    args = parser.parse_args(arguments)
-    recipe = recipe_argument(args, "finetune")
-    execution = execution_argument(args)
-    stages = {
-        stage: load_manifest(vars(args)[stage], key=recipe[stage], stage=stage)
-        for stage in ("pretrain", "features", "vocabulary")
-    }
-    if canonical_json(stages["features"].recipe["task"]) != canonical_json(recipe["task"]):
+    work = STAGE.parse(arguments)
+    args, recipe, execution = work.arguments, work.recipe, execution_argument(work.arguments)
+    features, tuned = work.input("features"), work.inputs["init"]
+    if canonical_json(features.recipe["task"]) != canonical_json(recipe["task"]):
         raise StudyError(f"{args.features}: field recipe.task: differs from that of --recipe")
-    tuned = [
-        load_manifest(path, key=key, stage="finetune")
-        for path, key in zip(args.init, recipe.get("init", []), strict=True)
-    ]
     with (
         StopRequest(args.time_budget) as stop,
         open_ranks(execution.device) as ranks,
@@ -89,32 +73,30 @@ def main(arguments: list[str] | None = None) -> None:
     ):
         if shared.adopted:
             return
-        inputs = read_inputs(label_argument(args, recipe), recipe, stages, execution)
+        inputs = read_inputs(work, execution)
         folder = Path(args.manifest).parent
         seeds = {}
         for seed in recipe["seeds"]:
-            start = tuned_run(tuned, seed) if tuned else stages["pretrain"]
+            start = tuned_run(tuned, seed) if tuned else work.input("pretrain")
             seeds[str(seed)] = finetune_seed(inputs, start, seed, folder, ranks, stop)
         if shared.run:
-            majority = stages["features"].figure("dev").get("majority")
+            majority = features.figure("dev").get("majority")
             shared.run.publish(files=[], figures={"seeds": seeds, "majority": majority})
 
 
-def read_inputs(
-    label: str, recipe: dict, stages: dict[str, Manifest], execution: Execution
-) -> Inputs:
+def read_inputs(work: Work, execution: Execution) -> Inputs:
     """Open what the manifests list; the network is the pre-trained one with this dropout."""
-    pretrain, features = stages["pretrain"], stages["features"]
+    recipe, pretrain = work.recipe, work.input("pretrain")
     dropout = recipe["settings"]["dropout"]
     return Inputs(
-        label,
+        label_argument(work.arguments, recipe),
         recipe,
         NetworkConfig.of(
             {**pretrain.recipe["model"], "dropout": dropout, "attention_dropout": dropout}
         ),
         pretrain.recipe["format"]["segments"],
-        Vocabulary.load(stages["vocabulary"]),
-        {split: open_split(features, split) for split in splits_of(recipe["task"])},
+        Vocabulary.load(work.input("vocabulary")),
+        {split: open_split(work.input("features"), split) for split in splits_of(recipe["task"])},
         execution,
     )
 

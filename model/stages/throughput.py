@@ -1,4 +1,4 @@
-"""`python -m model.throughput`: how many useful FLOP/s a cell's training reaches on this machine.
+"""Throughput stage: how many useful FLOP/s a cell's training reaches on this machine.
 
 In: a recipe of stage `throughput` (network, lengths, batch, and the execution, which here decides
 the outcome). Out: a manifest whose figures are measurements: flops_per_second (median update),
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from model.network.flops import flops_per_token
 from model.network.pretraining import PretrainingModel
+from model.stages.stage import Stage
 from model.training.engine import Training
 from model.training.execution import Execution
 from model.training.hardware import device_name
@@ -27,13 +28,12 @@ from model.training.precision import deterministic_kernels
 from model.training.progress import short_count
 from model.training.update import Update
 from study.cells import Optimiser
-from study.command import recipe_argument, run_command, stage_parser
-from study.manifest import load_manifest
-from study.run import open_run, processor_name
+from study.command import run_command
+from study.run import processor_name
 
 WARM_UP, UPDATES, SECONDS = 2, 20, 8.0
 PAD, FIRST_ORDINARY = 1, 4
-EXAMPLE = "python -m model.throughput --recipe @runs/…/<key>/recipe.json --manifest throughput.json"
+STAGE = Stage("throughput", __doc__)
 
 
 def process_seconds() -> float:
@@ -119,14 +119,9 @@ def measure(recipe: dict, execution: Execution, directory: Path) -> dict:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, publish and print; StudyError for a recipe or device that does not fit."""
-    parser = stage_parser("model.throughput", __doc__, EXAMPLE)
-    args = parser.parse_args(arguments)
-    recipe = recipe_argument(args, "throughput")
-    execution = Execution.from_json({**recipe["execution"], "tensorboard": False})
-    with open_run(args.manifest, recipe) as run:
-        if run.adopt() is None:
-            run.publish([], measure(recipe, execution, run.directory))
-    figures = load_manifest(args.manifest).figures
+    work = STAGE.parse(arguments)
+    execution = Execution.from_json({**work.recipe["execution"], "tensorboard": False})
+    figures = work.run(lambda _, folder: ([], measure(work.recipe, execution, folder))).figures
     print(
         f"throughput: {figures['flops_per_second'] / 1e9:.1f} GFLOP/s, "
         f"{short_count(figures['tokens_per_second'])} tokens/s on {figures['hardware']} "

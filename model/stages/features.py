@@ -1,0 +1,87 @@
+"""Features stage: a task's parquet files -> tokenised features of both splits.
+
+In: the manifests of a source and of a vocabulary. Out: the arrays of `model.tasks.features` under
+train/ and dev/ (and dev-<name>/, test-<name>/ where the task has further splits), and figures per
+split: examples, rows, tokens, truncated, labels, the share of the commonest label, and for SQuAD
+how many gold answers their tokens give back.
+"""
+
+import sys
+from pathlib import Path
+
+from model.stages.stage import Result, Stage, Work
+from model.tasks.choice import build_choices
+from model.tasks.data import read_examples
+from model.tasks.features import build_texts, check_length
+from model.tasks.pronouns import build_pronouns
+from model.tasks.ranking import build_ranking
+from model.tasks.scoring import check_metrics
+from model.tasks.span import build_spans
+from model.text.sources import add_place_arguments, places_of, source_files
+from model.text.tokenizer import Vocabulary
+from study.command import run_command
+
+STAGE = Stage("features", __doc__, one=("source", "vocabulary"), add=add_place_arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of the features stage."""
+    work = STAGE.parse(arguments)
+    check_metrics(work.recipe["task"])
+    check_length(work.recipe["task"], work.recipe["length"])
+    work.run(build)
+
+
+def build(work: Work, directory: Path) -> Result:
+    """Write the features of all splits."""
+    task, files, figures = work.recipe["task"], [], {}
+    vocabulary = Vocabulary.load(work.input("vocabulary"))
+    for split in splits_of(task):
+        names, counts = build_split(work, vocabulary, split, directory / split)
+        files += [f"{split}/{name}" for name in names]
+        figures[split] = counts
+        print(
+            f"features {task['name']} {split}: {counts['examples']} examples, {counts['rows']} "
+            f"rows, {counts['tokens']} tokens, {counts['truncated']} truncated",
+            file=sys.stderr,
+            flush=True,
+        )
+    return files, figures
+
+
+def splits_of(task: dict) -> dict[str, str]:
+    """The source's split behind each split of the features."""
+    return {
+        "train": task["train"],
+        "dev": task["dev"],
+        **{f"dev-{name}": split for name, split in task.get("more_dev", {}).items()},
+        **{f"test-{name}": split for name, split in task.get("test", {}).items()},
+    }
+
+
+def build_split(
+    work: Work, vocabulary: Vocabulary, split: str, folder: Path
+) -> tuple[list[str], dict]:
+    """Write one split's arrays into `folder`; return their names, and the split's figures."""
+    task, length = work.recipe["task"], work.recipe["length"]
+    paths = source_files(work.input("source"), splits_of(task)[split], places_of(work.arguments))
+    limit = task.get(f"{split}_examples")
+    examples = read_examples(paths, task, limit, labelled=not split.startswith("test-"))
+    if task["kind"] == "span":
+        features, figures = build_spans(
+            examples, vocabulary, task, length, characters=split == "dev"
+        )
+    elif task["kind"] == "choice":
+        features, figures = build_choices(examples, vocabulary, task, length)
+    elif task["kind"] in ("ranking", "wsc"):
+        build = build_ranking if task["kind"] == "ranking" else build_pronouns
+        features, figures = build(examples, vocabulary, task, length, train=split == "train")
+    else:
+        features, figures = build_texts(examples, vocabulary, task, length)
+    if split == "train":
+        features.ids = []  # only predictions need them
+    return features.save(folder), figures
+
+
+if __name__ == "__main__":
+    run_command(main)

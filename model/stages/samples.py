@@ -1,0 +1,51 @@
+"""Samples stage: token store -> index arrays of one input format.
+
+In: the manifest of a store. Out, for both splits, `<run>/<split>/` with the files of
+`model.samples.index`. Figures: per split the counts of `Samples.figures`.
+"""
+
+import sys
+from pathlib import Path
+
+from model.samples import formats
+from model.stages.stage import Result, Stage, Work
+from model.text.store import SPLITS, TokenStore
+from study.command import run_command
+from study.errors import StudyError
+
+HELDOUT_SEED = 0  # held-out pairs are the same for every pre-training seed
+STAGE = Stage("samples", __doc__, one=("store",))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of the samples stage."""
+    STAGE.parse(arguments).run(build)
+
+
+def build(work: Work, directory: Path) -> Result:
+    """Write the samples of both splits; StudyError for a store that does not fit the format."""
+    recipe, store = work.recipe, work.input("store")
+    files, figures = [], {}
+    for split in SPLITS:
+        seed = recipe.get("seed", 0) if split == "train" else HELDOUT_SEED
+        try:
+            samples = formats.build(
+                TokenStore.open(store, split),
+                recipe["format"],
+                recipe["length"],
+                recipe.get("separators", "document"),
+                seed,
+                recipe.get("negatives", "any"),
+            )
+        except StudyError as error:
+            hint = "; held out is a share heldout_fraction of the documents"
+            where = f"{store.path}: split {split}"
+            raise StudyError(f"{where}: {error}{hint * (split == 'heldout')}") from None
+        files += [f"{split}/{name}" for name in samples.save(directory / split)]
+        figures[split] = samples.figures
+        print(f"{split}: {samples.figures}", file=sys.stderr)
+    return files, figures
+
+
+if __name__ == "__main__":
+    run_command(main)

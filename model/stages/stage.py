@@ -1,0 +1,114 @@
+"""What the stage commands share: arguments, checked recipe and inputs, the run directory.
+
+A stage has one name: that of its module here, of its rule in rules/ and of the field `stage` in
+its recipes and manifests. A command's `main` is `STAGE.parse(arguments).run(build)`, where `build`
+does the stage's own work in a locked run directory.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from study.command import command_parser
+from study.errors import StudyError
+from study.identity import read_json_argument
+from study.manifest import Manifest, load_manifest
+from study.recipe_shapes import check_recipe
+from study.run import open_run
+
+STAGE_OF = {"init": "finetune"}  # inputs that are called otherwise than the stage that made them
+Result = tuple[list[str], dict]  # names of the files that `build` wrote, and the figures
+
+
+@dataclass(frozen=True)
+class Work:
+    """One call of a stage's command; each input is the manifest whose key the recipe names."""
+
+    arguments: argparse.Namespace
+    recipe: dict
+    inputs: dict[str, list[Manifest]]
+
+    def input(self, name: str) -> Manifest:
+        """The manifest of an input that is one."""
+        (manifest,) = self.inputs[name]
+        return manifest
+
+    def run(self, build: Callable[["Work", Path], Result]) -> Manifest:
+        """Take over what an earlier process finished, or build in the run directory and publish."""
+        with open_run(self.arguments.manifest, self.recipe) as run:
+            return run.adopt() or run.publish(*build(self, run.directory))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage's command: its name, its description, its inputs.
+
+    `one` names inputs of a single manifest, `several` those of a list; each is an option of the
+    command and a field of the recipe, with the keys. `add` adds further options.
+    """
+
+    name: str
+    about: str
+    one: tuple[str, ...] = ()
+    several: tuple[str, ...] = ()
+    add: Callable[[argparse.ArgumentParser], None] = lambda parser: None
+
+    def parse(self, arguments: list[str] | None) -> Work:
+        """Read the command line; StudyError for a recipe or an input that does not fit."""
+        parsed = self._parser().parse_args(arguments)
+        recipe = read_json_argument(parsed.recipe, "--recipe")
+        check_recipe(recipe, self.name)
+        inputs = {name: self._load(parsed, recipe, name) for name in (*self.one, *self.several)}
+        return Work(parsed, recipe, inputs)
+
+    def _parser(self) -> argparse.ArgumentParser:
+        inputs = "".join(f" --{name} {name}.json" for name in (*self.one, *self.several))
+        parser = command_parser(
+            f"model.stages.{self.name}",
+            self.about,
+            f"python -m model.stages.{self.name} --recipe @runs/…/<key>/recipe.json "
+            f"--manifest {self.name}.json{inputs}",
+        )
+        parser.add_argument(
+            "--recipe",
+            required=True,
+            metavar="JSON",
+            help="what to compute: JSON, or @FILE (a run directory keeps its own in recipe.json)",
+        )
+        parser.add_argument(
+            "--manifest",
+            required=True,
+            metavar="FILE",
+            help="manifest to publish; the run directory <key>/ lies beside it",
+        )
+        for name in self.one:
+            parser.add_argument(
+                f"--{name}", required=True, metavar="FILE", help=f"manifest of the {name}"
+            )
+        for name in self.several:
+            parser.add_argument(
+                f"--{name}",
+                nargs="*",
+                default=[],
+                metavar="FILE",
+                help=f"manifests of the {name}, in the recipe's order",
+            )
+        self.add(parser)
+        return parser
+
+    def _load(self, parsed: argparse.Namespace, recipe: dict, name: str) -> list[Manifest]:
+        """The manifests of an input, whole and of the recipe's keys."""
+        if name not in recipe:  # a vocabulary from a file, a fine-tuning that starts from no other
+            return []
+        paths, keys = vars(parsed)[name], recipe[name]
+        if name in self.one:
+            paths, keys = [paths], [keys]
+        if len(paths) != len(keys):
+            raise StudyError(
+                f"--{name}: {len(paths)} manifests, but field {name} of the recipe has {len(keys)}"
+            )
+        stage = STAGE_OF.get(name, name)
+        return [
+            load_manifest(path, key=key, stage=stage) for path, key in zip(paths, keys, strict=True)
+        ]

@@ -1,0 +1,72 @@
+"""Store stage: the token files of all shards put together as one store per split.
+
+In: manifests of tokens, in the recipe's order. Out: `train/` and `heldout/` (see model.text.store)
+and figures: per split and corpus documents, sentences, tokens, characters, words, bytes, unknown
+tokens and sentences without a token.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+from model.stages.stage import Result, Stage, Work
+from model.text.encoding import PART_FILES
+from model.text.store import SPLITS, STORE_FILES, write_store
+from study.command import run_command
+from study.errors import StudyError
+from study.manifest import Manifest
+
+STAGE = Stage("store", __doc__, several=("tokens",))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of the store stage."""
+    work = STAGE.parse(arguments)
+    check_shards(work)
+    work.run(build)
+
+
+def check_shards(work: Work) -> None:
+    """Raise StudyError unless each shard has its corpus, the recipe's vocabulary and all files."""
+    shards, corpora = work.inputs["tokens"], work.recipe["corpora"]
+    if len(corpora) != len(shards):
+        raise StudyError(
+            f"--tokens: {len(shards)} manifests, but field corpora of the recipe has {len(corpora)}"
+        )
+    for shard in shards:
+        if shard.recipe["vocabulary"] != work.recipe["vocabulary"]:
+            raise StudyError(
+                f"{shard.path}: field vocabulary: {shard.recipe['vocabulary']}, "
+                f"expected {work.recipe['vocabulary']}"
+            )
+        for name in PART_FILES:
+            shard.file(name)
+
+
+def build(work: Work, directory: Path) -> Result:
+    """Write the store of both splits."""
+    shards, corpora = work.inputs["tokens"], work.recipe["corpora"]
+    names = list(dict.fromkeys(corpora))
+    for split in SPLITS:
+        write_store(
+            [shard.run_directory / split for shard in shards],
+            [names.index(corpus) for corpus in corpora],
+            directory / split,
+        )
+    return STORE_FILES, {
+        "dtype": shards[0].figure("dtype", kind=str),
+        "corpora": names,
+        **{split: _totals(shards, corpora, split) for split in SPLITS},
+    }
+
+
+def _totals(shards: list[Manifest], corpora: list[str], split: str) -> dict[str, dict[str, int]]:
+    """Sums of the shards' figures per corpus."""
+    totals: dict[str, Counter] = {corpus: Counter() for corpus in corpora}
+    for shard, corpus in zip(shards, corpora, strict=True):
+        counts = {name: shard.figure(split, name, kind=int) for name in shard.figure(split)}
+        totals[corpus].update(counts)
+    return {corpus: dict(counts) for corpus, counts in totals.items()}
+
+
+if __name__ == "__main__":
+    run_command(main)
