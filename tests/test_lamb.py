@@ -10,7 +10,7 @@ from forked import run_world
 from pretraining_toy import arguments, make_study
 from training_toy import ToyModel, optimiser, outcome, train_toy
 
-from model.pretrain import main
+from model.stages.pretrain import main
 from model.training.checkpoint import FOLDER
 from model.training.optimiser import ScheduledOptimiser
 from model.training.precision import Precision
