@@ -119,7 +119,7 @@ class Optimiser(Section):
     decay_all: bool
     clip_norm: Annotated[float, Field(ge=0)]
     warmup: Share
-    schedule: Literal["linear"]
+    schedule: Literal["linear"] = "linear"
 
     @classmethod
     def usual(cls, **chosen) -> "Optimiser":

@@ -1,50 +1,183 @@
-"""The cells of a merged study: each written out in full, and those that families add.
+"""What the configuration says once, written out in full.
 
-In: the mappings `base`, `cells` and `families` after the scale's values were merged in. Out: full
-recipes by cell name. A cell is a delta on `base`, or on the cell that its `like` names; a task can
-be like another task.
+In: the study and a scale as their files say them. Out: every cell, task, fine-tuning recipe and
+execution with all its keys, as `study.study_file` checks them. An entry is a delta on what its
+`like` names, a cell without one on `base`; `finetuning.all` speaks of every recipe of its file, and
+`training` of both trainings of an execution.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
 from study.errors import value_text
+from study.fields import LARGEST, WAYS
 from study.messages import Fault, hint
 
 LARGEST_RATE = 1e300  # beyond it no digits are left to name a member by
+TRAININGS = ("pretrain", "finetune")
+
+
+def merge(base: Any, delta: Any) -> Any:
+    """Deep merge: mappings key by key, everything else replaced by `delta`.
+
+    A `source` that names a repository, or comes in another way than that of `base`, replaces it:
+    half of one place and half of another is no place.
+    """
+    if isinstance(base, dict) and isinstance(delta, dict):
+        merged = dict(base)
+        for key, value in delta.items():
+            join = _join_sources if key == "source" else merge
+            merged[key] = join(base[key], value) if key in base else value
+        return merged
+    return delta
+
+
+def _join_sources(base: Any, delta: Any) -> Any:
+    mappings = isinstance(base, dict) and isinstance(delta, dict)
+    if not mappings or "repo" in delta or not any({*base, *delta} <= way for way in WAYS):
+        return delta
+    return {**base, **delta}
+
+
+def spread(data: dict, recipes: Iterable[str]) -> dict:
+    """One file, with what it says of all fine-tuning `recipes` and of both trainings said of each.
+
+    Raises Fault where an entry that is spoken of, or what speaks of it, is no mapping.
+    """
+    filled = dict(data)
+    if isinstance(data.get("finetuning"), dict):
+        filled["finetuning"] = _spread(data["finetuning"], "all", recipes, "finetuning")
+    if isinstance(data.get("execution"), dict):
+        filled["execution"] = _spread(data["execution"], "training", TRAININGS, "execution")
+    if isinstance(data.get("executions"), dict):
+        filled["executions"] = {
+            name: _spread(plan, "training", TRAININGS, "executions", name)
+            for name, plan in data["executions"].items()
+        }
+    return filled
+
+
+def _spread(section: Any, shared: str, names: Iterable[str], *where: str) -> Any:
+    if not isinstance(section, dict) or shared not in section:
+        return section
+    rest = dict(section)
+    common = _mapping(rest.pop(shared), *where, shared)
+    own = {name: _mapping(rest.get(name, {}), *where, name) for name in names}
+    return {**rest, **{name: merge(common, own[name]) for name in own}}
+
+
+def fill(merged: Mapping[str, Any]) -> dict[str, Any]:
+    """The merged study with cells, tasks, families, fine-tuning and execution in full.
+
+    Raises Fault for what names nothing, leads back to itself or is no mapping.
+    """
+    if "base" not in merged:
+        raise Fault("missing, the recipe that every cell starts from", "base")
+    filled = dict(merged)
+    cells = write_out(merged, "cells", base=filled.pop("base"), join=_longer)
+    filled["cells"] = {name: _whole_steps(cell) for name, cell in cells.items()}
+    filled["tasks"] = write_out(merged, "tasks", commons="task_bases")
+    filled.pop("task_bases", None)
+    if "families" in merged:
+        filled["families"] = expand_families(merged["families"], filled["cells"])
+    filled["finetuning"] = _fill_finetuning(merged.get("finetuning", {}), filled["tasks"])
+    executions = merged.get("executions", {})
+    if isinstance(merged.get("execution"), dict):
+        plan = dict(merged["execution"])
+        model = _like(plan, executions, "executions", "execution")
+        named = {} if model is None else _mapping(executions[model], "executions", model)
+        filled["execution"] = merge(named, plan)
+    return filled
 
 
 def write_out(
-    section: str, base: Mapping, deltas: Mapping[str, Any], merge: Callable[[Any, Any], Any]
-) -> dict[str, Any]:
+    merged: Mapping[str, Any],
+    section: str,
+    commons: str = "",
+    base: Mapping[str, Any] | None = None,
+    join: Callable[..., dict] = lambda model, delta, *_: merge(model, delta),
+) -> dict[str, dict]:
     """Every entry of `section` in full, a delta on `base` or on what its `like` names.
 
-    Raises Fault for an entry that is no mapping, and for a `like` that names no entry or leads
-    back to itself.
+    That is an entry of `section`, or of `commons`, whose entries have the same shape but are
+    themselves left out. `join(model, delta, name of the model, *location)` puts the two together.
     """
+    parts = {name: part for part in (commons, section) for name in merged.get(part, {})}
 
-    def resolve(name: str, behind: tuple[str, ...]) -> Any:
-        delta = {} if deltas[name] is None else deltas[name]
-        if not isinstance(delta, Mapping):
-            raise Fault(f"expected a mapping, found {value_text(delta)}", section, name)
-        if "like" not in delta:
-            return merge(base, delta)
-        delta = dict(delta)
-        model = delta.pop("like")
-        if not isinstance(model, str):
-            raise Fault(f"expected a name, found {value_text(model)}", section, name, "like")
-        if model not in deltas:
-            raise Fault(f"{model} is not in {section}{hint(model, deltas)}", section, name, "like")
+    def resolve(name: str, behind: tuple[str, ...]) -> dict:
+        where = (parts[name], name)
+        written = merged[parts[name]][name]
+        delta = dict(_mapping({} if written is None else written, *where))
+        model = _like(delta, parts, section, *where)
         if model in (*behind, name):
-            raise Fault(f"{model} is like {name} itself", section, name, "like")
-        return merge(resolve(model, (*behind, name)), delta)
+            raise Fault(f"{model} is like {name} itself", *where, "like")
+        start = base or {} if model is None else resolve(model, (*behind, name))
+        return join(start, delta, model or "base", *where)
 
-    return {name: resolve(name, ()) for name in deltas}
+    return {name: resolve(name, ()) for name in merged.get(section, {})}
 
 
-def expand_families(
-    families: Mapping[str, Any], cells: dict[str, dict], merge: Callable[[Any, Any], Any]
-) -> dict[str, Any]:
+def _like(delta: dict, known: Mapping, section: str, *where: str) -> str | None:
+    """The name of a `section` that `like`, which is taken out of `delta`, has; None without it."""
+    if "like" not in delta:
+        return None
+    model = delta.pop("like")
+    if not isinstance(model, str):
+        raise Fault(f"expected a name, found {value_text(model)}", *where, "like")
+    if model not in known:
+        raise Fault(f"{model} is not in {section}{hint(model, known)}", *where, "like")
+    return model
+
+
+def _mapping(value: Any, *where: str) -> dict:
+    if not isinstance(value, dict):
+        raise Fault(f"expected a mapping, found {value_text(value)}", *where)
+    return value
+
+
+def _longer(model: dict, delta: dict, like: str, *where: str) -> dict:
+    """A cell; with `passes` its steps follow from those of the cell `model`, called `like`.
+
+    Both see the same data, the cell `passes` times as often: so steps x sequences x length is
+    `passes` times the model's. Steps stay a fraction until all cells that are like it are written.
+    """
+    passes = delta.pop("passes", None)
+    cell = merge(model, delta)
+    if passes is None:
+        return cell
+    where = (*where, "passes")
+    if not _is_rate(passes):
+        raise Fault(f"expected a number above 0, found {value_text(passes)}", *where)
+    if "steps" in delta:
+        raise Fault("steps are there as well; one of them says how long it trains", *where)
+    for key in ("data", "vocabulary"):
+        if cell.get(key) != model.get(key):
+            raise Fault(f"counts those of {like}, which has another {key}; write steps", *where)
+    update, other = _tokens_of_update(model), _tokens_of_update(cell)
+    steps = model.get("steps")
+    # What is no number is left for the cell's own class to refuse.
+    if update and other and isinstance(steps, (int, Fraction)) and not isinstance(steps, bool):
+        cell["steps"] = Fraction(str(passes)) * steps * update / other
+        if 0 < cell["steps"] < 1:
+            raise Fault("less than one update", *where)
+    return cell
+
+
+def _tokens_of_update(cell: dict) -> int | None:
+    batch = cell.get("batch")
+    sizes = (cell.get("length"), batch.get("sequences") if isinstance(batch, dict) else None)
+    whole = all(type(size) is int and size > 0 for size in sizes)
+    return sizes[0] * sizes[1] if whole else None
+
+
+def _whole_steps(cell: dict) -> dict:
+    """The cell with whole steps; beyond LARGEST its tokens are refused, whatever their number."""
+    steps = cell.get("steps")
+    return {**cell, "steps": min(LARGEST, int(steps))} if isinstance(steps, Fraction) else cell
+
+
+def expand_families(families: Mapping[str, Any], cells: dict[str, dict]) -> dict[str, Any]:
     """Families with their members, whose cells are added to `cells`.
 
     A member is its family's cell at another peak learning rate and is called
@@ -91,3 +224,18 @@ def _at(family: str, key: str) -> tuple[str, str, str]:
 def _is_rate(value: Any) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return number and 0 < value < LARGEST_RATE
+
+
+def _fill_finetuning(recipes: dict, tasks: dict) -> dict:
+    """Every named fine-tuning recipe, filled for every task from its `default`."""
+    filled = {}
+    for name, settings in recipes.items():
+        where = ("finetuning", name)
+        if "default" not in _mapping(settings, *where):
+            raise Fault("missing", *where, "default")
+        for task, own in settings.items():
+            if task != "default" and task not in tasks:
+                raise Fault(f"no such task{hint(task, tasks)}", *where, task)
+            _mapping(own, *where, task)
+        filled[name] = {task: merge(settings["default"], settings.get(task, {})) for task in tasks}
+    return filled

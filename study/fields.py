@@ -82,6 +82,10 @@ def without_defaults(section: type[Section], fields: dict[str, Any]) -> dict[str
     }
 
 
+# The fields of a source that say one thing: a hub data set, a folder, or what language/ writes.
+WAYS = ({"repo", "config", "revision"}, {"folder"}, {"generated", "seed", "sizes"})
+
+
 class Source(Section):
     """Where files come from: a hub data set at a pinned revision, a folder, or the generator.
 
@@ -100,10 +104,9 @@ class Source(Section):
 
     @model_validator(mode="after")
     def one_place(self):
-        """Exactly one of the three, with its own fields."""
-        given = set(self.in_recipe()) - {"revision"}
-        ways = ({"repo", "config"}, {"folder"}, {"generated", "seed", "sizes"})
-        if given not in ways or (self.revision and not self.repo):
+        """Exactly one of the three, with its own fields; a revision may be left open."""
+        given = set(self.in_recipe())
+        if given not in WAYS and given | {"revision"} != WAYS[0]:
             raise ValueError(
                 "expected either repo, config and revision, or folder, or generated, seed and sizes"
             )

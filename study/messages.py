@@ -4,7 +4,7 @@ In: the files that were merged, and what is wrong where. Out: a StudyError that 
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,36 +69,68 @@ class Origins:
 
     def error(self, fault: Fault) -> StudyError:
         """The fault with its file and key."""
-        return self._line(fault.location, str(fault))
+        path, written = self._written(fault.location)
+        name = ".".join(map(_printable, written))
+        return StudyError(f"{path}: {name}: {_printable(str(fault))}")
 
     def validation_error(self, error: ValidationError, model: type[BaseModel]) -> StudyError:
         """The first of pydantic's errors about a `model`."""
         return self.error(first_fault(error, model))
 
-    def _line(self, location: tuple, message: str) -> StudyError:
-        written = self._written(location)
-        name = ".".join(map(_printable, written))
-        return StudyError(f"{self.file_of(written)}: {name}: {_printable(message)}")
+    def _written(self, location: tuple) -> tuple[Path, tuple]:
+        """The file and the key in it that say what the whole study has at `location`.
 
-    def file_of(self, location: tuple) -> Path:
-        """The file that sets the key at `location`, or most of the way to it; else the last."""
-        for length in range(len(location), 0, -1):
+        Where no file has the key itself, the one that has most of the way to it, or the last.
+        """
+        for places in self._sources(location):
+            for path, data in self.files:
+                for place in places:
+                    if _holds(data, place):
+                        return path, place
+        for length in range(len(location) - 1, 0, -1):
             for path, data in self.files:
                 if _holds(data, location[:length]):
-                    return path
-        return self.files[-1][0]
+                    return path, location
+        return self.files[-1][0], location
 
-    def _written(self, location: tuple) -> tuple:
-        """A cell's key stands under `cells.<cell>` or `base`; a task's under `default` too."""
-        places = [location]
-        if location[:1] == ("cells",) and len(location) > 2:
-            places.append(("base", *location[2:]))
-        if location[:1] == ("finetuning",) and len(location) > 3:
-            places.append((*location[:2], "default", *location[3:]))
-        for place in places:
-            if any(_holds(data, place) for _, data in self.files):
-                return place
-        return location
+    def _sources(self, location: tuple) -> Iterator[list[tuple]]:
+        """Where the value at a location may stand (`study.deltas`), first what counts first.
+
+        Of the keys of one list, the first in the first file counts.
+        """
+        shared = {"finetuning": "all", "execution": "training"}.get(location[0])
+        section, name, *key = location if len(location) > 2 else (*location, None)[:2]
+        yield [location, (section, shared, *key)] if shared and key else [location]
+        if section == "finetuning" and key[1:]:
+            yield [(section, recipe, "default", *key[1:]) for recipe in (name, shared)]
+        if section == "executions" and key[1:]:
+            yield [(section, name, "training", *key[1:])]
+        if section == "execution" and key:
+            named = ("executions", self._said(("execution", "like")))
+            yield [(*named, stage, *key) for stage in (name, shared)]
+        if section in ("cells", "tasks") and key:
+            for model in self._models(section, name):
+                yield [(section, model, *key), ("task_bases", model, *key)]
+            yield [("base", *key)] if section == "cells" else []
+
+    def _models(self, section: str, name: str) -> list[str]:
+        """What an entry is `like`, and what that is like, as far as it goes."""
+        names = [name]
+        while True:
+            likes = [self._said((part, names[-1], "like")) for part in (section, "task_bases")]
+            model = next((like for like in likes if isinstance(like, str)), None)
+            if model is None or model in names:
+                return names[1:]
+            names.append(model)
+
+    def _said(self, location: tuple) -> Any:
+        """What the first file that has this key says, None where none has."""
+        for _, data in self.files:
+            if _holds(data, location):
+                for part in location:
+                    data = data[part]
+                return data
+        return None
 
 
 def _holds(data: Any, location: tuple) -> bool:

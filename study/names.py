@@ -15,8 +15,10 @@ SECTIONS = (
     "vocabularies",
     "cells",
     "families",
+    "task_bases",
     "tasks",
     "finetuning",
+    "executions",
     "tables",
     "hyperparameter_tables",
 )

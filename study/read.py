@@ -1,18 +1,17 @@
-"""Reading `config/`: study file + scale file -> one validated StudyFile.
+"""Reading `config/`: a study file with its parts, and a scale file -> one validated StudyFile.
 
-A scale changes sizes by the same keys as the study file; its values win. Mappings are merged key
-by key, lists are replaced whole. A scale adds nothing: what it names is in the study file, and
-tables stand there alone. Cells are deltas on `base` (`study.deltas`); per-task fine-tuning settings
-are deltas on `default`. Every error is one line that names the file and the key.
+A scale changes sizes by the same keys as the study; its values win. Mappings are merged key by
+key, lists are replaced whole. A scale adds nothing: what it names is in the study, and tables stand
+there alone. `study.deltas` writes out what is said once. Every error is one line that names the
+file and the key.
 """
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from study.checks import check
-from study.deltas import expand_families, write_out
+from study.deltas import fill, merge, spread
 from study.errors import StudyError, value_text
 from study.fields import MOST_SEEDS
 from study.messages import Fault, Origins, hint
@@ -23,20 +22,7 @@ from study.yaml_file import read_yaml
 STUDY_FILE = "config/study.yaml"
 NOT_OF_A_SCALE = ("tables", "hyperparameter_tables")
 MAPPINGS = ("base", *SECTIONS)
-
-
-def merge(base: Any, delta: Any) -> Any:
-    """Deep merge: mappings key by key, everything else replaced by `delta`.
-
-    A `source` is replaced whole: half of one place and half of another is no place.
-    """
-    if isinstance(base, dict) and isinstance(delta, dict):
-        merged = dict(base)
-        for key, value in delta.items():
-            whole = key not in base or key == "source"
-            merged[key] = value if whole else merge(base[key], value)
-        return merged
-    return delta
+FileAndData = tuple[Path, dict]
 
 
 def load_study_file(
@@ -47,7 +33,7 @@ def load_study_file(
     `replicates` takes that many pre-training seeds (0, 1, ...) instead of the scale's.
     """
     study_path = Path(study_path)
-    study = read_yaml(study_path)
+    study = read_parts(study_path)
     scales = study_path.parent / "scales"
     scale_path = scales / f"{scale}.yaml"
     # By the listing: some file systems would find another name's file too.
@@ -57,26 +43,62 @@ def load_study_file(
     overrides = read_yaml(scale_path)
     if replicates is not None and not 1 <= replicates <= MOST_SEEDS:
         raise StudyError(f"replicates: expected 1 to {MOST_SEEDS}, found {replicates}")
-    return build_study_file((study_path, study), (scale_path, overrides), replicates)
+    return build_study_file(study, (scale_path, overrides), replicates)
+
+
+def read_parts(study_path: Path) -> list[FileAndData]:
+    """The files that a study file names under `parts`, beside which they lie, and itself last."""
+    study = read_yaml(study_path)
+    parts = study.pop("parts", [])
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        found = value_text(parts)
+        raise StudyError(f"{study_path}: parts: expected a list of files, found {found}")
+    paths = [study_path.parent / part for part in parts]
+    return [*((path, read_yaml(path)) for path in paths), (study_path, study)]
 
 
 def build_study_file(
-    study: tuple[Path, dict], scale: tuple[Path, dict], replicates: int | None = None
+    study: list[FileAndData], scale: FileAndData, replicates: int | None = None
 ) -> StudyFile:
-    """The same from what two files hold, each with its path for errors."""
-    origins = Origins(scale, study)
+    """The same from what the files hold, each with its path for errors."""
+    origins = Origins(scale, *study)
     try:
-        _check_additions(study[1], scale[1])
-        merged = merge(study[1], scale[1])
+        joined = _join(study)
+        recipes = joined.get("finetuning")
+        recipes = [name for name in recipes if name != "all"] if isinstance(recipes, dict) else []
+        whole, changes = spread(joined, recipes), spread(scale[1], recipes)
+        _check_additions(whole, changes)
+        merged = merge(whole, changes)
         if replicates is not None:
             merged = merge(merged, {"seeds": {"pretraining": list(range(replicates))}})
-        config = StudyFile.model_validate(_fill(merged))
+        for section in MAPPINGS:
+            if section in merged and not isinstance(merged[section], dict):
+                raise Fault(f"expected a mapping, found {value_text(merged[section])}", section)
+        _check_names(merged)
+        config = StudyFile.model_validate(fill(merged))
         check(config)
     except Fault as fault:
         raise origins.error(fault) from None
     except ValidationError as error:
         raise origins.validation_error(error, StudyFile) from None
     return config
+
+
+def _join(parts: list[FileAndData]) -> dict:
+    """One mapping of all parts: each may name things of the same section, none the same thing."""
+    joined: dict = {}
+    for path, data in parts:
+        for section, value in data.items():
+            earlier = joined.get(section, {})
+            mappings = isinstance(value, dict) and isinstance(earlier, dict)
+            twice = (
+                sorted({*value} & {*earlier})[:1] if mappings else [section] * (section in joined)
+            )
+            if twice:
+                name = f"{section}.{twice[0]}" if mappings else section
+                raise StudyError(f"{path}: {name}: another part of the study has it too")
+            joined[section] = {**earlier, **value} if mappings else value
+    return joined
 
 
 def _check_additions(study: dict, scale: dict) -> None:
@@ -113,23 +135,6 @@ def _check_overlaps(study: dict, scale: dict, location: tuple[str, ...]) -> None
         _check_overlaps(hidden, value, (*location, name))
 
 
-def _fill(merged: dict) -> dict:
-    """Cells, tasks, families and fine-tuning settings written out in full."""
-    if "base" not in merged:
-        raise Fault("missing, the recipe that every cell starts from", "base")
-    for section in MAPPINGS:
-        if section in merged and not isinstance(merged[section], dict):
-            raise Fault(f"expected a mapping, found {value_text(merged[section])}", section)
-    _check_names(merged)
-    filled = dict(merged)
-    filled["cells"] = write_out("cells", filled.pop("base"), merged.get("cells", {}), merge)
-    filled["tasks"] = write_out("tasks", {}, merged.get("tasks", {}), merge)
-    if "families" in merged:
-        filled["families"] = expand_families(merged["families"], filled["cells"], merge)
-    filled["finetuning"] = _fill_finetuning(merged.get("finetuning", {}), filled["tasks"])
-    return filled
-
-
 def _check_names(merged: dict) -> None:
     """Names that can stand in paths, and no two whose files would be the same."""
     for section in SECTIONS:
@@ -147,27 +152,3 @@ def _check_names(merged: dict) -> None:
             raise Fault(
                 f"{first}.{one} has this name too; their files would be one", section, other
             )
-
-
-def _fill_finetuning(recipes: dict, tasks: dict) -> dict:
-    """Every named fine-tuning recipe, filled for every task from its `default`."""
-    filled = {}
-    for name, settings in recipes.items():
-        where = ("finetuning", name)
-        if not isinstance(settings, dict):
-            raise Fault(f"expected a mapping, found {value_text(settings)}", *where)
-        default = settings.get("default")
-        if not isinstance(default, dict):
-            problem = (
-                f"expected a mapping, found {value_text(default)}"
-                if "default" in settings
-                else "missing"
-            )
-            raise Fault(problem, *where, "default")
-        for task, own in settings.items():
-            if task != "default" and task not in tasks:
-                raise Fault(f"no such task{hint(task, tasks)}", *where, task)
-            if not isinstance(own, dict):
-                raise Fault(f"expected a mapping, found {value_text(own)}", *where, task)
-        filled[name] = {task: merge(default, settings.get(task, {})) for task in tasks}
-    return filled

@@ -32,7 +32,7 @@ class StudyFile(Section):
 
     about: str
     heldout_fraction: Annotated[float, Field(gt=0, lt=0.5)]
-    splitter: Literal["sentencex"]
+    splitter: Literal["sentencex"] = "sentencex"
     corpora: dict[str, Corpus]
     vocabularies: dict[str, Vocabulary]
     tasks: dict[str, Task]
@@ -43,6 +43,7 @@ class StudyFile(Section):
     hyperparameter_tables: dict[str, HyperparameterTable] = Field(default_factory=dict)
     seeds: SeedPlan
     execution: ExecutionPlan
+    executions: dict[str, ExecutionPlan] = Field(default_factory=dict)
     hardware: Hardware | None = None
 
     def recipe_of(self, column: HyperparameterColumn) -> Cell | Finetuning:

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import smoke
-import yaml
 from bad_input_toy import World
 
 MNLI = "hub/nyu-mll/glue/mnli"
@@ -65,10 +64,12 @@ def edited(file: str, dotted: str, value) -> None:
 
 def renamed(section: str, old: str, new: str) -> None:
     """Give an entry of a section of study.yaml another name."""
-    path = Path("config/study.yaml")
-    data = yaml.safe_load(path.read_text())
-    data[section] = {new if name == old else name: value for name, value in data[section].items()}
-    path.write_text(yaml.safe_dump(data, sort_keys=False))
+
+    def rename(data: dict) -> None:
+        names = data[section].items()
+        data[section] = {new if name == old else name: value for name, value in names}
+
+    smoke.edit(Path(), "study.yaml", rename)
 
 
 SMOKE = "scales/smoke.yaml"

@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 import smoke
-import yaml
 from signals import heed_signals
 
 TABLE = "results/table2.csv"
@@ -25,8 +24,8 @@ def make_project(folder: Path, **execution) -> Path:
     """Write the project and its mirror; `execution` changes how both training stages run."""
     project = smoke.copy_project(folder)
     smoke.write_hub(project / "hub")
-    edit(project / "config/study.yaml", _one_small_table)
-    edit(project / "config/scales/smoke.yaml", _best_epochs)
+    smoke.edit(project, "study.yaml", _one_small_table)
+    smoke.edit(project, "scales/smoke.yaml", _best_epochs)
     change_execution(project, checkpoint_minutes=0.000001, **execution)
     return project
 
@@ -36,16 +35,9 @@ def change_execution(project: Path, **changes) -> None:
 
     def change(data: dict) -> None:
         for stage in ("pretrain", "finetune"):
-            data["execution"][stage] = {**data["execution"][stage], **changes}
+            data["execution"].setdefault(stage, {}).update(changes)
 
-    edit(project / "config/scales/smoke.yaml", change)
-
-
-def edit(path: Path, change) -> None:
-    """Read a YAML file, change it in place, write it."""
-    data = yaml.safe_load(path.read_text())
-    change(data)
-    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    smoke.edit(project, "scales/smoke.yaml", change)
 
 
 def _one_small_table(data: dict) -> None:
@@ -59,7 +51,7 @@ def _one_small_table(data: dict) -> None:
 def _best_epochs(data: dict) -> None:
     data["base"]["steps"] = 60
     sst2 = {"early_stopping": True, "epochs": 4, "batch": 8, "learning_rate": 0.02}
-    data["finetuning"]["bert"]["sst2"] = sst2
+    data["finetuning"]["bert"] = {"sst2": sst2}
 
 
 def start(project: Path, command: list[str] | None = None, **settings) -> subprocess.Popen:

@@ -228,23 +228,36 @@ def planned(project: Path, target: str = TABLE, mirror: str = "hub") -> dict[str
     return {rule: sorted(outputs) for rule, outputs in jobs.items()}
 
 
-def edit(project: Path, file: str, change) -> None:
-    path = project / "config" / file
-    data = yaml.safe_load(path.read_text())
-    changed = change(data)
-    path.write_text(yaml.safe_dump(changed or data, sort_keys=False))
+def change(path: Path, how) -> None:
+    """Change a YAML file in place or for what `how` returns.
+
+    Of a study file the parts are changed too: a section stays where it stands.
+    """
+    files = {path: yaml.safe_load(path.read_text())}
+    for part in files[path].get("parts", []):
+        files[path.parent / part] = yaml.safe_load((path.parent / part).read_text())
+    homes = {section: file for file, data in files.items() for section in data}
+    whole = {section: value for data in files.values() for section, value in data.items()}
+    changed = how(whole) or whole
+    for file in files:
+        new = {key: value for key, value in changed.items() if homes.get(key, path) == file}
+        file.write_text(yaml.safe_dump(new, sort_keys=False))
+
+
+def edit(project: Path, file: str, how) -> None:
+    change(project / "config" / file, how)
 
 
 def set_key(file: str, keys: list[str], value) -> None:
     """Set a key, by its parts, of a file of the current directory's config/."""
-    path = Path("config") / file
-    data = yaml.safe_load(path.read_text())
-    *parents, last = keys
-    inner = data
-    for key in parents:
-        inner = inner.setdefault(key, {})
-    inner[last] = value
-    path.write_text(yaml.safe_dump(data, sort_keys=False))
+
+    def set_inner(data: dict) -> None:
+        *parents, last = keys
+        for key in parents:
+            data = data.setdefault(key, {})
+        data[last] = value
+
+    change(Path("config") / file, set_inner)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def test_a_family_adds_one_cell_per_rate_and_shares_its_own(monkeypatch):
         ),
         ("cells.batch-8k.like", "none", "cells.batch-8k.like: none is not in cells; known: "),
         ("cells.batch-2k.like", "batch-8k", "is like batch-"),
-        ("cells.batch-2k", "text", "config/study.yaml: cells.batch-2k: "),
+        ("cells.batch-2k", "text", "config/study/cells.yaml: cells.batch-2k: "),
         ("families.batch-2k.learning_rates", [], "families.batch-2k.learning_rates: [] lacks"),
         ("families.batch-2k.rates", [1e-3], "families.batch-2k.rates: unknown key"),
         (

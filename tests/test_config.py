@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from study.deltas import merge
 from study.errors import StudyError
 from study.graph import Study
-from study.read import load_study_file, merge
+from study.read import load_study_file
 
 ROOT = Path(__file__).parent.parent
 
@@ -37,7 +38,7 @@ ERRORS = [
     ),
     (
         ("study.yaml", "cells.doc-sentences.format.nspp", True),
-        "config/study.yaml: cells.doc-sentences.format.nspp: unknown key, did you mean nsp?",
+        "config/study/cells.yaml: cells.doc-sentences.format.nspp: unknown key, did you mean nsp?",
     ),
     (
         ("scales/smoke.yaml", "base.steps", "20"),
@@ -63,17 +64,17 @@ ERRORS = [
     ),
     (
         ("study.yaml", "cells.full-sentences.format.nsp", True),
-        "config/study.yaml: cells.full-sentences.format: nsp and segments need a pair format, "
-        "not full-sentences",
+        "config/study/cells.yaml: cells.full-sentences.format: nsp and segments need a pair "
+        "format, not full-sentences",
     ),
     (
         ("study.yaml", "cells.full-sentences.vocabulary", "latin"),
-        "config/study.yaml: cells.full-sentences.vocabulary: latin is not defined; known: "
+        "config/study/cells.yaml: cells.full-sentences.vocabulary: latin is not defined; known: "
         "byte-50k, character-30k",
     ),
     (
         ("scales/smoke.yaml", "base.length", 65),
-        "config/study.yaml: cells.segment-pair: length 65 exceeds model.positions 64",
+        "config/study/cells.yaml: cells.segment-pair: length 65 exceeds model.positions 64",
     ),
     (
         ("scales/smoke.yaml", "execution.pretrain.device", "tpu"),
@@ -88,16 +89,16 @@ ERRORS = [
     ),
     (
         ("study.yaml", "tasks.sst2.metrics", ["acuracy"]),
-        "config/study.yaml: tasks.sst2: kind classification has no metric acuracy; known: "
+        "config/study/tasks.yaml: tasks.sst2: kind classification has no metric acuracy; known: "
         "accuracy, f1, matthews",
     ),
     (
         ("study.yaml", "tasks.sst2.stride", 8),
-        "config/study.yaml: tasks.sst2: kind classification has no stride",
+        "config/study/tasks.yaml: tasks.sst2: kind classification has no stride",
     ),
     (
         ("study.yaml", "tasks.sst2.labels", None),
-        "config/study.yaml: tasks.sst2: kind classification needs labels",
+        "config/study/tasks.yaml: tasks.sst2: kind classification needs labels",
     ),
     (
         ("study.yaml", "tasks.wsc.loss", "margin"),
@@ -109,7 +110,8 @@ ERRORS = [
     ),
     (
         ("study.yaml", "tasks.wsc.candidates", "nltk"),
-        "config/study.yaml: tasks.wsc.candidates: input should be 'spacy' or 'rules', found 'nltk'",
+        "config/study/tasks.yaml: tasks.wsc.candidates: input should be 'spacy' or 'rules', "
+        "found 'nltk'",
     ),
     (
         ("study.yaml", "tasks.qnli_ranking.mined", None),
@@ -126,7 +128,7 @@ ERRORS = [
     ),
     (
         ("study.yaml", "tasks.squad20.test", {"test": "test"}),
-        "config/scales/smoke.yaml: tasks.squad20: kind span has no test",
+        "config/study/tasks.yaml: tasks.squad20: kind span has no test",
     ),
     (
         ("study.yaml", "tasks.race.test", {"test": "test"}),
@@ -138,8 +140,8 @@ ERRORS = [
             "tables.table7.rows",
             [{"id": "roberta", "label": "x", "cell": "full-sentences", "ensemble": True}],
         ),
-        "config/study.yaml: tables.table7.rows.roberta.ensemble.race: middle is not defined; "
-        "known: accuracy",
+        "config/study/tables.yaml: tables.table7.rows.roberta.ensemble.race: middle is not "
+        "defined; known: accuracy",
     ),
     (
         (
@@ -147,12 +149,12 @@ ERRORS = [
             "tables.table6.rows",
             [{"id": "roberta", "label": "x", "cell": "full-sentences", "ensemble": True}],
         ),
-        "config/study.yaml: tables.table6.rows.roberta.ensemble.squad11: answers of kind span "
-        "cannot be averaged",
+        "config/study/tables.yaml: tables.table6.rows.roberta.ensemble.squad11: answers of "
+        "kind span cannot be averaged",
     ),
     (
         ("study.yaml", "tasks.sst2.mined", 1),
-        "config/study.yaml: tasks.sst2: kind classification has no mined",
+        "config/study/tasks.yaml: tasks.sst2: kind classification has no mined",
     ),
     (
         ("scales/smoke.yaml", "seeds.finetuning", [0, 0]),
@@ -182,7 +184,8 @@ ERRORS = [
     ),
     (
         ("study.yaml", "cells.twin", {"format": {"name": "doc-sentences"}}),
-        "config/study.yaml: cells.twin: the same recipe as cells.doc-sentences; use that name",
+        "config/study/cells.yaml: cells.twin: the same recipe as cells.doc-sentences; use "
+        "that name",
     ),
     (
         ("scales/smoke.yaml", "families.batch-2k.learning_rates", ["fast"]),
@@ -191,7 +194,7 @@ ERRORS = [
     ),
     (
         ("study.yaml", "families.batch-2k.cell", ["batch-2k"]),
-        "config/study.yaml: families.batch-2k.cell: expected text, found ['batch-2k']",
+        "config/study/cells.yaml: families.batch-2k.cell: expected text, found ['batch-2k']",
     ),
     (
         ("scales/smoke.yaml", "cells.batch-2k.optimiser", 5),
@@ -199,7 +202,7 @@ ERRORS = [
     ),
     (
         ("study.yaml", "cells.batch-8k.like", ["batch-2k"]),
-        "config/study.yaml: cells.batch-8k.like: expected a name, found ['batch-2k']",
+        "config/study/cells.yaml: cells.batch-8k.like: expected a name, found ['batch-2k']",
     ),
     (
         ("scales/smoke.yaml", "finetuning.bert", None),
@@ -211,7 +214,7 @@ ERRORS = [
     ),
     (
         ("study.yaml", "tasks.sst2", ["x"]),
-        "config/study.yaml: tasks.sst2: expected a mapping, found ['x']",
+        "config/study/tasks.yaml: tasks.sst2: expected a mapping, found ['x']",
     ),
     (
         ("scales/smoke.yaml", "base.steps", 10**15),
@@ -240,7 +243,7 @@ ERRORS = [
     ),
     (
         ("study.yaml", "tables.table5.columns", [{"value": "steps", "label": "x"}]),
-        "config/study.yaml: tables.table5.average: no score column is averaged",
+        "config/study/tables.yaml: tables.table5.average: no score column is averaged",
     ),
     (
         (
@@ -248,8 +251,8 @@ ERRORS = [
             "hyperparameter_tables.table10.rows",
             [{"id": "a", "label": "a", "key": "x"}],
         ),
-        "config/study.yaml: hyperparameter_tables.table10.rows.a: x: no key of the recipe, that of "
-        "column race",
+        "config/study/tables.yaml: hyperparameter_tables.table10.rows.a: x: no key of the "
+        "recipe, that of column race",
     ),
     (
         ("scales/smoke.yaml", "vocabularies.byte-50k.size", 260),
@@ -263,7 +266,7 @@ ERRORS = [
     ),
     (
         ("scales/smoke.yaml", "tasks.race.question_length", 60),
-        "config/scales/smoke.yaml: finetuning.roberta.default.length: 64 tokens are too few, race "
+        "config/scales/smoke.yaml: finetuning.all.default.length: 64 tokens are too few, race "
         "needs 65 or more",
     ),
     (

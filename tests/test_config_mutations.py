@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from study.deltas import merge, spread
 from study.errors import StudyError
 from study.jobs import Jobs
 from study.names import SECTIONS
-from study.read import build_study_file, merge
+from study.read import build_study_file, read_parts
 from study.yaml_file import read_yaml
 
 ROOT = Path(__file__).parent.parent
@@ -53,14 +54,22 @@ def changed(data, place, value):
 @pytest.mark.parametrize(("scale", "values"), [("smoke", WRONG), ("demo", NEVER)])
 def test_wrong_values_build_or_end_in_one_line(scale, values, monkeypatch):
     monkeypatch.chdir(ROOT)
-    merged = merge(*(read_yaml(ROOT / f"config/{f}.yaml") for f in ("study", f"scales/{scale}")))
+    whole: dict = {}
+    for _, data in read_parts(Path("config/study.yaml")):
+        whole |= data
+    recipes = whole["finetuning"].keys() - {"all"}
+    sizes = read_yaml(ROOT / f"config/scales/{scale}.yaml")
+    merged = merge(spread(whole, recipes), spread(sizes, recipes))
     study, scale_file = FILES
+    build_study_file([(study, merged)], (scale_file, {}))
     refused = 0
     for place in one_of_each_shape(merged):
         for value in values:
             case = f"{place} = {value!r}"
             try:
-                config = build_study_file((study, changed(merged, place, value)), (scale_file, {}))
+                config = build_study_file(
+                    [(study, changed(merged, place, value))], (scale_file, {})
+                )
                 assert value not in NEVER, case
                 Jobs(scale, config)
             except StudyError as error:

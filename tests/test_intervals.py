@@ -97,7 +97,7 @@ def test_the_table_shows_differences_from_random_weights(study):
 
 
 def test_a_baseline_must_be_a_row_of_ours(study):
-    path = Path("config/study.yaml")
+    path = Path("config/study/tables.yaml")
     path.write_text(path.read_text().replace("baseline: random", "baseline: bert_base"))
     with pytest.raises(StudyError, match="baseline: bert_base is no row with a cell or family"):
         Study("smoke")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import smoke
 import yaml
 
 from study.errors import StudyError
@@ -12,7 +13,20 @@ from study.names import RESULTS, RULE
 ROOT = Path(__file__).parent.parent
 
 
-SCALE, STUDY = "config/scales/smoke.yaml", "config/study.yaml"
+SCALE = "config/scales/smoke.yaml"
+# The parts of the study by the sections that stand in them; the rest is in config/study.yaml.
+PARTS = {
+    "cells": "cells",
+    "families": "cells",
+    "tasks": "tasks",
+    "finetuning": "finetuning",
+    "tables": "tables",
+    "hyperparameter_tables": "tables",
+}
+
+
+def file_of(section: str) -> str:
+    return f"config/study/{PARTS[section]}.yaml" if section in PARTS else "config/study.yaml"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +100,7 @@ def test_a_name_that_no_path_can_hold_is_refused(edit, section, name):
     with pytest.raises(StudyError) as error:
         Study("smoke")
     shown = name.encode("unicode_escape").decode() if "\n" in name else name
-    assert str(error.value) == f"{STUDY}: {section}.{shown}: no name: {RULE}"
+    assert str(error.value) == f"{file_of(section)}: {section}.{shown}: no name: {RULE}"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +141,7 @@ def test_inner_names_are_checked_as_well(edit, keys, value, message):
     edit("study.yaml", keys, value)
     with pytest.raises(StudyError) as error:
         Study("smoke")
-    assert str(error.value).startswith(f"{STUDY}: {message}")
+    assert str(error.value).startswith(f"{file_of(keys[0])}: {message}")
 
 
 @pytest.mark.parametrize("name", ["scores", "provenance", "curves", "all", "plan", "Scores"])
@@ -136,7 +150,7 @@ def test_a_table_named_as_another_result_is_refused(edit, name):
         edit("study.yaml", [section], {name: {}})
         with pytest.raises(StudyError) as error:
             Study("smoke")
-        expected = f"{STUDY}: {section}.{name}: the name is taken; choose another"
+        expected = f"{file_of(section)}: {section}.{name}: the name is taken; choose another"
         assert str(error.value) == expected
         edit("study.yaml", [section], {})
 
@@ -242,7 +256,7 @@ def test_two_things_of_one_name_are_refused(edit, changes, message):
         edit("study.yaml", list(keys), value)
     with pytest.raises(StudyError) as error:
         Study("paper")
-    assert str(error.value).startswith(f"{STUDY}: {message}")
+    assert str(error.value).startswith(f"{file_of(message.split('.')[0])}: {message}")
 
 
 @pytest.mark.parametrize("scale", ["../scales/smoke", "", "smoke.yaml", "none", "smoke/", "a b"])
@@ -259,14 +273,12 @@ def test_replicates_are_few(edit, replicates):
 
 
 def test_a_study_may_have_neither_families_nor_hyperparameter_tables(edit):
-    study = yaml.safe_load(Path(STUDY).read_text())
-    for section in ("families", "hyperparameter_tables"):
-        del study[section]
-    study["tables"] = {"table2": study["tables"]["table2"]}
-    Path(STUDY).write_text(yaml.safe_dump(study))
-    smoke = yaml.safe_load(Path(SCALE).read_text())
-    del smoke["families"]
-    Path(SCALE).write_text(yaml.safe_dump(smoke))
+    def change(study):
+        del study["families"], study["hyperparameter_tables"]
+        study["tables"] = {"table2": study["tables"]["table2"]}
+
+    smoke.edit(Path(), "study.yaml", change)
+    smoke.edit(Path(), "scales/smoke.yaml", lambda scale: scale.pop("families") and None)
     assert len(Study("smoke").table_jobs("table2")) == 20
 
 
@@ -292,7 +304,8 @@ def test_the_readme_s_example_is_for_the_study_file_and_told_so_in_a_scale(edit)
     Path(SCALE).write_text(text)
     for section, entries in yaml.safe_load(example).items():
         for name, entry in entries.items():
-            known = yaml.safe_load(Path(STUDY).read_text())[section].get(name, {})
+            part = Path(f"config/study/{section}.yaml")
+            known = yaml.safe_load(part.read_text())[section].get(name, {})
             rows = [*known.get("rows", []), *entry.get("rows", [])]
             edit(
                 "study.yaml",

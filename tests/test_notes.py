@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import smoke
 import yaml
 
 from analysis.notes import choice_notes, difference_notes
@@ -21,10 +22,7 @@ def configured(tmp_path, monkeypatch):
 
     def make(scale, edit=None):
         if edit:
-            path = Path("config/study.yaml")
-            data = yaml.safe_load(path.read_text())
-            edit(data)
-            path.write_text(yaml.safe_dump(data))
+            smoke.edit(Path(), "study.yaml", edit)
         return Study(scale)
 
     return make

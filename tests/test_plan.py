@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import smoke
-import yaml
 
 from analysis.costs import cost_of, rows_of
 from analysis.plan import COLUMNS, amount, build_plan, duration, main, speed_of
@@ -35,10 +34,7 @@ def place(tmp_path, monkeypatch):
 
 def edit(file: str, change) -> None:
     """Change a file of config/."""
-    path = Path("config") / file
-    data = yaml.safe_load(path.read_text())
-    change(data)
-    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    smoke.edit(Path(), file, change)
 
 
 def publish(job: Job, **figures) -> None:

@@ -294,7 +294,7 @@ def test_predictions_that_cannot_be_averaged_or_scored_are_refused(study, change
 
 
 def test_ensembles_are_not_compared_with_single_models(study):
-    path = Path("config/study.yaml")
+    path = Path("config/study/tables.yaml")
     data = yaml.safe_load(path.read_text())
     rows = data["tables"]["table5"]["rows"]
     rows.append({"id": "smaller", "label": "16 GB", "cell": "large-16gb-100k"})

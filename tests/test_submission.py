@@ -253,7 +253,7 @@ def test_a_scale_without_test_examples_says_so_before_anything_is_trained(monkey
 
 def test_what_the_zip_needs_is_asked_of_table5_and_nothing_else(study):
     """A column that GLUE does not ask for may be there; one that it asks for may not be missing."""
-    path = Path("config/study.yaml")
+    path = Path("config/study/tables.yaml")
     data = yaml.safe_load(path.read_text())
     columns = data["tables"]["table5"]["columns"]
     del data["tables"]["table5"]["published"]
@@ -268,7 +268,7 @@ def test_what_the_zip_needs_is_asked_of_table5_and_nothing_else(study):
 
 
 def test_a_task_without_the_split_of_a_file_is_named(study):
-    path = Path("config/study.yaml")
+    path = Path("config/study/tasks.yaml")
     data = yaml.safe_load(path.read_text())
     data["tasks"]["cola"]["test"] = {"other": "test"}
     path.write_text(yaml.safe_dump(data))
@@ -279,7 +279,7 @@ def test_a_task_without_the_split_of_a_file_is_named(study):
 
 def test_squad_answers_are_of_the_submitted_cell(study):
     """Its fine-tunings are what the file is made of, whatever Table 6 shows."""
-    path = Path("config/study.yaml")
+    path = Path("config/study/tables.yaml")
     data = yaml.safe_load(path.read_text())
     del data["tables"]["table6"]
     path.write_text(yaml.safe_dump(data))

@@ -236,7 +236,7 @@ def test_table9_at_the_papers_scale_is_the_papers(tmp_path, monkeypatch):
 def test_table9_follows_the_recipe(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "config", tmp_path / "config")
     monkeypatch.chdir(tmp_path)
-    path = Path("config/study.yaml")
+    path = Path("config/study/cells.yaml")
     path.write_text(path.read_text().replace("learning_rate: 6e-4", "learning_rate: 5e-4"))
     hyperparameters.main(["table9", "--scale", "paper", "--output", "results/table9.csv"])
     text = Path("results/table9.md").read_text()

@@ -105,7 +105,7 @@ def test_one_recipe_key_of_one_cell_reruns_exactly_that_cell(project):
 
 def test_one_finetuning_key_reruns_that_task_only(project):
     def change(data):
-        data["finetuning"]["bert"]["squad20"]["batch"] = 4
+        data["finetuning"]["bert"] = {"squad20": {"batch": 4}}
 
     edit(project, "scales/smoke.yaml", change)
     cells = ["doc-sentences", "full-sentences", "segment-pair", "sentence-pair"]
@@ -117,8 +117,7 @@ def test_one_finetuning_key_reruns_that_task_only(project):
 
 def test_execution_order_of_keys_touching_and_moving_rerun_nothing(project):
     def change(data):
-        data["execution"]["finetune"] = {**data["execution"]["finetune"], "micro_batch_tokens": 512}
-        data["execution"]["pretrain"].update(threads=2)
+        data["execution"] |= {"finetune": {"micro_batch_tokens": 512}, "pretrain": {"threads": 2}}
 
     edit(project, "scales/smoke.yaml", change)
     edit(project, "study.yaml", reverse_keys)
@@ -195,13 +194,14 @@ def test_figures_and_provenance_are_targets_of_their_own(project):
 def test_another_recipe_and_back_never_shows_the_wrong_result(project):
     """Without Snakemake's metadata as well: a result knows what it stands for."""
     target = "results/cells/doc-sentences.csv"
-    before = (project / "config/study.yaml").read_text()
+    recipes = project / "config/study/finetuning.yaml"
+    before = recipes.read_text()
     assert snakemake(project, target).returncode == 0
     first = (project / target).read_bytes()
     edit(project, "study.yaml", lambda data: data["finetuning"]["bert"].update(sst2={"batch": 4}))
     assert snakemake(project, target).returncode == 0
     assert (project / target).read_bytes() != first
-    (project / "config/study.yaml").write_text(before)
+    recipes.write_text(before)
     shutil.rmtree(project / ".snakemake")
     assert planned(project, target) == {"make_cell_scores": [target]}
     assert snakemake(project, target).returncode == 0
@@ -226,7 +226,7 @@ def test_a_moved_mirror_serves_new_jobs(project):
     edit(
         project,
         "scales/smoke.yaml",
-        lambda data: data["finetuning"]["bert"].update(sst2={"length": 32}),
+        lambda data: data["finetuning"].update(bert={"sst2": {"length": 32}}),
     )
     features = planned(project, mirror="elsewhere")["features"]
     assert [name.split("/")[1] for name in features] == ["sst2"]
