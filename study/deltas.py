@@ -75,9 +75,9 @@ def fill(merged: Mapping[str, Any]) -> dict[str, Any]:
     if "base" not in merged:
         raise Fault("missing, the recipe that every cell starts from", "base")
     filled = dict(merged)
-    cells = write_out(merged, "cells", base=filled.pop("base"), join=_longer)
+    cells = write_out(merged, "cells", _longer, base=filled.pop("base"))
     filled["cells"] = {name: _whole_steps(cell) for name, cell in cells.items()}
-    filled["tasks"] = write_out(merged, "tasks", commons="task_bases")
+    filled["tasks"] = write_out(merged, "tasks", _with_splits, commons="task_bases")
     filled.pop("task_bases", None)
     if "families" in merged:
         filled["families"] = expand_families(merged["families"], filled["cells"])
@@ -94,9 +94,9 @@ def fill(merged: Mapping[str, Any]) -> dict[str, Any]:
 def write_out(
     merged: Mapping[str, Any],
     section: str,
-    commons: str = "",
+    join: Callable[..., dict],
     base: Mapping[str, Any] | None = None,
-    join: Callable[..., dict] = lambda model, delta, *_: merge(model, delta),
+    commons: str = "",
 ) -> dict[str, dict]:
     """Every entry of `section` in full, a delta on `base` or on what its `like` names.
 
@@ -134,6 +134,12 @@ def _mapping(value: Any, *where: str) -> dict:
     if not isinstance(value, dict):
         raise Fault(f"expected a mapping, found {value_text(value)}", *where)
     return value
+
+
+def _with_splits(model: dict, delta: dict, *_: str) -> dict:
+    """A task; splits that it names are all that it has, not more beside those of its model."""
+    own = {key: delta[key] for key in ("more_dev", "test") if key in delta}
+    return {**merge(model, delta), **own}
 
 
 def _longer(model: dict, delta: dict, like: str, *where: str) -> dict:

@@ -81,12 +81,12 @@ def test_passes_give_steps(edit, changes, cell, steps):
         (
             "study.yaml",
             {"task_bases.glue.kind": "tagging"},
-            f"{TASKS}: task_bases.glue.kind: input should be ",
+            f"{TASKS}: task_bases.glue.kind: expected one of classification, ",
         ),
         (
             "study.yaml",
-            {"task_bases.glue-binary.like": "glu"},
-            f"{TASKS}: task_bases.glue-binary.like: glu is not in tasks, did you mean glue?",
+            {"task_bases.glue-pair.like": "glu"},
+            f"{TASKS}: task_bases.glue-pair.like: glu is not in tasks, did you mean glue?",
         ),
         (
             "study.yaml",
@@ -137,6 +137,13 @@ def test_a_source_is_a_delta_unless_it_is_another_one(edit):
     assert dumped["rte"] == dumped["rte_from_mnli"] == {"folder": "/data/rte"}
     assert dumped["cola"] == {"repo": "own/cola", "config": "all"}
     assert dumped["qqp"] == {"generated": "qqp", "seed": 1, "sizes": sizes}
+
+
+def test_the_splits_that_a_task_names_are_all_that_it_has(edit):
+    edit("study.yaml", "tasks.rte.test", {"other": "test"})
+    tasks = load_study_file("paper").tasks
+    assert (tasks["rte"].test, tasks["mrpc"].test) == ({"other": "test"}, {"test": "test"})
+    assert list(tasks["mnli"].test) == ["matched", "mismatched", "ax"]
 
 
 def test_what_a_scale_says_of_all_recipes_counts_before_what_the_study_says_of_one(edit):

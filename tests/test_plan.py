@@ -34,7 +34,11 @@ def place(tmp_path, monkeypatch):
 
 def edit(file: str, change) -> None:
     """Change a file of config/."""
-    smoke.edit(Path(), file, change)
+
+    def in_place(data: dict) -> None:
+        change(data)
+
+    smoke.edit(Path(), file, in_place)
 
 
 def publish(job: Job, **figures) -> None:
