@@ -21,7 +21,8 @@ from model.training.optimisers import MOMENTS
 from study.cells import Optimiser
 from study.errors import StudyError
 from study.formats import FORMATS
-from study.graph import Job, Study
+from study.graph import Study
+from study.jobs import Job, needed
 from study.manifest import NUMBER, Manifest, load_manifest
 from study.places import source_entries
 from study.recipe_shapes import RecipeSettings
@@ -74,11 +75,6 @@ def finished(job: Job) -> Manifest | None:
         return None
 
 
-def input_of(study: Study, job: Job, name: str) -> Job:
-    """The job that made an input; the first where there are several."""
-    return study.jobs[job.inputs[name][0]]
-
-
 def cost_of(study: Study, job: Job) -> Cost:
     """The cost of a pre-training or fine-tuning job."""
     pretrain = job.recipe["stage"] == "pretrain"
@@ -88,7 +84,7 @@ def cost_of(study: Study, job: Job) -> Cost:
 def _pretraining(study: Study, job: Job) -> Cost:
     recipe, execution = job.recipe, study.config.execution.pretrain
     form, share = recipe["format"], recipe["masking"]["rate"]
-    entries = input_of(study, job, "vocabulary").recipe["size"]
+    entries = job.inputs["vocabulary"][0].recipe["size"]
     per_update = recipe["batch"]["sequences"] * form["length"]
     parameters = pretraining_parameters(recipe["model"], entries, form["segments"], form["nsp"])
     activations = activation_bytes(
@@ -119,7 +115,7 @@ def _pretraining(study: Study, job: Job) -> Cost:
 
 def _passes(study: Study, job: Job, tokens: float) -> float | None:
     """How often a pre-training of so many tokens goes through its samples."""
-    samples = input_of(study, job, "samples")
+    samples = job.inputs["samples"][0]
     manifest = finished(samples)
     if manifest is not None:
         return tokens / manifest.figure("train", "tokens", kind=int)
@@ -132,9 +128,9 @@ def _passes(study: Study, job: Job, tokens: float) -> float | None:
 
 def _finetuning(study: Study, job: Job) -> Cost:
     execution, settings = study.config.execution.finetune, job.recipe["settings"]
-    pretrain, features = input_of(study, job, "pretrain"), input_of(study, job, "features")
+    pretrain, features = job.inputs["pretrain"][0], job.inputs["features"][0]
     model = {**pretrain.recipe["model"], "attention_dropout": settings["dropout"]}
-    entries = input_of(study, job, "vocabulary").recipe["size"]
+    entries = job.inputs["vocabulary"][0].recipe["size"]
     train = rows_of(study, features, "train")
     mean = train.tokens / train.rows
     parameters = encoder_parameters(model, entries, pretrain.recipe["format"]["segments"])
@@ -193,7 +189,7 @@ def _examples(study: Study, features: Job, split: str) -> tuple[int, str]:
     """Examples of a split and where the number was found."""
     task = features.recipe["task"]
     spec, limit = study.config.tasks[task["name"]], task.get(f"{split}_examples")
-    source = finished(input_of(study, features, "source"))
+    source = finished(features.inputs["source"][0])
     sizes = (spec.source.sizes or {}).get(task[split])
     if source is not None:
         found = sum(entry["rows"] for entry in source_entries(source, task[split]))
@@ -259,8 +255,8 @@ def _characters(study: Study, sentences: Job) -> float | None:
 
 def _tokens(study: Study, job: Job) -> float | None:
     """Tokens of a shard or of a whole store; None if nothing tells."""
-    shards = [other for other in study.needed([job]) if other.recipe["stage"] == "tokens"]
-    sizes = [_characters(study, study.jobs[shard.inputs["sentences"][0]]) for shard in shards]
+    shards = [other for other in needed([job]) if other.recipe["stage"] == "tokens"]
+    sizes = [_characters(study, shard.inputs["sentences"][0]) for shard in shards]
     return None if None in sizes else sum(sizes) / CHARACTERS_PER_TOKEN
 
 

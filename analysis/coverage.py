@@ -23,7 +23,7 @@ def text_notes(study: Study, name: str) -> list[str]:
 
 def pair_notes(study: Study, cell: str) -> list[str]:
     """What the samples of a cell in a pair format leave out, the worst over its seeds."""
-    jobs = [study.samples_job(cell, seed) for seed in study.config.seeds.pretraining]
+    jobs = [study.jobs.samples(cell, seed) for seed in study.config.seeds.pretraining]
     manifests = [load_manifest(job.path, key=job.key, stage="samples") for job in jobs]
 
     def least(part: str, whole: str) -> float:
@@ -47,7 +47,7 @@ def pair_notes(study: Study, cell: str) -> list[str]:
 
 def heldout_notes(study: Study, cells: list[str]) -> list[str]:
     """The corpora that the perplexities of these cells leave out, for want of held-out text."""
-    jobs = {job.path: job for job in map(study.store_job, cells)}
+    jobs = {job.path: job for job in map(study.jobs.store_of, cells)}
     stores = [load_manifest(path, key=job.key, stage="store") for path, job in jobs.items()]
     missing = {
         corpus: None

@@ -58,7 +58,7 @@ def ensembles(study: Study, cell: str, task: str, setting: str) -> list[Members]
     groups: dict[int, list[Member]] = {}
     diverged: Counter[int] = Counter()
     for seed in seeds.pretraining:
-        job = study.finetune_job(cell, seed, task, setting)
+        job = study.jobs.finetune(cell, seed, task, setting)
         manifest = load_manifest(job.path, key=job.key, stage="finetune")
         group = seeds.pretraining[0] if seeds.finetuning == "own" else seed
         models = groups.setdefault(group, [])

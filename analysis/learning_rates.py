@@ -32,7 +32,7 @@ def read_learning_rates(study: Study) -> pd.DataFrame:
         winner = read_selection(study, name)
         for rate, cell in family.members.items():
             for seed in study.config.seeds.pretraining:
-                job = study.pretrain_job(cell, seed)
+                job = study.jobs.pretrain(cell, seed)
                 run = load_manifest(job.path, key=job.key, stage="pretrain")
                 rows.append(
                     {

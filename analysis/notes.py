@@ -57,7 +57,7 @@ def settings_of(study: Study, table: Table, column: Column) -> list[Finetuning]:
         setting
         for row in table.rows
         for cell in study.config.row_cells(row)
-        for setting in study.recipes.settings(cell, row.task_of(column)).values()
+        for setting in study.config.settings(cell, row.task_of(column)).values()
     ]
 
 
@@ -73,7 +73,7 @@ def grid_notes(study: Study, table: Table) -> list[str]:
         column.label
         for column in table.score_columns
         if any(
-            len(study.recipes.settings(cell, row.task_of(column))) > 1
+            len(study.config.settings(cell, row.task_of(column))) > 1
             for row in table.rows
             for cell in study.config.row_cells(row)
         )
@@ -140,7 +140,7 @@ def start_notes(study: Study, table: Table) -> list[str]:
             labels = starts.setdefault(first, [])
             labels += [column.label] if column.label not in labels else []
             for cell in study.config.row_cells(row):
-                settings = study.recipes.settings(cell, first).values()
+                settings = study.config.settings(cell, first).values()
                 made = choices.setdefault(first, set())
                 made |= {"setting"} if len(settings) > 1 else set()
                 made |= {"epoch"} if any(chooses_epoch(one) for one in settings) else set()

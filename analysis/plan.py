@@ -17,7 +17,8 @@ from analysis.render import DASH, markdown_rows
 from analysis.scores import add_study_arguments, asked_study, beside, write_csv
 from study.command import command_parser, run_command
 from study.errors import StudyError
-from study.graph import Job, Study
+from study.graph import Study
+from study.jobs import Job, needed
 from study.manifest import NUMBER, write_atomic
 from study.record import recorded
 
@@ -81,7 +82,7 @@ def speed_of(study: Study, given: float | None) -> Speed:
 
     Raises StudyError when there is none of them, or the given one is no speed.
     """
-    hardware, job = study.config.hardware, study.throughput_job()
+    hardware, job = study.config.hardware, study.jobs.throughput()
     if given is not None:
         if not 0 < given < math.inf:
             raise StudyError(f"--flops-per-second: expected more than 0, found {given:g}")
@@ -96,7 +97,7 @@ def speed_of(study: Study, given: float | None) -> Speed:
             "--flops-per-second"
         )
     hardware = measured.figure("hardware", kind=str)
-    origin = f"measured on {hardware} with cell {study.measured_cell}"
+    origin = f"measured on {hardware} with cell {job.names['cell']}"
     useful, starting = (
         measured.figure(name, kind=NUMBER) for name in ("flops_per_second", "seconds_per_job")
     )
@@ -162,7 +163,7 @@ def with_text(study: Study, found: list[dict], jobs: list[Job], **names: str) ->
 
 def build_plan(study: Study, speed: Speed) -> pd.DataFrame:
     """All lines of the plan as a data frame with COLUMNS."""
-    behind = {table: study.needed(study.result_jobs(table)) for table in study.config.tables}
+    behind = {table: needed(study.result_jobs(table)) for table in study.config.tables}
     everything = study.plan_jobs()
     lines = {
         job.path: job_line(study, job, cost_of(study, job), speed)

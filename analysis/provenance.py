@@ -25,8 +25,9 @@ from analysis.trace import trace_text
 from study.command import command_parser, run_command
 from study.digests import sha256_file
 from study.errors import StudyError
-from study.graph import Job, Study
+from study.graph import Study
 from study.identity import key_of
+from study.jobs import Job
 from study.manifest import MANIFEST_NAME, Manifest, load_manifest, write_atomic
 from study.places import source_entries
 from study.record import recorded
@@ -56,13 +57,9 @@ class Runs:
             job = todo.pop()
             if self.known(job.key, Path(job.path).with_suffix("")):
                 continue
-            inputs = {
-                name: [self.study.jobs[path] for path in paths]
-                for name, paths in job.inputs.items()
-            }
-            keys = {name: [one.key for one in jobs] for name, jobs in inputs.items()}
+            keys = {name: [read.key for read in jobs] for name, jobs in job.inputs.items()}
             self.runs[job.key] = self.record(Path(job.path), job.key, job.recipe, keys)
-            todo += [one for jobs in inputs.values() for one in jobs]
+            todo += [read for jobs in job.inputs.values() for read in jobs]
             if job.recipe["stage"] == "finetune":
                 self.add_seeds(job, keys)
 
@@ -179,7 +176,7 @@ def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
     """Row -> column -> what is shown and the keys behind it; adds the runs on the way."""
     rows: dict[str, dict] = {}
     for row in read_rows(study, name, f"results/provenance/{name}.json"):
-        selection = [study.selection_job(row.row.family)] if row.row.family else []
+        selection = [study.jobs.selection(row.row.family)] if row.row.family else []
         for job in selection:
             runs.add(job)
         rows[row.row.id] = {}
@@ -198,13 +195,13 @@ def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
 def behind(study: Study, row: ShownRow, entry: Entry, runs: Runs) -> dict:
     """Keys of the runs behind one number of one cell, and the single scores of a score."""
     seeds, task = study.config.seeds.pretraining, row.row.task_of(entry.column)
-    pretraining = [study.pretrain_job(row.cell, seed) for seed in seeds]
+    pretraining = [study.jobs.pretrain(row.cell, seed) for seed in seeds]
     for job in pretraining:
         runs.add(job)
     keys: dict[str, Any] = {"pretraining": [job.key for job in pretraining]}
     if not task:
         return keys
-    finetuning = [study.finetune_job(row.cell, seed, task, entry.setting) for seed in seeds]
+    finetuning = [study.jobs.finetune(row.cell, seed, task, entry.setting) for seed in seeds]
     for job in finetuning:
         runs.add(job)
     keys |= {"setting": entry.setting} if entry.setting else {}

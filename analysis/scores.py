@@ -12,7 +12,8 @@ import pandas as pd
 from study import options
 from study.command import command_parser, run_command
 from study.errors import StudyError
-from study.graph import Job, Study
+from study.graph import Study
+from study.jobs import Job
 from study.manifest import MAYBE_NUMBER, check_place, load_manifest, write_atomic
 from study.read import STUDY_FILE
 from study.record import recorded

@@ -11,7 +11,7 @@ def read_selection(study: Study, family: str) -> str:
 
     StudyError when the choice is of another recipe, or of a cell that is no member.
     """
-    job = study.selection_job(family)
+    job = study.jobs.selection(family)
     found = load_manifest(job.path, key=job.key, stage="selection")
     winner, members = found.figure("winner", kind=str), study.config.families[family].members
     if winner not in members.values():

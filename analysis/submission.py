@@ -82,7 +82,7 @@ def glue_rows(study: Study, file: GlueFile, places: Places) -> list[int]:
     """
     task = study.submitted_row.task_of(study.submitted_column(file))
     task, split = ("wnli", "test") if file.schemas else (task, file.split)
-    job = study.source_job(task)
+    job = study.jobs.source(task)
     source = load_manifest(job.path, key=job.key, stage="source")
     paths = source_files(source, study.config.tasks[task].test[split], places)
     rows: list[int] = []
@@ -136,7 +136,7 @@ def squad_json(study: Study) -> str:
     if found.empty:
         raise StudyError(f"cell {cell}: no fine-tuning on squad20 has a score")
     median = found.iloc[(len(found) - 1) // 2]
-    job = study.finetune_job(cell, median["pretraining_seed"], "squad20", median["setting"])
+    job = study.jobs.finetune(cell, median["pretraining_seed"], "squad20", median["setting"])
     manifest = load_manifest(job.path, key=job.key, stage="finetune")
     run = seed_run(manifest, str(median["finetuning_seed"]))
     answers = json.loads(run.file("predictions.json").read_text())

@@ -65,13 +65,13 @@ def cell_values(study: Study, cell: str) -> dict[str, float | list[float]]:
     NaN where a pre-training diverged. Raises StudyError for manifests of another recipe.
     """
     spec = study.config.cells[cell]
-    store_job = study.store_job(cell)
+    store_job = study.jobs.store_of(cell)
     store = load_manifest(store_job.path, key=store_job.key, stage="store")
     runs = [
         load_manifest(job.path, key=job.key, stage="pretrain")
         for job in study.pretrain_jobs([cell])
     ]
-    vocabulary_job = study.jobs[study.pretrain_jobs([cell])[0].inputs["vocabulary"][0]]
+    vocabulary_job = study.pretrain_jobs([cell])[0].inputs["vocabulary"][0]
     vocabulary = load_manifest(vocabulary_job.path, key=vocabulary_job.key)
     size = vocabulary.figure("size", kind=int)
     words = total(store, "train", "words")

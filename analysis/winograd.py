@@ -27,7 +27,7 @@ def schema_order(study: Study, places: Places = NOWHERE) -> list[int]:
     """
     where, texts = {}, {}
     for task, column in TEXTS.items():
-        job = study.source_job(task)
+        job = study.jobs.source(task)
         source = load_manifest(job.path, key=job.key, stage="source")
         files = source_files(source, study.config.tasks[task].test["test"], places)
         where[task] = files[0]

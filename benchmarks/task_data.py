@@ -13,9 +13,9 @@ from language.write import CORPUS_PLACES, TASKS, write_source
 from model.tasks.data import Examples, read_examples
 from model.text.tokenizer import Vocabulary
 from model.text.vocabulary import train_vocabulary
+from study.jobs import Jobs
 from study.places import split_files
 from study.read import load_study_file
-from study.recipes import Recipes
 
 GENERATED_NAMES = {"squad11": "squad", "squad20": "squad_v2"}  # where the generator's differ
 GENERATED_CHARACTERS = 1_000_000  # of the generated wiki
@@ -24,8 +24,8 @@ DOCUMENTS_PER_READ = 64
 
 def read_task(name: str, separators: int = 1) -> tuple[dict, dict]:
     """The task as recipes hold it, and the recipe of its source."""
-    recipes = Recipes(load_study_file("paper"))
-    return recipes.task(name, separators), recipes.source(name)
+    jobs = Jobs(load_study_file("paper"))
+    return jobs.task_fields(name, separators), jobs.source(name).recipe
 
 
 def generate_mirror(folder: Path, tasks: dict[str, dict[str, int]]) -> Path:

@@ -67,7 +67,7 @@ def check_sources():
     fetched = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "source"]
     check_reachable(
         [STUDY.jobs[str(job.output.manifest)] for job in fetched],
-        Places(OPTIONS.mirror, STUDY.recipes.places),
+        Places(OPTIONS.mirror, STUDY.jobs.places),
     )
 
 
@@ -83,11 +83,11 @@ STUDY_ARGUMENTS = f"--study={literal(STUDY.study_path)} --scale={literal(STUDY.s
 )
 # Where files lie is part of no recipe and of no param: moving them re-runs nothing.
 PLACES = f"--mirror={shlex.quote(OPTIONS.mirror)}" if OPTIONS.mirror else ""
-if STUDY.recipes.places:
-    PLACES += f" --places={shlex.quote(canonical_json(STUDY.recipes.places))}"
+if STUDY.jobs.places:
+    PLACES += f" --places={shlex.quote(canonical_json(STUDY.jobs.places))}"
 # How much is downloaded neither: a corpus of a few documents needs only its first parts.
 NEEDED = (
-    f"--needed={shlex.quote(canonical_json(STUDY.recipes.needed))}" if STUDY.recipes.needed else ""
+    f"--needed={shlex.quote(canonical_json(STUDY.jobs.documents))}" if STUDY.jobs.documents else ""
 )
 LOGS = f"{STUDY.root}/logs"
 # Jobs use the interpreter that runs snakemake, also where its environment was not activated.
@@ -141,10 +141,10 @@ def inputs_of(pattern):
     def paths(wildcards):
         job = job_at(pattern, wildcards)
         if Path(job.path).exists():
-            for path in chain.from_iterable(job.inputs.values()):
+            for path in chain.from_iterable(job.input_paths.values()):
                 if not Path(path).exists():
                     make_again(path)
-        return job.inputs
+        return job.input_paths
 
     return paths
 

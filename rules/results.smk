@@ -3,7 +3,7 @@ TABLES = one_of(STUDY.config.tables)
 HYPERPARAMETER_TABLES = one_of(STUDY.config.hyperparameter_tables)
 # The plan's speed: as given, else the scale's hardware, else measured here.
 SPEED = f" --flops-per-second={OPTIONS.flops}" if OPTIONS.flops else ""
-MEASURED = [] if SPEED or STUDY.config.hardware else [STUDY.throughput_job()]
+MEASURED = [] if SPEED or STUDY.config.hardware else [STUDY.jobs.throughput()]
 
 
 localrules:

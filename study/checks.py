@@ -9,10 +9,9 @@ from pathlib import Path
 
 from study.errors import StudyError
 from study.hyperparameters import hyperparameter
-from study.jobs import store_name
+from study.jobs import Jobs, store_name
 from study.messages import Fault, hint
 from study.names import same_file
-from study.recipes import Recipes
 from study.study_file import StudyFile
 from study.tables import HyperparameterTable, Table
 from study.tasks import shortest_row
@@ -155,10 +154,10 @@ def _check_hyperparameter_table(config: StudyFile, name: str, table: Hyperparame
 
 def _check_twins(config: StudyFile) -> None:
     """Two cell names with the same resolved recipe are an error: one name per thing."""
-    recipes = Recipes(config)
+    jobs = Jobs(config)
     seen: dict[tuple[str, str], str] = {}
     for name, cell in config.cells.items():
-        identity = (recipes.key("pretrain", name, 0), cell.finetuning)
+        identity = (jobs.pretrain(name, 0).key, cell.finetuning)
         if identity in seen:
             raise Fault(f"the same recipe as cells.{seen[identity]}; use that name", "cells", name)
         seen[identity] = name

@@ -10,7 +10,8 @@ from itertools import chain
 
 from study.command import command_parser, run_command
 from study.errors import StudyError
-from study.graph import Job, Study
+from study.graph import Study
+from study.jobs import Job
 from study.messages import hint
 from study.options import add_study_arguments
 from study.stored import delete_all, listing, runs_of, totals
@@ -21,7 +22,7 @@ def named_jobs(study: Study, cells: list[str], tasks: list[str], sources: list[s
     _check("cells", cells, study, study.config.cells)
     _check("tasks", tasks, study, study.config.tasks)
     _check("corpora and tasks", sources, study, [*study.config.corpora, *study.config.tasks])
-    jobs = [study.source_job(name) for name in sources]
+    jobs = [study.jobs.source(name) for name in sources]
     if not tasks:
         return jobs + study.pretrain_jobs(cells)
     return jobs + [
@@ -45,7 +46,7 @@ def with_what_reads_them(study: Study, jobs: list[Job]) -> list[Job]:
     """These jobs and all that was made from them, directly or not, each once."""
     paths = {job.path for job in jobs}
     for job in study.jobs.values():  # each stands behind its inputs
-        if not paths.isdisjoint(chain(*job.inputs.values())):
+        if not paths.isdisjoint(chain(*job.input_paths.values())):
             paths.add(job.path)
     return [job for job in study.jobs.values() if job.path in paths]
 

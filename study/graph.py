@@ -7,7 +7,7 @@ from study.cells import Cell
 from study.errors import StudyError, value_text
 from study.glue import GLUE, GlueFile
 from study.identity import canonical_json, key_of
-from study.jobs import Job, Jobs
+from study.jobs import Job, Jobs, needed
 from study.messages import hint
 from study.names import COMMON_RESULTS
 from study.read import STUDY_FILE, load_study_file
@@ -19,7 +19,7 @@ from study.yaml_file import read_yaml
 RESULTS_VERSION = 6
 
 
-class Study(Jobs):
+class Study:
     """The study file at `scale`, read and checked; raises StudyError in one line.
 
     `replicates` takes that many pre-training seeds (0, 1, ...) instead of the scale's.
@@ -31,26 +31,25 @@ class Study(Jobs):
         self.scale = scale
         self.study_path = str(study_path)
         self.replicates = replicates
-        super().__init__(scale, load_study_file(scale, study_path, replicates))
+        self.config = load_study_file(scale, study_path, replicates)
+        self.root = f"runs/{scale}"
+        self.jobs = Jobs(self.config, self.root)
         for table in (*self.config.tables, *self.config.hyperparameter_tables):
             self.published(table)
-        cells = [*self.shown_cells(), *self.config.cells]
-        self.measured_cell = next(cell for cell in cells if self.config.cells[cell].steps)
         folders = ("", "figures/", "provenance/")
         self._table_of = {
             f"{folder}{name}": name for folder in folders for name in self.config.tables
         }
         self._cell_of = {f"cells/{name}": name for name in self.config.cells}
-        self._add(f"throughput/{self.measured_cell}", "throughput", self.measured_cell)
 
     def score_jobs(self, cells: list[str], tasks: list[str]) -> list[Job]:
         """All fine-tuning jobs of these cells on these tasks: pre-training seeds and settings."""
         return [
-            self.finetune_job(cell, seed, task, setting)
+            self.jobs.finetune(cell, seed, task, setting)
             for cell in cells
             for seed in self.config.seeds.pretraining
             for task in tasks
-            for setting in self.recipes.settings(cell, task)
+            for setting in self.config.settings(cell, task)
         ]
 
     def table_cells(self, table: str) -> list[str]:
@@ -123,7 +122,7 @@ class Study(Jobs):
         for file in GLUE.values():
             if not file.optional:
                 tasks.add(self.submitted_row.task_of(self.submitted_column(file)))
-        return [*self.table_jobs("table5"), *map(self.source_job, sorted(tasks))]
+        return [*self.table_jobs("table5"), *map(self.jobs.source, sorted(tasks))]
 
     def squad_submission_jobs(self) -> list[Job]:
         """The fine-tunings on SQuAD 2.0 of the cell that is submitted."""
@@ -132,17 +131,17 @@ class Study(Jobs):
     def table_value_jobs(self, table: str) -> list[Job]:
         """The samples, pre-trainings, stores and selections that a table reads besides scores."""
         spec = self.config.tables[table]
-        jobs = [self.selection_job(row.family) for row in spec.rows if row.family]
+        jobs = [self.jobs.selection(row.family) for row in spec.rows if row.family]
         cells = self.table_pretrained_cells(table)
         if cells:
-            jobs += [*self.pretrain_jobs(cells), *map(self.store_job, cells)]
+            jobs += [*self.pretrain_jobs(cells), *map(self.jobs.store_of, cells)]
         jobs += self.pair_samples_jobs(table)
         return list({job.path: job for job in jobs}.values())
 
     def pair_samples_jobs(self, table: str) -> list[Job]:
         """The samples of a table's cells in pair formats: its notes tell what they show."""
         return [
-            self.samples_job(cell, seed)
+            self.jobs.samples(cell, seed)
             for cell in self.table_cells(table)
             if self.config.cells[cell].format.pairs
             for seed in self.config.seeds.pretraining
@@ -176,14 +175,14 @@ class Study(Jobs):
     def pretrain_jobs(self, cells: list[str] | None = None) -> list[Job]:
         """The pre-training jobs of these cells, or of all that a table shows."""
         return [
-            self.pretrain_job(cell, seed)
+            self.jobs.pretrain(cell, seed)
             for cell in (self.shown_cells() if cells is None else cells)
             for seed in self.config.seeds.pretraining
         ]
 
     def store_jobs(self) -> list[Job]:
         """The token stores of all cells that a table shows, each once."""
-        jobs = [self.store_job(cell) for cell in self.shown_cells()]
+        jobs = [self.jobs.store_of(cell) for cell in self.shown_cells()]
         return list({job.path: job for job in jobs}.values())
 
     def all_jobs(self) -> list[Job]:
@@ -192,16 +191,12 @@ class Study(Jobs):
 
     def selection_jobs(self) -> list[Job]:
         """The selections of all families."""
-        return [self.selection_job(family) for family in self.config.families]
-
-    def throughput_job(self) -> Job:
-        """The measurement of this scale's training speed, on the first cell that a table shows."""
-        return self.jobs[self._paths[f"throughput/{self.measured_cell}"]]
+        return [self.jobs.selection(family) for family in self.config.families]
 
     def plan_jobs(self) -> list[Job]:
         """All jobs behind all tables, each once, in the order in which they are registered."""
         ends = [job for table in self.config.tables for job in self.result_jobs(table)]
-        paths = {job.path for job in self.needed(ends)}
+        paths = {job.path for job in needed(ends)}
         return [job for path, job in self.jobs.items() if path in paths]
 
     def published(self, table: str) -> dict[str, dict[str, float]]:
@@ -248,7 +243,7 @@ class Study(Jobs):
             "submission/squad20": self.squad_submission_jobs,
             "pretraining": self.pretrain_jobs,
             "corpora": self.store_jobs,
-            "plan": lambda: [*self.plan_jobs(), self.throughput_job()],
+            "plan": lambda: [*self.plan_jobs(), self.jobs.throughput()],
             "learning_rates": lambda: self.pretrain_jobs() + self.selection_jobs(),
             "figures/curves": self.pretrain_jobs,
             "figures/learning_rate": lambda: self.pretrain_jobs() + self.selection_jobs(),

@@ -1,263 +1,394 @@
-"""The jobs of a study: where each manifest lies, its recipe and its inputs.
+"""The graph of a study, said once: a method per stage, which asks for the jobs that it reads.
 
-A manifest lies at `runs/<scale>/<stage>/<names>/<key>.json`: names for people, the key so that
-results of another recipe are other files. Whatever happens to Snakemake's own metadata, a changed
-recipe asks for a manifest that is not there yet, and going back finds the old one. The Snakefile's
+A job that stands in a field of a recipe is an input. The recipe holds its key, so that a key stands
+for everything upstream as well: a change of one cell changes the keys of that cell's jobs and of
+nothing else. Its manifest is what the stage's command reads, as an argument of the field's name.
+
+A job's own manifest lies at `runs/<scale>/<names>/<key>.json` (PATHS): names for people, the key so
+that results of another recipe are other files. Whatever happens to Snakemake's own metadata, a
+changed recipe asks for a manifest that is not there yet, and going back finds the old one. The
 rules read this registry and add nothing but resources and the shell line.
 """
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 from study.cells import Cell
+from study.contents import Contents
 from study.errors import StudyError
+from study.fields import without_defaults
 from study.identity import canonical_json, key_of
-from study.recipes import Recipes
+from study.recipe_shapes import SHAPES
+from study.stages import PATHS, VERSIONS, generator_version
 from study.study_file import StudyFile
 
-# What the jobs of a stage are called by. Cells may share samples and features; the first counts.
-NAMES = {
-    "source": ("source",),
-    "sentences": ("corpus", "shard"),
-    "vocabulary": ("vocabulary",),
-    "tokens": ("vocabulary", "corpus", "shard"),
-    "store": ("data", "vocabulary"),
-    "samples": ("cell", "seed"),
-    "pretrain": ("cell", "seed"),
-    "selection": ("family",),
-    "features": ("task", "cell"),
-    "finetune": ("cell", "seed", "task", "setting"),
-    "throughput": ("cell",),
-}
+# The part of the execution that a measurement of speed holds for.
+MEASURED_EXECUTION = ("device", "precision", "mode", "compile", "micro_batch_tokens", "threads")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
-    """One stage's work: its manifest path, its recipe, its inputs by argument name.
+    """One stage's work: its manifest's path, its recipe, the jobs that it reads by argument name.
 
-    `names` tell what it is of, by NAMES: `{"cell": "byte-level", "seed": 0}`. A path holds them
-    for people; programs read them here.
+    `names` tell what it is of: `{"cell": "byte-level", "seed": 0}`. A path holds them for
+    people; programs read them here. Of cells that share a job the first counts.
     """
 
-    path: str
+    stage: str
+    names: dict[str, Any]
     recipe: dict
-    inputs: dict[str, list[str]] = field(default_factory=dict)
-    names: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """The recipe's key."""
-        return key_of(self.recipe)
+    inputs: dict[str, list["Job"]] = field(repr=False)
+    key: str
+    path: str
 
     @property
     def recipe_json(self) -> str:
         """The recipe as canonical JSON."""
         return canonical_json(self.recipe)
 
+    @property
+    def input_paths(self) -> dict[str, list[str]]:
+        """The manifests that it reads, by argument name."""
+        return {name: [job.path for job in jobs] for name, jobs in self.inputs.items()}
 
-class Jobs:
-    """All jobs of a study at one scale, by manifest path."""
 
-    def __init__(self, scale: str, config: StudyFile):
+def needed(jobs: Iterable[Job]) -> list[Job]:
+    """These jobs and all that their inputs come from, each once."""
+    found: dict[str, Job] = {}
+    todo = list(jobs)
+    while todo:
+        job = todo.pop()
+        if job.path not in found:
+            found[job.path] = job
+            todo += [read for jobs in job.inputs.values() for read in jobs]
+    return list(found.values())
+
+
+def once(stage: Callable[..., Job]) -> Callable[..., Job]:
+    """A stage's method, run once per job: hundreds of jobs ask for the same one."""
+
+    @wraps(stage)
+    def job(self, *names) -> Job:
+        if (stage, names) not in self._made:
+            self._made[stage, names] = stage(self, *names)
+        return self._made[stage, names]
+
+    return job
+
+
+class Jobs(dict[str, Job]):
+    """A study's jobs by manifest path, each behind those that it reads.
+
+    With `root`, the folder of the scale's runs, all are made at once, and no others afterwards: a
+    method then finds the job of these names, and raises StudyError where the study has none.
+    Without it a job is made when it is asked for, and files of one's own are not read, which is
+    enough to compare recipes.
+
+    `places` tell by key where folders and tokenizer files lie; `documents`, by key, how many of a
+    repository's are read where that is not all.
+    """
+
+    def __init__(self, config: StudyFile, root: str | None = None):
+        super().__init__()
         self.config = config
-        self.root = f"runs/{scale}"
-        self.recipes = Recipes(config, self.root)
-        self.jobs: dict[str, Job] = {}
-        self._paths: dict[str, str] = {}
+        self.root = root
+        self.places: dict[str, str] = {}
+        self.documents: dict[str, int] = {}
+        self._contents = Contents(root)
+        self._made: dict[tuple, Job] = {}
+        self._complete = False
+        if root is not None:
+            self._make_all()
+
+    def _make_all(self) -> None:
         for cell in self.config.cells:
-            tasks = self.config.cell_tasks(cell)
             for seed in self.config.seeds.pretraining:
-                self._add_pretrain(cell, seed)
-                for task in tasks:
-                    for setting in self.recipes.settings(cell, task):
-                        self._add_finetune(cell, seed, task, setting)
+                self.pretrain(cell, seed)
+                for task in self.config.cell_tasks(cell):
+                    for setting in self.config.settings(cell, task):
+                        self.finetune(cell, seed, task, setting)
         for family in self.config.families:
-            self._add_selection(family)
+            self.selection(family)
+        self.throughput()
+        self._complete = True
 
-    def _add(self, folder: str, stage: str, *arguments, inputs: Callable[[], dict] = dict) -> str:
-        """Register the job in `folder`, whose recipe is `recipes.<stage>(*arguments)`.
+    def pattern(self, stage: str) -> str:
+        """The manifests of a stage, with wildcards for names and key."""
+        return f"{self.root}/{PATHS[stage]}/{{key}}.json"
 
-        `inputs` is asked for once per job: many cells share one store, with hundreds of shards.
+    def _add(
+        self, stage: str, names: dict, *, folders: dict | None = None, version: int = 0, **fields
+    ) -> Job:
+        """The job of a stage whose recipe has these fields, of which jobs are its inputs.
+
+        `folders` are the names in its path that `names` does not hold; `version` is given
+        where it is not the stage's own.
         """
-        if folder not in self._paths:
-            path = f"{self.root}/{folder}/{self.recipes.key(stage, *arguments)}.json"
-            self._paths[folder] = path
-            names = dict(zip(NAMES[stage], arguments, strict=True))
-            self.jobs[path] = Job(path, getattr(self.recipes, stage)(*arguments), inputs(), names)
-        return self._paths[folder]
+        inputs: dict[str, list[Job]] = {}
+        recipe = {"stage": stage, "version": version or VERSIONS[stage]}
+        recipe |= without_defaults(SHAPES[stage], _as_data(fields, inputs))
+        key = key_of(recipe)
+        path = self.pattern(stage).format(**names, **folders or {}, key=key)
+        if path not in self:
+            if self._complete:
+                what = ", ".join(map(str, names.values()))
+                raise StudyError(f"{what}: no cell of this study reads it")
+            self[path] = Job(stage, names, recipe, inputs, key, path)
+        return self[path]
 
-    def _add_source(self, name: str) -> str:
-        return self._add(f"sources/{name}", "source", name)
+    @once
+    def source(self, name: str) -> Job:
+        """The files of the corpus or task `name`."""
+        corpus = self.config.corpora.get(name)
+        spec = corpus or self.config.tasks[name]
+        splits = sorted({corpus.split} if corpus else spec.splits)
+        names, source = {"source": name}, spec.source
+        if source.folder:
+            files = self._contents.folder(name, source.folder, splits)
+            job = self._add("source", names, files=files, splits=splits)
+            self.places[job.key] = source.folder
+            return job
+        texts = [split.split("/")[0] for split in source.sizes or {} if "/" in split]
+        generator = source.generated and max(map(generator_version, [source.generated, *texts]))
+        job = self._add("source", names, **source.in_recipe(), generator=generator, splits=splits)
+        if source.repo and corpus and corpus.documents:
+            self.documents[job.key] = max(corpus.documents, self.documents.get(job.key, 0))
+        return job
 
-    def _add_sentences(self, corpus: str, shard: int) -> str:
+    @once
+    def sentences(self, corpus: str, shard: int) -> Job:
+        """Sentences of one shard of a corpus."""
+        spec = self.config.corpora[corpus]
         return self._add(
-            f"sentences/{corpus}/shard-{shard}",
             "sentences",
-            corpus,
-            shard,
-            inputs=lambda: {"source": [self._add_source(corpus)]},
+            {"corpus": corpus, "shard": shard},
+            source=self.source(corpus),
+            corpus=corpus,
+            column=spec.column,
+            split=spec.split,
+            language=spec.language,
+            documents=spec.documents,
+            bytes=spec.bytes,
+            shard=shard,
+            shards=spec.shards,
+            splitter=self.config.splitter,
+            heldout_fraction=self.config.heldout_fraction,
         )
 
-    def _add_vocabulary(self, name: str) -> str:
-        shards = self.recipes.shards(self.config.vocabularies[name].corpora or [])
+    def _shards(self, corpora: Sequence[str]) -> list[tuple[str, int]]:
+        """(corpus, shard) pairs in the order in which they are concatenated."""
+        return [
+            (name, shard) for name in corpora for shard in range(self.config.corpora[name].shards)
+        ]
+
+    @once
+    def vocabulary(self, name: str) -> Job:
+        """A vocabulary (section 4.4)."""
+        names, spec = {"vocabulary": name}, self.config.vocabularies[name]
+        if spec.kind == "file":
+            contents = self._contents.tokenizer(spec.path, f"vocabularies.{name}.path")
+            job = self._add("vocabulary", names, kind="file", **contents)
+            self.places[job.key] = spec.path
+            return job
         return self._add(
-            f"vocabularies/{name}",
             "vocabulary",
-            name,
-            inputs=lambda: {"sentences": [self._add_sentences(*shard) for shard in shards]},
+            names,
+            kind=spec.kind,
+            size=spec.size,
+            lowercase=bool(spec.lowercase),
+            characters=spec.characters,
+            sentences=[self.sentences(*shard) for shard in self._shards(spec.corpora)],
         )
 
-    def _add_tokens(self, vocabulary: str, corpus: str, shard: int) -> str:
+    @once
+    def tokens(self, vocabulary: str, corpus: str, shard: int) -> Job:
+        """Token ids of one shard."""
         return self._add(
-            f"tokens/{vocabulary}/{corpus}/shard-{shard}",
             "tokens",
-            vocabulary,
-            corpus,
-            shard,
-            inputs=lambda: {
-                "sentences": [self._add_sentences(corpus, shard)],
-                "vocabulary": [self._add_vocabulary(vocabulary)],
-            },
+            {"vocabulary": vocabulary, "corpus": corpus, "shard": shard},
+            sentences=self.sentences(corpus, shard),
+            vocabulary=self.vocabulary(vocabulary),
         )
 
-    def _add_store(self, data: list[str], vocabulary: str) -> str:
-        shards = self.recipes.shards(data)
+    @once
+    def store(self, data: tuple[str, ...], vocabulary: str) -> Job:
+        """The token store of a mixture of corpora, plainly concatenated (section 3.2)."""
+        shards = self._shards(data)
         return self._add(
-            f"stores/{store_name(data, vocabulary)}",
             "store",
-            tuple(data),
-            vocabulary,
-            inputs=lambda: {"tokens": [self._add_tokens(vocabulary, *shard) for shard in shards]},
+            {"data": data, "vocabulary": vocabulary},
+            folders={"store": store_name(data, vocabulary)},
+            tokens=[self.tokens(vocabulary, *shard) for shard in shards],
+            corpora=[corpus for corpus, _ in shards],
+            vocabulary=self.vocabulary(vocabulary).key,  # no input: the tokens are of it
         )
 
-    def _add_samples(self, name: str, seed: int) -> str:
-        cell = self.config.cells[name]
+    def store_of(self, cell: str) -> Job:
+        """The token store that a cell is trained on."""
+        spec = self.config.cells[cell]
+        return self.store(tuple(spec.data), spec.vocabulary)
+
+    @once
+    def samples(self, cell: str, seed: int) -> Job:
+        """Index arrays of a cell's format; only the pair formats draw anything at random."""
+        spec = self.config.cells[cell]
+        pairs = spec.format.pairs
         return self._add(
-            f"samples/{store_name(cell.data, cell.vocabulary)}/{samples_name(cell, seed)}",
             "samples",
-            name,
-            seed,
-            inputs=lambda: {"store": [self._add_store(cell.data, cell.vocabulary)]},
+            {"cell": cell, "seed": seed},
+            folders={
+                "store": store_name(spec.data, spec.vocabulary),
+                "samples": samples_name(spec, seed),
+            },
+            version=VERSIONS["pair samples" if pairs else "samples"],
+            store=self.store_of(cell),
+            format=spec.format.name,
+            length=spec.length,
+            seed=seed if pairs else None,
+            negatives=spec.format.negatives,
+            separators=None if pairs else spec.format.separators,
         )
 
-    def _add_pretrain(self, name: str, seed: int) -> str:
-        cell = self.config.cells[name]
+    @once
+    def pretrain(self, cell: str, seed: int) -> Job:
+        """One pre-training of a cell."""
+        spec, version = self.config.cells[cell], VERSIONS["pretrain"]
+        form = spec.format
+        if self.config.vocabularies[spec.vocabulary].kind != "byte-bpe":
+            version = VERSIONS["pretrain on unknown words"]
+        if spec.steps == 1:
+            version = VERSIONS["pretrain of one update"]
         return self._add(
-            f"pretrain/{name}/seed-{seed}",
             "pretrain",
-            name,
-            seed,
-            inputs=lambda: {
-                "store": [self._add_store(cell.data, cell.vocabulary)],
-                "samples": [self._add_samples(name, seed)],
-                "vocabulary": [self._add_vocabulary(cell.vocabulary)],
-            },
+            {"cell": cell, "seed": seed},
+            version=version,
+            store=self.store_of(cell),
+            samples=self.samples(cell, seed),
+            vocabulary=self.vocabulary(spec.vocabulary),
+            format={**form.in_recipe(without=("separators", "negatives")), "length": spec.length},
+            model=spec.model.in_recipe(),
+            masking=spec.masking.in_recipe(),
+            batch=spec.batch.in_recipe(),
+            steps=spec.steps,
+            optimiser=spec.optimiser.in_recipe(),
+            evaluation=spec.evaluation.in_recipe(),
+            seed=seed,
         )
 
-    def _add_features(self, task: str, name: str) -> str:
-        cell = self.config.cells[name]
-        settings = self.config.finetuning[cell.finetuning][task]
-        variant = f"{cell.vocabulary}-{settings.length}-{settings.separators}"
-        return self._add(
-            f"features/{task}/{variant}",
-            "features",
-            task,
-            name,
-            inputs=lambda: {
-                "source": [self._add_source(task)],
-                "vocabulary": [self._add_vocabulary(cell.vocabulary)],
-            },
-        )
-
-    def _add_finetune(self, name: str, seed: int, task: str, setting: str) -> str:
-        def inputs() -> dict[str, list[str]]:
-            found = {
-                "pretrain": [self._add_pretrain(name, seed)],
-                "features": [self._add_features(task, name)],
-                "vocabulary": [self._add_vocabulary(self.config.cells[name].vocabulary)],
-            }
-            init = self.config.tasks[task].init
-            if init:
-                settings = self.recipes.settings(name, init)
-                found["init"] = [self._add_finetune(name, seed, init, one) for one in settings]
-            return found
-
-        folder = f"finetune/{name}/seed-{seed}/{job_name(task, setting)}"
-        return self._add(folder, "finetune", name, seed, task, setting, inputs=inputs)
-
-    def _add_selection(self, family: str) -> str:
+    @once
+    def selection(self, family: str) -> Job:
+        """The choice of a family's member by held-out perplexity (section 4.3)."""
         seeds = self.config.seeds.pretraining
-        members = self.config.families[family].members.values()
         return self._add(
-            f"selections/{family}",
             "selection",
-            family,
-            inputs=lambda: {
-                "pretrain": [self._add_pretrain(cell, seed) for cell in members for seed in seeds]
+            {"family": family},
+            by="heldout_perplexity",
+            members={
+                cell: {
+                    "learning_rate": learning_rate,
+                    "pretrain": [self.pretrain(cell, seed) for seed in seeds],
+                }
+                for learning_rate, cell in self.config.families[family].members.items()
             },
         )
 
-    def pretrain_job(self, cell: str, seed: int) -> Job:
-        """The pre-training job of a cell and seed."""
-        return self.jobs[self._paths[f"pretrain/{cell}/seed-{seed}"]]
+    def task_fields(self, task: str, separators: int) -> dict:
+        """The part of a task that features and fine-tuning read."""
+        fields = self.config.tasks[task].in_recipe(without=("source", "planned"))
+        return {"name": task, "separators": separators, **fields}
 
-    def finetune_job(self, cell: str, seed: int, task: str, setting: str = "") -> Job:
-        """The fine-tuning job of a cell, pre-training seed, task and setting.
+    @once
+    def features(self, task: str, cell: str) -> Job:
+        """A task's tokenised features, shared by all cells with the same vocabulary."""
+        spec = self.config.cells[cell]
+        settings = self.config.finetuning[spec.finetuning][task]
+        return self._add(
+            "features",
+            {"task": task, "cell": cell},
+            folders={"features": f"{spec.vocabulary}-{settings.length}-{settings.separators}"},
+            version=VERSIONS["features"] + self.config.tasks[task].facts.changed_features,
+            source=self.source(task),
+            vocabulary=self.vocabulary(spec.vocabulary),
+            task=self.task_fields(task, settings.separators),
+            length=settings.length,
+        )
+
+    @once
+    def finetune(self, cell: str, seed: int, task: str, setting: str = "") -> Job:
+        """All fine-tuning seeds of one pre-trained model on one task at one setting.
 
         Raises StudyError where no table asks for it.
         """
-        folder = f"finetune/{cell}/seed-{seed}/{job_name(task, setting)}"
-        if folder not in self._paths:
+        tasks = self.config.cell_tasks(cell)
+        if task not in tasks or setting not in self.config.settings(cell, task):
             raise StudyError(f"cells.{cell}: no table shows it on task {task}")
-        return self.jobs[self._paths[folder]]
+        settings = self.config.settings(cell, task)[setting]
+        init = self.config.tasks[task].init
+        starts = self.config.settings(cell, init) if init else ()
+        one_update = settings.epochs == 1 and self._training_examples(task) <= settings.batch
+        return self._add(
+            "finetune",
+            {"cell": cell, "seed": seed, "task": task, "setting": setting},
+            folders={"tuning": f"{task}.{setting}" if setting else task},
+            version=VERSIONS["finetune of one update" if one_update else "finetune"],
+            pretrain=self.pretrain(cell, seed),
+            features=self.features(task, cell),
+            vocabulary=self.vocabulary(self.config.cells[cell].vocabulary),
+            task=self.task_fields(task, settings.separators),
+            settings=settings.in_recipe(without=("separators", "length", "grid")),
+            seeds=self.config.seeds.finetuning_of(seed),
+            init=[self.finetune(cell, seed, init, start) for start in starts] or None,
+            keep_weights=any(self.config.tasks[other].init == task for other in tasks),
+        )
 
-    def needed(self, jobs: Iterable[Job]) -> list[Job]:
-        """These jobs and all that their inputs come from, each once."""
-        found: dict[str, Job] = {}
-        todo = list(jobs)
-        while todo:
-            job = todo.pop()
-            if job.path not in found:
-                found[job.path] = job
-                todo += [self.jobs[path] for paths in job.inputs.values() for path in paths]
-        return list(found.values())
+    def _training_examples(self, task: str) -> float:
+        """The most training examples that a task can have; infinite where only its data tell."""
+        spec = self.config.tasks[task]
+        limits = (spec.train_examples, (spec.source.sizes or {}).get(spec.train))
+        return min((limit for limit in limits if limit is not None), default=math.inf)
 
-    def source_job(self, name: str) -> Job:
-        """The files of a corpus or task; StudyError when no cell of the study reads them."""
-        folder = f"sources/{name}"
-        if folder not in self._paths:
-            raise StudyError(f"{name}: no cell of this study reads it")
-        return self.jobs[self._paths[folder]]
-
-    def store_job(self, cell: str) -> Job:
-        """The token store that a cell is trained on."""
+    @once
+    def throughput(self) -> Job:
+        """A measurement of speed, on the first cell of a table: the execution is in its recipe."""
+        cells = [*self.config.shown, *self.config.cells]
+        cell = next(name for name in cells if self.config.cells[name].steps)
         spec = self.config.cells[cell]
-        return self.jobs[self._paths[f"stores/{store_name(spec.data, spec.vocabulary)}"]]
-
-    def samples_job(self, cell: str, seed: int) -> Job:
-        """The samples that a pre-training of a cell reads."""
-        spec = self.config.cells[cell]
-        store = store_name(spec.data, spec.vocabulary)
-        return self.jobs[self._paths[f"samples/{store}/{samples_name(spec, seed)}"]]
-
-    def selection_job(self, family: str) -> Job:
-        """The choice of a family's member."""
-        return self.jobs[self._paths[f"selections/{family}"]]
-
-
-def job_name(task: str, setting: str) -> str:
-    """Folder name of a fine-tuning job: `mnli`, `mnli.batch-16-learning-rate-1e-05` in a grid."""
-    return f"{task}.{setting}" if setting else task
+        form = spec.format
+        return self._add(
+            "throughput",
+            {"cell": cell},
+            vocabulary_size=self.vocabulary(spec.vocabulary).recipe["size"],
+            format={"nsp": form.nsp, "segments": form.segments, "length": spec.length},
+            model=spec.model.in_recipe(),
+            rate=spec.masking.rate,
+            sequences=spec.batch.sequences,
+            optimiser=spec.optimiser.in_recipe(),
+            execution=self.config.execution.pretrain.model_dump(include=set(MEASURED_EXECUTION)),
+        )
 
 
-def store_name(data: list[str], vocabulary: str) -> str:
+def _as_data(value: Any, inputs: dict[str, list[Job]], name: str = "") -> Any:
+    """`value` as a recipe holds it: jobs as their keys. They are added to the inputs of `name`."""
+    if isinstance(value, Job):
+        inputs.setdefault(name, []).append(value)
+        return value.key
+    if isinstance(value, dict):
+        return {inner: _as_data(item, inputs, inner) for inner, item in value.items()}
+    if isinstance(value, list):
+        return [_as_data(item, inputs, name) for item in value]
+    return value
+
+
+def store_name(data: Sequence[str], vocabulary: str) -> str:
     """Folder name of a token store: `books+wiki.character-30k`."""
     return f"{'+'.join(data)}.{vocabulary}"
 
 
 def samples_name(cell: Cell, seed: int) -> str:
-    """Folder name of a cell's samples; every cell with the same samples shares it."""
+    """Folder name of a cell's samples: `full-sentences-512/all-seeds`."""
     separators = "" if cell.format.separators == "document" else f"-{cell.format.separators}"
     negatives = "" if cell.format.negatives == "any" else f"-negatives-{cell.format.negatives}"
     seeds = f"seed-{seed}" if cell.format.pairs else "all-seeds"

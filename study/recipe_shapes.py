@@ -1,6 +1,6 @@
 """The shape of each stage's recipe: what `--recipe` must hold before a stage works with it.
 
-The study's own recipes come from a checked configuration (`study.recipes`). One that a person wrote
+The study's own recipes come from a checked configuration (`study.jobs`). One that a person wrote
 or changed by hand is held to the same types and ranges here, and a field that no stage reads is
 refused: it would give an equal result another key.
 """
@@ -62,7 +62,7 @@ class SourceRecipe(Recipe):
     revision: Revision | None = None
     files: dict[Place, list[Annotated[list[str], Field(min_length=2, max_length=2)]]] | None = None
     generated: Name | None = None
-    generator: Count | None = None
+    generator: Omitted[Count | None] = None
     seed: Count | None = None
     sizes: dict[Place, Positive] | None = None
     splits: Annotated[list[Place], Field(min_length=1)]

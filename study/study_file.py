@@ -52,6 +52,10 @@ class StudyFile(Section):
             return self.cells[column.cell]
         return self.finetuning[column.finetuning][column.task]
 
+    def settings(self, cell: str, task: str) -> dict[str, Finetuning]:
+        """The fine-tuning settings of a cell on a task, by name."""
+        return self.finetuning[self.cells[cell].finetuning][task].settings()
+
     def row_cells(self, row: Row) -> list[str]:
         """The cells that a row shows or chooses from."""
         if row.family:

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from study.command import EXIT_BAD_INPUT, Resumable, command_parser, run_command
 from study.errors import StudyError
-from study.graph import Job, Study
+from study.graph import Study
+from study.jobs import Job, needed
 from study.messages import hint
 from study.options import DEFAULT_SCALE, add_study_arguments, check_cores
 from study.places import Places
@@ -95,11 +96,11 @@ def needed_jobs(study: Study, target: str) -> list[Job]:
     Raises StudyError for what is no file of a result.
     """
     if target == "all":
-        return study.needed(study.all_jobs())
+        return needed(study.all_jobs())
     files = study.result_files()
     if target not in files:
         raise StudyError(f"{target}: no result of this study{hint(target, files)}")
-    return study.needed(study.result_jobs(files[target]))
+    return needed(study.result_jobs(files[target]))
 
 
 def show(line: str) -> None:
@@ -187,7 +188,7 @@ def main(arguments: list[str] | None) -> None:
     check_cores(args.cores)
     study = Study(args.scale, args.study, args.replicates)
     jobs = needed_jobs(study, args.target)
-    check_reachable(sources_to_fetch(jobs), Places(args.mirror, study.recipes.places))
+    check_reachable(sources_to_fetch(jobs), Places(args.mirror, study.jobs.places))
     names = ("scale", "study", "mirror", "replicates")
     settings = [f"{name}={vars(args)[name]}" for name in names if vars(args)[name] is not None]
     log = Path(study.root, "logs", "snakemake.log")

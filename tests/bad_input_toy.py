@@ -20,7 +20,7 @@ import smoke
 from study.command import run_command
 from study.graph import Study
 from study.identity import canonical_json
-from study.jobs import Job
+from study.jobs import Job, needed
 
 CELL, TASKS = "doc-sentences", ("sst2", "squad20", "race")
 MODULES = {
@@ -53,8 +53,8 @@ class World:
     def job(self, stage: str, name: str = "") -> Job:
         """The job of a stage behind the cell's fine-tunings whose path contains `name`."""
         study = self.study
-        ends = [study.finetune_job(CELL, 0, task) for task in TASKS]
-        jobs = [job for job in study.needed(ends) if job.recipe["stage"] == stage]
+        ends = [study.jobs.finetune(CELL, 0, task) for task in TASKS]
+        jobs = [job for job in needed(ends) if job.recipe["stage"] == stage]
         return next(job for job in jobs if f"/{name}" in job.path)
 
     def directory(self, stage: str, name: str = "") -> Path:
@@ -83,12 +83,12 @@ class World:
         recipe = json.loads(job.recipe_json)
         self.change_recipe(recipe)
         words = ["--recipe", json.dumps(recipe), "--manifest", job.path]
-        for name, paths in job.inputs.items():
+        for name, paths in job.input_paths.items():
             words += [f"--{name}", *paths]
         if stage in NEEDS_MIRROR and self.with_mirror:
             words += ["--mirror", "hub"]
-        if stage in NEEDS_MIRROR and self.study.recipes.places:
-            words += ["--places", canonical_json(self.study.recipes.places)]
+        if stage in NEEDS_MIRROR and self.study.jobs.places:
+            words += ["--places", canonical_json(self.study.jobs.places)]
         if stage in ("pretrain", "finetune"):
             words += ["--execution", self.study.execution_json(stage)]
         return words
@@ -138,12 +138,12 @@ def finish(folder: Path) -> None:
     try:
         world = World(project)
         study = world.study
-        ends = [study.finetune_job(CELL, 0, task) for task in TASKS]
-        wanted = {job.path for job in study.needed(ends)}
+        ends = [study.jobs.finetune(CELL, 0, task) for task in TASKS]
+        wanted = {job.path for job in needed(ends)}
         waiting = [job for path, job in study.jobs.items() if path in wanted]
         while waiting:
             for job in list(waiting):
-                if all(Path(path).exists() for paths in job.inputs.values() for path in paths):
+                if all(Path(path).exists() for paths in job.input_paths.values() for path in paths):
                     main = importlib.import_module(MODULES[job.recipe["stage"]]).main
                     main(world.arguments(job))
                     waiting.remove(job)

@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 from unittest import mock
 
-from study.graph import Job, Study
+from study.graph import Study
+from study.jobs import Job
 from study.manifest import publish_manifest
 
 ROOT = Path(__file__).parent.parent

@@ -104,7 +104,7 @@ def test_extended_table_adds_the_row_that_the_paper_lacks(study):
 
 
 def test_diverged_runs_stay_and_are_told(study):
-    job = study.finetune_job("doc-sentences", 0, "sst2")
+    job = study.jobs.finetune("doc-sentences", 0, "sst2")
     publish(study, job, {"accuracy": 40.0}, diverged=True)
     frame, markdown = make_table(study)
     row = frame[frame["row"] == "doc_sentences"].iloc[0]
@@ -115,7 +115,7 @@ def test_diverged_runs_stay_and_are_told(study):
 
 
 def test_a_score_that_is_missing_shows_as_failed_not_as_zero(study):
-    job = study.finetune_job("doc-sentences", 0, "sst2")
+    job = study.jobs.finetune("doc-sentences", 0, "sst2")
     failed = {"metrics": {"accuracy": None}, "diverged": True, "key": "k"}
     seeds = {"0": failed, "1": failed}
     publish_manifest(job.path, job.recipe, files=[], figures={"seeds": seeds})
@@ -125,7 +125,7 @@ def test_a_score_that_is_missing_shows_as_failed_not_as_zero(study):
 
 
 def test_scores_of_another_recipe_are_refused_with_the_command(study):
-    job = study.finetune_job("full-sentences", 0, "mnli")
+    job = study.jobs.finetune("full-sentences", 0, "mnli")
     recipe = {**job.recipe, "seeds": [7, 8]}
     Path(job.path).parent.joinpath("other").mkdir()
     publish_manifest(job.path, recipe, files=[], figures={"seeds": {}})
@@ -140,7 +140,7 @@ def test_scores_of_another_recipe_are_refused_with_the_command(study):
 
 def test_missing_scores_are_counted_and_named(study):
     for task in ("mnli", "sst2"):
-        Path(study.finetune_job("full-sentences", 0, task).path).unlink()
+        Path(study.jobs.finetune("full-sentences", 0, task).path).unlink()
     with pytest.raises(StudyError, match="2 of 20 scores are missing"):
         make_table(study)
 
@@ -170,7 +170,7 @@ def test_missing_scores_are_counted_and_named(study):
     ],
 )
 def test_a_manifest_without_a_seed_or_a_metric_is_refused(study, damage, message):
-    job = study.finetune_job("doc-sentences", 0, "sst2")
+    job = study.jobs.finetune("doc-sentences", 0, "sst2")
     figures = json.loads(Path(job.path).read_text())["figures"]
     damage(figures["seeds"])
     publish_manifest(job.path, job.recipe, files=[], figures=figures)
@@ -181,7 +181,7 @@ def test_a_manifest_without_a_seed_or_a_metric_is_refused(study, damage, message
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999"])
 def test_a_number_that_no_stage_writes_is_refused(study, value):
-    path = Path(study.finetune_job("doc-sentences", 0, "sst2").path)
+    path = Path(study.jobs.finetune("doc-sentences", 0, "sst2").path)
     text = path.read_text()
     shown = json.loads(text)["figures"]["seeds"]["1"]["metrics"]["accuracy"]
     path.write_text(text.replace(f'"accuracy": {shown}', f'"accuracy": {value}'))
@@ -209,7 +209,7 @@ def test_scores_csv_is_tidy(study):
 
 def test_json_of_a_manifest_is_what_the_table_shows(study):
     """A changed figure changes the table: nothing is hard-coded."""
-    job = study.finetune_job("segment-pair", 0, "sst2")
+    job = study.jobs.finetune("segment-pair", 0, "sst2")
     publish(study, job, {"accuracy": 77.0})
     frame, _ = make_table(study)
     assert frame.iloc[0]["sst2.accuracy.median"] == 77.125

@@ -149,12 +149,13 @@ def test_one_grid_point_changes_its_cell_its_selection_and_what_shows_it(edit, m
 def test_versions_of_a_part_of_a_stage_leave_the_other_keys(monkeypatch):
     """What changed for pairs, unknown words or spans does not train anything else again."""
     monkeypatch.chdir(ROOT)
-    recipes = Study("paper").recipes
-    assert recipes.samples("doc-sentences", 0)["version"] == 1
-    assert recipes.samples("sentence-pair", 0)["version"] == 2
-    assert recipes.config.cells["doc-sentences"].vocabulary == "character-30k"
-    assert recipes.pretrain("doc-sentences", 0)["version"] == 2
-    assert recipes.config.cells["large-160gb-500k"].vocabulary == "byte-50k"
-    assert recipes.pretrain("large-160gb-500k", 0)["version"] == 1
-    assert recipes.features("sst2", "doc-sentences")["version"] == 1
-    assert recipes.features("squad20", "doc-sentences")["version"] == 2
+    study = Study("paper")
+    jobs, cells = study.jobs, study.config.cells
+    assert jobs.samples("doc-sentences", 0).recipe["version"] == 1
+    assert jobs.samples("sentence-pair", 0).recipe["version"] == 2
+    assert cells["doc-sentences"].vocabulary == "character-30k"
+    assert jobs.pretrain("doc-sentences", 0).recipe["version"] == 2
+    assert cells["large-160gb-500k"].vocabulary == "byte-50k"
+    assert jobs.pretrain("large-160gb-500k", 0).recipe["version"] == 1
+    assert jobs.features("sst2", "doc-sentences").recipe["version"] == 1
+    assert jobs.features("squad20", "doc-sentences").recipe["version"] == 2

@@ -354,18 +354,19 @@ def test_what_docs_say_of_data_is_valid_configuration(config):
 
 
 def test_a_cap_is_part_of_a_recipe_only_where_it_is_set(config):
-    assert "bytes" not in Study("smoke").recipes.sentences("books", 0)
-    plain = Study("smoke").recipes.key("sentences", "books", 0)
+    assert "bytes" not in Study("smoke").jobs.sentences("books", 0).recipe
+    plain = Study("smoke").jobs.sentences("books", 0).key
     config("scales/smoke.yaml", "corpora.books.bytes", 5000)
-    assert Study("smoke").recipes.sentences("books", 0)["bytes"] == 5000
-    assert Study("smoke").recipes.key("sentences", "books", 0) != plain
-    assert Study("paper").recipes.sentences("wiki", 31)["bytes"] == 11_700_000_000
+    assert Study("smoke").jobs.sentences("books", 0).recipe["bytes"] == 5000
+    assert Study("smoke").jobs.sentences("books", 0).key != plain
+    assert Study("paper").jobs.sentences("wiki", 31).recipe["bytes"] == 11_700_000_000
 
 
 def test_optional_settings_stand_in_a_recipe_only_where_they_are_not_as_usual(config):
     def recipes():
-        found = Study("smoke").recipes
-        return found.samples("segment-pair", 0), found.finetune("segment-pair", 0, "sst2")
+        jobs = Study("smoke").jobs
+        tuned = jobs.finetune("segment-pair", 0, "sst2")
+        return jobs.samples("segment-pair", 0).recipe, tuned.recipe
 
     samples, tuned = recipes()
     names = {"decay_all", "clip_norm", "head_dropout", "group_by_length"}

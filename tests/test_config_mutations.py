@@ -71,7 +71,7 @@ def test_wrong_values_build_or_end_in_one_line(scale, values, monkeypatch):
                     [(study, changed(merged, place, value))], (scale_file, {})
                 )
                 assert value not in NEVER, case
-                Jobs(scale, config)
+                Jobs(config, f"runs/{scale}")
             except StudyError as error:
                 assert re.match(r"config/study\.yaml: \w[^\n]*: [^\n]+\Z", str(error)), case
                 refused += 1

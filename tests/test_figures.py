@@ -229,7 +229,7 @@ def test_curves_are_losses_over_tokens_per_first_table(study):
 
 @pytest.mark.parametrize("point", [[1], ["a", "b"], 5, [1, "x"], [True, 2.0]])
 def test_a_curve_with_other_points_is_refused(own_study, point):
-    job = own_study.pretrain_job("doc-sentences", 0)
+    job = own_study.jobs.pretrain("doc-sentences", 0)
     figures = load_manifest(job.path).figures
     publish_manifest(job.path, job.recipe, files=[], figures={**figures, "curve": [point]})
     with pytest.raises(StudyError, match=r"field figures\.curve: .*, expected a step and a loss"):
@@ -237,9 +237,9 @@ def test_a_curve_with_other_points_is_refused(own_study, point):
 
 
 def test_diverged_pretrainings_are_crosses_and_named(own_study):
-    jobs = [own_study.pretrain_job("doc-sentences", seed) for seed in (0, 1, 2)]
+    jobs = [own_study.jobs.pretrain("doc-sentences", seed) for seed in (0, 1, 2)]
     results_toy.write_pretrain(jobs[0], [5.0], diverged=7)
-    lost = [own_study.pretrain_job("sentence-pair", seed) for seed in (0, 1, 2)]
+    lost = [own_study.jobs.pretrain("sentence-pair", seed) for seed in (0, 1, 2)]
     for job in lost:
         results_toy.write_pretrain(job, [], diverged=3)
     figure = curves_figure(read_curves(own_study), own_study.cells_by_first_table(), "Scale smoke")
@@ -349,10 +349,10 @@ def test_bad_input_is_one_line_and_leaves_nothing(own_study):
         table_command.main(arguments("f/x.png", "none"))
     with pytest.raises(StudyError, match=r"--output f/x.svg: expected a name that ends in .png"):
         table_command.main(arguments("f/x.svg", "table2"))
-    Path(own_study.finetune_job("doc-sentences", 0, "sst2").path).unlink()
+    Path(own_study.jobs.finetune("doc-sentences", 0, "sst2").path).unlink()
     with pytest.raises(StudyError, match=r"1 of 60 scores .* -- results/figures/table2.png"):
         table_command.main(arguments("f/x.png", "table2"))
-    Path(own_study.pretrain_job("doc-sentences", 0).path).unlink()
+    Path(own_study.jobs.pretrain("doc-sentences", 0).path).unlink()
     with pytest.raises(StudyError, match="No such file or directory; snakemake makes it"):
         curves.main(arguments("f/x.png"))
     assert not Path("f").exists()

@@ -36,7 +36,7 @@ def test_no_job_is_made_again_without_need(scale, monkeypatch, tmp_path):
     again = {name: path for name, path in golden[scale].items() if now.get(name) != path}
     assert not again, (
         f"scale {scale}: {', '.join(again)} would be made again, and all that reads it; if results "
-        f"change as well, bump study.recipes.VERSIONS; if this is meant, copy {renewed} to {GOLDEN}"
+        f"change as well, bump study.stages.VERSIONS; if this is meant, copy {renewed} to {GOLDEN}"
     )
     assert set(now) == set(golden[scale])
 

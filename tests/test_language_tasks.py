@@ -15,7 +15,7 @@ from language.world import corpus_pools, task_pools
 from language.write import TASKS, task_table, write_mirror, write_source
 from model.tasks.data import read_examples
 from study.errors import StudyError
-from study.recipes import generator_version
+from study.stages import generator_version
 
 # Score of STS-B -> whether its sentences have the person and the value in common.
 SHARED = {

@@ -52,7 +52,7 @@ def test_moved_folders_and_tokenizers_change_no_key(project):
     place(project, project / "moved", project / "other.json")
     assert keys() == before
     study = Study("smoke")
-    assert sorted(study.recipes.places.values()) == [
+    assert sorted(study.jobs.places.values()) == [
         str(project / "moved"),
         str(project / "other.json"),
     ]
@@ -100,7 +100,7 @@ def test_snakemake_finds_moved_files_and_runs_nothing_again(project):
     for part in ("rules", "profiles", "study", "model", "analysis", "language"):
         shutil.copytree(ROOT / part, project / part, ignore=shutil.ignore_patterns("__pycache__"))
     study = Study("smoke")
-    source = study.source_job("books").path
+    source = study.jobs.source("books").path
     [sentences] = [p for p in study.jobs if p.startswith("runs/smoke/sentences/books/shard-0/")]
     status, printed = fetch(source)
     assert status == 0, printed
@@ -113,7 +113,7 @@ def test_snakemake_finds_moved_files_and_runs_nothing_again(project):
     assert "rule sentences" in printed and "rule source" not in printed
     # What is done stays asked for when the folder is gone altogether.
     shutil.rmtree(project / "moved")
-    assert Study("smoke").source_job("books").path == source
+    assert Study("smoke").jobs.source("books").path == source
     assert load_manifest(sentences).figures["train"]["documents"] > 0
 
 

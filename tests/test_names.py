@@ -173,19 +173,19 @@ def test_jobs_say_what_they_are_of(monkeypatch):
     study = Study("demo")
     for job in study.jobs.values():
         assert job.names
-    assert study.pretrain_job("full-sentences-lr-0.01", 2).names == {
+    assert study.jobs.pretrain("full-sentences-lr-0.01", 2).names == {
         "cell": "full-sentences-lr-0.01",
         "seed": 2,
     }
-    (name, *_) = study.recipes.settings("large-160gb-500k", "mnli")
+    (name, *_) = study.config.settings("large-160gb-500k", "mnli")
     assert "." in name
-    assert study.finetune_job("large-160gb-500k", 1, "mnli", name).names == {
+    assert study.jobs.finetune("large-160gb-500k", 1, "mnli", name).names == {
         "cell": "large-160gb-500k",
         "seed": 1,
         "task": "mnli",
         "setting": name,
     }
-    assert study.store_job("large-160gb-500k").names == {
+    assert study.jobs.store_of("large-160gb-500k").names == {
         "data": ("books", "wiki", "news", "web", "stories"),
         "vocabulary": "byte-50k",
     }

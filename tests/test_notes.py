@@ -9,7 +9,7 @@ import yaml
 
 from analysis.notes import choice_notes, difference_notes
 from study.graph import Study
-from study.recipes import VERSIONS
+from study.stages import VERSIONS
 
 ROOT = Path(__file__).parent.parent
 
@@ -134,11 +134,11 @@ def test_a_training_of_one_update_is_another_recipe_and_no_other_is(configured):
 
     study = configured("laptop")
     short = configured("laptop", edit)
-    versions = [one.pretrain_job("byte-level", 0).recipe["version"] for one in (study, short)]
+    versions = [one.jobs.pretrain("byte-level", 0).recipe["version"] for one in (study, short)]
     assert versions == [VERSIONS["pretrain"], VERSIONS["pretrain of one update"]]
 
     def version(study, task):
-        return study.finetune_job("full-sentences", 0, task).recipe["version"]
+        return study.jobs.finetune("full-sentences", 0, task).recipe["version"]
 
     assert {version(study, task) for task in ("race", "sst2")} == {VERSIONS["finetune"]}
     path = Path("config/scales/laptop.yaml")

@@ -13,10 +13,11 @@ import smoke
 from analysis.costs import cost_of, rows_of
 from analysis.plan import COLUMNS, amount, build_plan, duration, main, speed_of
 from model.stages.throughput import main as throughput
+from study.contents import tokenizer_contents
 from study.errors import StudyError
-from study.graph import Job, Study
+from study.graph import Study
+from study.jobs import Job
 from study.manifest import load_manifest, publish_manifest
-from study.recipes import tokenizer_contents
 
 ROOT = Path(__file__).parent.parent
 LARGE = {"like": "large-16gb-100k", "vocabulary": "character-30k"}
@@ -111,7 +112,7 @@ def test_passes_are_those_over_the_capped_corpora(place):
     frame = plan_of(Study("paper"))
     job = line(frame, cell="full-sentences", level="job", stage="pretrain")
     assert job["passes"] == pytest.approx(22.7, abs=0.05)
-    publish(Study("paper").samples_job("full-sentences", 0), train={"tokens": 4_000_000_000})
+    publish(Study("paper").jobs.samples("full-sentences", 0), train={"tokens": 4_000_000_000})
     job = line(plan_of(Study("paper")), cell="full-sentences", level="job", stage="pretrain")
     assert job["passes"] == pytest.approx(131.072 / 4, abs=0.01)
 
@@ -168,8 +169,8 @@ def test_rows_come_from_the_best_that_is_there(place):
     paper, demo, laptop = Study("paper"), Study("demo"), Study("laptop")
 
     def features(study: Study, task: str) -> Job:
-        job = study.finetune_job("full-sentences", 0, task)
-        return study.jobs[job.inputs["features"][0]]
+        job = study.jobs.finetune("full-sentences", 0, task)
+        return job.inputs["features"][0]
 
     def rows(study: Study, task: str, split: str = "train") -> tuple:
         found = rows_of(study, features(study, task), split)
@@ -181,7 +182,7 @@ def test_rows_come_from_the_best_that_is_there(place):
     assert rows(laptop, "mnli") == (8000, 8000 * 41, "train_examples")
     # 151 tokens in rows of 128 with stride 64 are two windows, each counted as full.
     assert rows(laptop, "squad11") == (4000, 4000 * 128, "train_examples")
-    source = paper.jobs[features(paper, "mnli").inputs["source"][0]]
+    source = features(paper, "mnli").inputs["source"][0]
     part = {"name": "train.parquet", "bytes": 3, "sha256": "d" * 64}
     parts = [{**part, "rows": 300}, {**part, "rows": 200}]
     publish(source, files={"train": parts, "validation_matched": []})
@@ -208,10 +209,10 @@ def test_a_family_costs_all_its_members(place):
 
 def test_done_jobs_leave_what_remains(place):
     study = Study("paper")
-    publish(study.pretrain_job("doc-sentences", 0), heldout_loss=1.0)
-    other = study.pretrain_job("segment-pair", 0)
+    publish(study.jobs.pretrain("doc-sentences", 0), heldout_loss=1.0)
+    other = study.jobs.pretrain("segment-pair", 0)
     Path(other.path).parent.mkdir(parents=True)
-    shutil.copy(study.pretrain_job("doc-sentences", 0).path, other.path)  # of another recipe
+    shutil.copy(study.jobs.pretrain("doc-sentences", 0).path, other.path)  # of another recipe
     frame = plan_of(study, given=4.83e14)
     table = line(frame, table="table2", stage="pretrain")
     assert table["done"] == 1
@@ -245,7 +246,7 @@ def test_speed_is_given_or_the_scales_or_measured(place):
     for wrong in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(StudyError, match=r"^--flops-per-second: expected more than 0, found"):
             speed_of(demo, wrong)
-    publish(demo.throughput_job(), flops_per_second=2e10, seconds_per_job=3.6, hardware="CPU")
+    publish(demo.jobs.throughput(), flops_per_second=2e10, seconds_per_job=3.6, hardware="CPU")
     frame = plan_of(demo)
     job = line(frame, level="job", cell="doc-sentences", stage="pretrain", pretraining_seed=0)
     assert job["device_hours"] == pytest.approx(job["flops"] / 2e10 / 3600 + 0.001, abs=1e-6)
@@ -253,7 +254,7 @@ def test_speed_is_given_or_the_scales_or_measured(place):
 
 def test_disk_of_weights_checkpoints_and_text(place):
     study = Study("paper")
-    cost = cost_of(study, study.pretrain_job("full-sentences", 0))
+    cost = cost_of(study, study.jobs.pretrain("full-sentences", 0))
     parameters = 109_123_632
     assert cost.weights_mb == pytest.approx(4e-6 * parameters)
     assert cost.checkpoint_mb == pytest.approx(3 * 12e-6 * parameters)
@@ -302,7 +303,7 @@ def test_planning_loads_no_torch():
 
 
 def test_throughput_is_measured_once(place, capsys):
-    recipe = Study("smoke").throughput_job().recipe_json
+    recipe = Study("smoke").jobs.throughput().recipe_json
     arguments = ["--recipe", recipe, "--manifest", "throughput.json"]
     throughput(arguments)
     figures = load_manifest("throughput.json", stage="throughput").figures
@@ -340,7 +341,7 @@ def test_workflow_plans_before_anything_has_run(tmp_path):
     assert "rule throughput" in measured
     assert "measured on " in (project / "results/plan.md").read_text()
     assert "Nothing to be done" in snakemake(dry=True)
-    job = Study("smoke", ROOT / "config/study.yaml").pretrain_job("doc-sentences", 0)
+    job = Study("smoke", ROOT / "config/study.yaml").jobs.pretrain("doc-sentences", 0)
     (project / job.path).parent.mkdir(parents=True)
     (project / job.path).write_text("{}")
     assert "rule make_plan" in snakemake(dry=True)

@@ -28,8 +28,8 @@ from model.training.state import TrainingResult
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest
-from study.recipes import VERSIONS
 from study.run import open_run
+from study.stages import VERSIONS
 
 GOLDEN = Path(__file__).parent / "golden" / "pretraining_losses.json"
 

@@ -50,7 +50,7 @@ def record_of(*tables):
 def test_a_number_leads_to_its_runs_and_its_data(study):
     record = record_of("table2")
     entry = record["tables"]["table2"]["doc_sentences"]["sst2.accuracy"]
-    jobs = [study.finetune_job("doc-sentences", seed, "sst2") for seed in (0, 1)]
+    jobs = [study.jobs.finetune("doc-sentences", seed, "sst2") for seed in (0, 1)]
     assert entry["cell"] == "doc-sentences"
     assert entry["finetuning"] == [job.key for job in jobs]
     assert entry["pretraining"] == [job.recipe["pretrain"] for job in jobs]
@@ -98,11 +98,11 @@ def test_every_input_is_a_run_and_the_chains_end_in_sources(study):
 def test_ensembles_lead_to_the_models_that_they_average_and_where_these_started(own_study, capsys):
     for job in own_study.table_jobs("table5"):
         publish_seeds(job, 50, diverged=[1])
-    cell, settings = "large-160gb-500k", list(own_study.recipes.settings("large-160gb-500k", "rte"))
-    tuned = own_study.finetune_job(cell, 0, "mnli", settings[1])
+    cell, settings = "large-160gb-500k", list(own_study.config.settings("large-160gb-500k", "rte"))
+    tuned = own_study.jobs.finetune(cell, 0, "mnli", settings[1])
     start = load_manifest(tuned.path).figures["seeds"]["0"]["key"]
     for setting in settings:
-        job = own_study.finetune_job(cell, 0, "rte_from_mnli", setting)
+        job = own_study.jobs.finetune(cell, 0, "rte_from_mnli", setting)
         publish_seeds(job, 50, diverged=[1], init=start)
     record = record_of("table5")
     entry = record["tables"]["table5"]["ensemble"]["rte.accuracy"]
@@ -150,36 +150,36 @@ def test_the_file_has_a_line_per_number_and_per_run_and_is_the_same_again(study)
 
 
 def test_what_is_gone_is_null_with_a_note(own_study):
-    job = own_study.pretrain_job("doc-sentences", 0)
+    job = own_study.jobs.pretrain("doc-sentences", 0)
     Path(job.path).with_suffix("").joinpath("provenance.json").unlink()
-    store = Path(job.inputs["store"][0])
+    store = Path(job.input_paths["store"][0])
     store.with_suffix("").joinpath("provenance.json").write_text("{")
-    Path(job.inputs["samples"][0]).unlink()
+    Path(job.input_paths["samples"][0]).unlink()
     runs = record_of("table2")["runs"]
     assert runs[job.key]["wall_seconds"] is None
     assert runs[job.key]["device"] is None
     assert runs[job.key]["note"].endswith("provenance.json: No such file or directory")
     assert runs[job.key]["sha256"]
     assert "not JSON" in runs[store.stem]["note"]
-    samples = runs[Path(job.inputs["samples"][0]).stem]
+    samples = runs[Path(job.input_paths["samples"][0]).stem]
     assert "manifest_sha256" not in samples
     assert samples["wall_seconds"] == 12.5
 
 
 def test_results_of_another_recipe_are_refused(own_study):
-    job = own_study.pretrain_job("doc-sentences", 0)
-    other = own_study.pretrain_job("doc-sentences", 1)
+    job = own_study.jobs.pretrain("doc-sentences", 0)
+    other = own_study.jobs.pretrain("doc-sentences", 1)
     shutil.copy(other.path, job.path)
     with pytest.raises(StudyError, match="field key: made from recipe"):
         record_of("table2")
-    Path(own_study.finetune_job("doc-sentences", 0, "mnli").path).unlink()
+    Path(own_study.jobs.finetune("doc-sentences", 0, "mnli").path).unlink()
     with pytest.raises(StudyError, match="1 of 40 scores are missing"):
         record_of("table2")
 
 
 def test_a_seed_that_ran_with_another_recipe_since_is_still_found(own_study):
     """`seed-0.json` is of the latest recipe; going back to an earlier one must not lose it."""
-    job = own_study.finetune_job("doc-sentences", 0, "mnli")
+    job = own_study.jobs.finetune("doc-sentences", 0, "mnli")
     beside = Path(job.path).parent / "seed-0.json"
     beside.write_text(beside.read_text().replace('"seed": 0', '"seed": 9'))
     entry = record_of("table2")["tables"]["table2"]["doc_sentences"]["mnli.accuracy"]
@@ -187,7 +187,7 @@ def test_a_seed_that_ran_with_another_recipe_since_is_still_found(own_study):
 
 
 def test_a_resumed_run_says_so(own_study):
-    job = own_study.pretrain_job("doc-sentences", 0)
+    job = own_study.jobs.pretrain("doc-sentences", 0)
     path = Path(job.path).with_suffix("") / "provenance.json"
     told = json.loads(path.read_text())
     told["training"]["resumed_from"] = 7
@@ -202,7 +202,7 @@ def test_trace_prints_the_chain_of_one_number(study, capsys):
     assert lines[0].startswith("table2, doc_sentences, mnli.accuracy: ")
     assert lines[0].endswith("published 84.7")
     assert lines[1].startswith("cell doc-sentences at scale smoke")
-    pretrain = study.pretrain_job("doc-sentences", 1)
+    pretrain = study.jobs.pretrain("doc-sentences", 1)
     assert f"  pretrain {Path(pretrain.path).with_suffix('')}" in lines
     assert "    12 s on GPU, fp32; started 2026-01-01T00:00:00Z; code abc123" in lines
     assert text.count("finetune-seed runs/") == 4
@@ -235,7 +235,10 @@ def test_bad_input_is_one_line(study, arguments, message):
 
 
 def test_a_manifest_that_lost_what_leads_on_is_one_line(own_study):
-    source, tuned = own_study.source_job("sst2"), own_study.finetune_job("doc-sentences", 0, "sst2")
+    source, tuned = (
+        own_study.jobs.source("sst2"),
+        own_study.jobs.finetune("doc-sentences", 0, "sst2"),
+    )
     for job, figures, field in (
         (source, {}, "figures.files: missing"),
         (source, {"files": None}, "figures.files: cannot be null"),

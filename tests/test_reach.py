@@ -11,6 +11,7 @@ import smoke
 
 from study.errors import StudyError
 from study.graph import Study
+from study.jobs import needed
 from study.places import Places
 from study.reach import check_reachable, sources_to_fetch
 
@@ -25,7 +26,7 @@ def jobs(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", REFUSED)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     study = Study("smoke")
-    return study.needed(study.result_jobs("table2"))
+    return needed(study.result_jobs("table2"))
 
 
 def test_all_that_is_on_the_hub_alone_is_named_where_it_does_not_answer(jobs, monkeypatch):
@@ -65,7 +66,7 @@ def test_a_mirror_that_is_not_there_is_named_once(jobs):
 def test_what_is_there_already_needs_no_source(jobs, tmp_path):
     """The sources of finished jobs may be gone."""
     (race,) = [job for job in sources_to_fetch(jobs) if job.names["source"] == "race"]
-    others = [job for job in jobs if race.path not in job.inputs.get("source", [])]
+    others = [job for job in jobs if race not in job.inputs.get("source", [])]
     assert len(others) == len(jobs) - 1
     assert race not in sources_to_fetch(others)
 

@@ -313,7 +313,7 @@ def test_the_plan_is_made_again_when_its_speed_or_what_is_done_changes(clone):
         return is_due(clone, "smoke", f"flops={flops}", target="results/plan.csv")
 
     assert not due("1e12") and not due("1000000000000") and due("2e12")
-    path = clone / Study("smoke", clone / "config/study.yaml").source_job("books").path
+    path = clone / Study("smoke", clone / "config/study.yaml").jobs.source("books").path
     path.parent.mkdir(parents=True)
     path.write_text("{}")
     assert due("1e12")
@@ -322,11 +322,11 @@ def test_the_plan_is_made_again_when_its_speed_or_what_is_done_changes(clone):
 def test_files_of_the_future_are_no_obstacle_once_the_clock_is_right(clone):
     """Snakemake refuses, and deletes, what is older than what it was made from."""
     study = Study("smoke", clone / "config/study.yaml")
-    source = study.source_job("web").path
+    source = study.jobs.source("web").path
     (sentences,) = (
         path
         for path, job in study.jobs.items()
-        if source in job.inputs.get("source", ()) and job.recipe["stage"] == "sentences"
+        if source in job.input_paths.get("source", ()) and job.recipe["stage"] == "sentences"
     )
     at_scale(clone, "smoke", target=source)
     before = (clone / source).read_bytes()

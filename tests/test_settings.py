@@ -110,24 +110,24 @@ def test_points_of_a_grid_have_names(study):
 
 
 def test_recipes_tell_settings_and_their_starting_models_apart(study):
-    single = study.finetune_job("large-160gb-500k", 0, "rte", HIGH)
+    single = study.jobs.finetune("large-160gb-500k", 0, "rte", HIGH)
     assert single.recipe["settings"]["learning_rate"] == 2e-3
     assert single.recipe["settings"]["early_stopping"] is True
     assert "init" not in single.recipe
-    tuned = study.finetune_job("large-160gb-500k", 0, "rte_from_mnli", HIGH)
-    mnli = [study.finetune_job("large-160gb-500k", 0, "mnli", s) for s in (LOW, HIGH)]
+    tuned = study.jobs.finetune("large-160gb-500k", 0, "rte_from_mnli", HIGH)
+    mnli = [study.jobs.finetune("large-160gb-500k", 0, "mnli", s) for s in (LOW, HIGH)]
     assert tuned.recipe["init"] == [job.key for job in mnli]
-    assert tuned.inputs["init"] == [job.path for job in mnli]
+    assert tuned.inputs["init"] == mnli
     assert all(job.recipe["keep_weights"] for job in mnli)
     # A cell without such a task keeps no weights, and the BERT recipe selects nothing.
-    other = study.finetune_job("segment-pair", 0, "mnli")
+    other = study.jobs.finetune("segment-pair", 0, "mnli")
     assert "keep_weights" not in other.recipe
     assert "early_stopping" not in other.recipe["settings"]
 
 
 def publish_cola(study, outputs, replicate=0, diverged=()):
     """Finished fine-tunings of one pre-training on CoLA; of the seeds `diverged`, as diverged."""
-    job = study.finetune_job("large-160gb-500k", replicate, "cola", LOW)
+    job = study.jobs.finetune("large-160gb-500k", replicate, "cola", LOW)
     publish_seeds(job, 50, outputs, diverged=diverged)
     return job
 
@@ -188,7 +188,7 @@ def test_full_replicates_make_one_ensemble_of_at_most_seven(study):
 def test_ensembles_average_values_and_refuse_what_they_cannot(study):
     cell = "large-160gb-500k"
     outputs = {"id": ["a", "b", "c"], "label": [0.0, 2.5, 5.0], "prediction": [1.0, 3.0, 4.0]}
-    publish_seeds(study.finetune_job(cell, 0, "stsb", LOW), 50, outputs)
+    publish_seeds(study.jobs.finetune(cell, 0, "stsb", LOW), 50, outputs)
     members = ensembles(study, cell, "stsb", LOW)[0].models
     assert ensemble_metrics(study, "stsb", members)["spearman"] == pytest.approx(100)
     other = pa.table({**outputs, "id": ["a", "b", "x"]})

@@ -184,7 +184,7 @@ def asked_of_slurm(stage: str) -> str:
 def test_what_each_rule_of_the_paper_asks_for(paper_study: FakeSlurm):
     """GPUs, memory, time and cores come from the scale's execution section, for every rule."""
     jobs = list(Study("paper").jobs)
-    target = Study("paper").finetune_job("full-sentences", 0, "squad11").path
+    target = Study("paper").jobs.finetune("full-sentences", 0, "squad11").path
     submissions = paper_study.submissions(jobs, "--config", "scale=paper", "--", target)
     asked = {}
     for arguments in submissions:

@@ -103,7 +103,7 @@ def test_the_zip_passes_the_validator(study):
 
 def rewrite_test_set(study, task, change):
     """Put `change` of a task's test set in its place, as if the source had been fetched so."""
-    source = load_manifest(study.source_job(task).path)
+    source = load_manifest(study.jobs.source(task).path)
     (path,) = source_files(source, "test")
     pq.write_table(change(pq.read_table(path)), path)
     for entry in source.figures["files"]["test"]:
@@ -174,11 +174,11 @@ def test_the_zip_is_of_one_pretraining_that_has_a_model_for_every_file(study):
     publish_table5(study, diverged=[0])
     arguments = ["glue", *ARGUMENTS, "glue.zip", "--replicates", "3"]
     # Of the second pre-training, CoLA is lost: all files are the third one's.
-    for setting in study.recipes.settings("large-160gb-500k", "cola"):
-        job = study.finetune_job("large-160gb-500k", 1, "cola", setting)
+    for setting in study.config.settings("large-160gb-500k", "cola"):
+        job = study.jobs.finetune("large-160gb-500k", 1, "cola", setting)
         publish_seeds(job, 50, outputs_of(job), diverged=[0, 1])
-    for setting in study.recipes.settings("large-160gb-500k", "stsb_from_mnli"):
-        job = study.finetune_job("large-160gb-500k", 2, "stsb_from_mnli", setting)
+    for setting in study.config.settings("large-160gb-500k", "stsb_from_mnli"):
+        job = study.jobs.finetune("large-160gb-500k", 2, "stsb_from_mnli", setting)
         publish_seeds(job, 50, {**outputs_of(job), "prediction": [4.0] * 8})
     main(arguments)
     assert zipped_lines("glue.zip", "STS-B.tsv")[0] == "0\t4.000"
@@ -236,7 +236,7 @@ def test_every_schema_answers_one_row(texts, random):
 
 
 def test_squad_answers_are_those_of_the_median_seed(study):
-    job = study.finetune_job("large-160gb-500k", 0, "squad20")
+    job = study.jobs.finetune("large-160gb-500k", 0, "squad20")
     for seed in job.recipe["seeds"]:
         run = seed_run(load_manifest(job.path), str(seed))
         answers = json.dumps({"q1": f"answer of seed {seed}", "q2": ""})

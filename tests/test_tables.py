@@ -81,9 +81,9 @@ def study(tmp_path, monkeypatch):
 
 
 def select(study, family):
-    job = study.selection_job(family)
+    job = study.jobs.selection(family)
     shutil.rmtree(Path(job.path).parent, ignore_errors=True)
-    manifests = ["--pretrain", *job.inputs["pretrain"]]
+    manifests = ["--pretrain", *job.input_paths["pretrain"]]
     selection.main(["--recipe", job.recipe_json, "--manifest", job.path, *manifests])
 
 
@@ -125,7 +125,7 @@ def test_a_diverged_grid_point_is_never_selected(study):
 
 
 def test_a_selection_of_another_recipe_is_refused(study):
-    Path(study.selection_job("batch-2k").path).unlink()
+    Path(study.jobs.selection("batch-2k").path).unlink()
     with pytest.raises(StudyError, match="selections/batch-2k"):
         make(table, "table3")
 
@@ -133,7 +133,7 @@ def test_a_selection_of_another_recipe_is_refused(study):
 @pytest.mark.parametrize("winner", ["nonsense", "doc-sentences"])
 @pytest.mark.parametrize("command", [table, learning_rates, table_figure])
 def test_a_winner_that_is_no_member_is_refused(study, command, winner):
-    job = study.selection_job("batch-2k")
+    job = study.jobs.selection("batch-2k")
     publish(job, {"winner": winner})
     output = "x.png" if command is table_figure else "x.csv"
     name = [] if command is learning_rates else ["table3"]
@@ -145,10 +145,10 @@ def test_a_winner_that_is_no_member_is_refused(study, command, winner):
 
 
 def test_selection_refuses_manifests_that_are_not_its_members(study, tmp_path):
-    job = study.selection_job("batch-2k")
+    job = study.jobs.selection("batch-2k")
     arguments = ["--recipe", job.recipe_json, "--manifest", str(tmp_path / "x.json"), "--pretrain"]
     with pytest.raises(StudyError, match="no manifest of batch-2k with key"):
-        selection.main([*arguments, study.pretrain_job("batch-8k", 0).path])
+        selection.main([*arguments, study.jobs.pretrain("batch-8k", 0).path])
 
 
 def test_encoding_table_measures_vocabularies(study):
@@ -178,7 +178,7 @@ def test_notes_tell_the_text_that_a_pair_format_does_not_show(study):
     assert "of the training tokens" not in markdown
     assert "B follows A" not in markdown
     for seed, shown in ((0, 960), (1, 894), (2, 960)):
-        publish(study.samples_job("segment-pair", seed), samples_figures(shown, follows=30))
+        publish(study.jobs.samples("segment-pair", seed), samples_figures(shown, follows=30))
     _, markdown = make(table, "table2")
     notes = [line for line in markdown.splitlines() if line.startswith("- segment-pair:")]
     assert notes == [
@@ -196,7 +196,7 @@ def test_notes_tell_the_text_that_a_pair_format_does_not_show(study):
 def test_notes_tell_which_corpora_a_perplexity_leaves_out(study):
     _, markdown = make(table, "table3")
     assert "held out, so" not in markdown
-    job = study.store_job("batch-2k")
+    job = study.jobs.store_of("batch-2k")
     counts = {"books": {**HELDOUT, "documents": 0, "tokens": 0}, "wiki": HELDOUT}
     train = {"books": CORPUS, "wiki": CORPUS}
     publish(job, {"corpora": ["books", "wiki"], "train": train, "heldout": counts})
@@ -263,7 +263,7 @@ def test_a_family_of_which_all_diverged_is_shown_as_failed_and_told(study):
     for cell in study.config.families["batch-2k"].members.values():
         for job in study.pretrain_jobs([cell]):
             publish(job, pretrain_figures(None))
-    lost = study.pretrain_job("batch-8k", 1)
+    lost = study.jobs.pretrain("batch-8k", 1)
     publish(lost, pretrain_figures(None))
     for job in study.pretrain_jobs(["batch-8k-lr-0.002"]):
         publish(job, pretrain_figures(None))
@@ -282,7 +282,7 @@ def test_a_family_of_which_all_diverged_is_shown_as_failed_and_told(study):
 
 
 def test_selection_keeps_every_members_figures(study):
-    job = study.selection_job("batch-256")
+    job = study.jobs.selection("batch-256")
     figures = json.loads(Path(job.path).read_text())["figures"]
     assert set(figures["heldout_perplexity"]) == {"full-sentences", "full-sentences-lr-0.002"}
     assert all(len(values) == 3 for values in figures["heldout_perplexity"].values())

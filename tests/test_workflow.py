@@ -13,7 +13,7 @@ import pytest
 import smoke
 from smoke import TABLE, edit, planned, snakemake
 
-from study.recipes import VERSIONS
+from study.stages import VERSIONS
 
 GOLDEN = Path(__file__).parent / "golden" / "smoke.json"
 GUARDED = (
@@ -75,7 +75,7 @@ def test_golden_results_guard_the_stage_versions(finished, tmp_path):
     (tmp_path / "smoke.json").write_text(json.dumps(found, indent=1) + "\n")
     golden = json.loads(GOLDEN.read_text())
     for stage in GUARDED:
-        told = f"{stage}: bump study.recipes.VERSIONS and renew {GOLDEN} with {tmp_path}/smoke.json"
+        told = f"{stage}: bump study.stages.VERSIONS and renew {GOLDEN} with {tmp_path}/smoke.json"
         assert golden[stage]["version"] == found[stage]["version"], told
         if stage != "finetune":
             assert golden[stage]["results"] == found[stage]["results"], told
