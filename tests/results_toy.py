@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest import mock
 
 from study.graph import Study
+from study.identity import key_of
 from study.jobs import Job
 from study.manifest import publish_manifest
 
@@ -34,7 +35,9 @@ FIGURES = {
 }
 
 
-def write_run(path: str, recipe: dict, key: str, figures: dict, record: dict, files=None) -> None:
+def write_run(
+    path: str | Path, recipe: dict, key: str, figures: dict, record: dict, files=None
+) -> None:
     """One run: its files, its provenance, its manifest."""
     folder = Path(path).parent / key
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,10 +77,10 @@ def write_finetune(
         recipe = {name: part for name, part in job.recipe.items() if name != "seeds"}
         recipe |= {"stage": "finetune-seed", "seed": seed}
         figures = {"metrics": dict.fromkeys(metrics, value), "diverged": diverged}
-        run = Job(str(Path(job.path).parent / f"seed-{seed}.json"), recipe)
+        path, key = Path(job.path).parent / f"seed-{seed}.json", key_of(recipe)
         speed = {"gpu": None, "execution": EXECUTION, "resumed_from": 0}
-        write_run(run.path, recipe, run.key, figures, speed, {"metrics.json": f"{value}"})
-        seeds[str(seed)] = {**figures, "key": run.key}
+        write_run(path, recipe, key, figures, speed, {"metrics.json": f"{value}"})
+        seeds[str(seed)] = {**figures, "key": key}
     write_run(job.path, job.recipe, job.key, {"seeds": seeds, "majority": 50.0}, {})
 
 
@@ -93,8 +96,7 @@ def write_study(study: Study) -> None:
             base = 50.0 + pretrained.index(job.recipe["pretrain"])
             write_finetune(study, job, {seed: base + seed / 4 for seed in job.recipe["seeds"]})
         elif stage == "selection":
-            family = job.path.split("/")[3]
-            winner = study.config.families[family].cell
+            winner = study.config.families[job.names["family"]].cell
             write_run(job.path, job.recipe, job.key, {"winner": winner}, {})
         else:
             figures = FIGURES.get(stage, {})

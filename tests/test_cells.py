@@ -133,12 +133,12 @@ def test_one_grid_point_changes_its_cell_its_selection_and_what_shows_it(edit, m
     before = Study("paper")
     edit("study.yaml", "families.batch-2k.learning_rates", [5e-4, 7e-4, 1e-3])
     after = Study("paper")
-    names = [path.split("/")[2:4] for path in after.jobs if path not in before.jobs]
-    new = {f"{stage} {name}" for stage, name in names}
+    jobs = [job for path, job in after.jobs.items() if path not in before.jobs]
+    new = {f"{job.stage} {job.names.get('cell') or job.names['family']}" for job in jobs}
     assert new == {
         "pretrain batch-2k-lr-0.0005",
         "finetune batch-2k-lr-0.0005",
-        "selections batch-2k",
+        "selection batch-2k",
     }
     changed = {
         table for table in before.config.tables if before.identity(table) != after.identity(table)

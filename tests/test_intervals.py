@@ -63,8 +63,7 @@ def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     study = Study("smoke", replicates=3)
     for job in study.table_jobs("pretraining_effect"):
-        _, _, _, cell, seed, *_ = job.path.split("/")
-        base = 40.0 if cell == "random-initialisation" else 60.0
+        base = 40.0 if job.names["cell"] == "random-initialisation" else 60.0
         names = study.config.tasks[job.recipe["task"]["name"]].reported_metrics
         metrics = dict.fromkeys(names, base + int(seed.removeprefix("seed-")))
         score = {"metrics": metrics, "diverged": False, "key": "k"}

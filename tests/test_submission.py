@@ -285,7 +285,7 @@ def test_squad_answers_are_of_the_submitted_cell(study):
     path.write_text(yaml.safe_dump(data))
     study = Study("smoke")
     jobs = study.result_jobs("submission/squad20")
-    assert {job.path.split("/")[3] for job in jobs} == {"large-160gb-500k"}
+    assert {job.names["cell"] for job in jobs} == {"large-160gb-500k"}
     for row in data["tables"]["table5"]["rows"]:
         if row.get("ensemble"):
             row["cell"] = "base-160gb-500k"

@@ -54,20 +54,21 @@ def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     study = Study("smoke", replicates=3)
     for job in study.jobs.values():
-        stage, name = job.recipe["stage"], job.path.split("/")[3]
-        if stage == "store":
+        if job.stage == "store":
             names = list(dict.fromkeys(job.recipe["corpora"]))
             split = {"train": CORPUS, "heldout": HELDOUT}
             figures = {key: dict.fromkeys(names, value) for key, value in split.items()}
             publish(job, {"corpora": names, "dtype": "uint16", **figures})
-        elif stage == "vocabulary":
+        elif job.stage == "vocabulary":
             publish(job, {"size": 400})
-        elif stage == "samples":
+        elif job.stage == "samples":
             publish(job, samples_figures())
-        elif stage == "pretrain":
-            seed = int(job.path.split("/")[4].removeprefix("seed-"))
-            publish(job, pretrain_figures((2.0 if "-lr-" not in name else 1.5) + seed / 10))
-        elif stage == "finetune":
+        elif job.stage == "pretrain":
+            seed = job.names["seed"]
+            publish(
+                job, pretrain_figures((2.0 if "-lr-" not in job.names["cell"] else 1.5) + seed / 10)
+            )
+        elif job.stage == "finetune":
             metrics = {
                 metric: 50.0
                 for metric in study.config.tasks[job.recipe["task"]["name"]].reported_metrics
