@@ -65,7 +65,7 @@ def study(tmp_path, monkeypatch):
     for job in study.table_jobs("pretraining_effect"):
         base = 40.0 if job.names["cell"] == "random-initialisation" else 60.0
         names = study.config.tasks[job.recipe["task"]["name"]].reported_metrics
-        metrics = dict.fromkeys(names, base + int(seed.removeprefix("seed-")))
+        metrics = dict.fromkeys(names, base + job.names["seed"])
         score = {"metrics": metrics, "diverged": False, "key": "k"}
         seeds = dict.fromkeys(map(str, job.recipe["seeds"]), score)
         Path(job.path).parent.joinpath(job.key).mkdir(parents=True)
