@@ -23,10 +23,10 @@ from study.errors import StudyError
 from study.formats import FORMATS
 from study.graph import Study
 from study.jobs import Job, needed
+from study.kinds import KIND_FACTS
 from study.manifest import NUMBER, Manifest, load_manifest
 from study.places import source_entries
 from study.recipe_shapes import RecipeSettings
-from study.tasks import KIND_FACTS
 
 MB = 1e6
 # The two checkpoints that are kept and the one being written.

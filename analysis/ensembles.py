@@ -1,7 +1,7 @@
 """Ensembles: the averaged predictions of a cell's models on one task (section 5.1).
 
 In: the predictions that every fine-tuning seed stored. Out: metrics of the average, in percent.
-Classes are averaged as probabilities, regressions as values, WSC as margins. Members are the
+What is averaged is the task kind's business (`model.tasks.kind.Average`). Members are the
 fine-tuning seeds of one pre-trained model at the setting that counts (`analysis.settings`), at most
 seven, as in the paper; several pre-trained models make as many ensembles. Where each has a single
 fine-tuning seed of its own, one ensemble takes a model of each. What diverged is left out.
@@ -16,22 +16,13 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from model.tasks.decisions import decide_pronouns, decide_ranking
-from model.tasks.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
+from model.tasks.metrics import METRICS
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import Manifest, load_manifest, seed_run
 from study.tables import Column, Row
 
 MOST = 7
-# What is averaged, a column of predictions.parquet, by the task's kind.
-AVERAGED = {
-    "classification": "probabilities",
-    "choice": "probabilities",
-    "regression": "prediction",
-    "wsc": "margin",
-    "ranking": "probability",
-}
 
 
 @dataclass(frozen=True)
@@ -92,7 +83,10 @@ def ensemble_of(members: list[Member], kind: str, split: str = "dev") -> Ensembl
     Raises StudyError naming the file when one is missing, altered, lists other examples than the
     first or has no numbers for them, and for kinds whose answers are words.
     """
-    if kind not in AVERAGED:
+    from model.tasks.kinds import KINDS  # with torch, which few results have to wait for
+
+    average = KINDS[kind].average
+    if average is None:
         raise StudyError(f"a task of kind {kind} answers in words, which cannot be averaged")
     name = "predictions.parquet" if split == "dev" else f"predictions-{split}.parquet"
     outputs, first = [], {}
@@ -107,16 +101,10 @@ def ensemble_of(members: list[Member], kind: str, split: str = "dev") -> Ensembl
             raise StudyError(
                 f"{path}: column id: other examples than in {members[0].run.run_directory}"
             )
-        outputs.append(numbers_of(path, columns, AVERAGED[kind]))
+        outputs.append(numbers_of(path, columns, average.column))
         if outputs[-1].shape != outputs[0].shape:
-            raise StudyError(f"{path}: column {AVERAGED[kind]}: other classes than in the first")
-    mean = np.mean(outputs, axis=0)
-    if kind == "wsc":
-        predictions = decide_pronouns(mean)
-    elif kind == "ranking":
-        predictions = decide_ranking(mean, np.array(first["question"]))
-    else:
-        predictions = mean if kind == "regression" else mean.argmax(1)
+            raise StudyError(f"{path}: column {average.column}: other classes than in the first")
+    predictions = average.decide(np.mean(outputs, axis=0), first)
     labels = np.array(first["label"]) if "label" in first else None
     return Ensemble(first["id"], predictions, labels)
 
@@ -135,14 +123,13 @@ def numbers_of(path: Path, columns: dict[str, list], name: str) -> np.ndarray:
 def ensemble_metrics(study: Study, task: str, members: list[Member]) -> dict[str, float]:
     """Metrics of an ensemble on the development splits, named as a single model's."""
     spec = study.config.tasks[task]
-    known = REGRESSION_METRICS if spec.kind == "regression" else CLASSIFICATION_METRICS
     metrics = {}
     for prefix, split in {"": "dev", **{f"{n}_": f"dev-{n}" for n in spec.more_dev or {}}}.items():
         ensemble = ensemble_of(members, spec.kind, split)
         if ensemble.labels is None:
             raise StudyError(f"{members[0].run.path}: predictions on {split}: no column label")
         for name in spec.metrics:
-            metrics[prefix + name] = known[name](ensemble.predictions, ensemble.labels)
+            metrics[prefix + name] = METRICS[name](ensemble.predictions, ensemble.labels)
     return metrics
 
 

@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.task_data import generate_mirror, read_task, task_examples, wiki_vocabulary
-from model.tasks.data import Examples
+from model.tasks.columns import Examples
 from model.tasks.decoding import WindowSpans, answer_texts, best_spans
 from model.tasks.features import Features
-from model.tasks.span import Context, build_spans
+from model.tasks.kinds import span
 from model.tasks.squad_metric import normalise
+from model.tasks.windows import Context
 from model.text.tokenizer import Vocabulary
 from study.command import command_parser, run_command
 
@@ -141,7 +142,7 @@ class Tally:
 
 def round_trip(examples: Examples, vocabulary: Vocabulary, task: dict, length: int):
     """The tally of a dev split, and the counts that the features stage publishes."""
-    features, figures = build_spans(examples, vocabulary, task, length, characters=True)
+    features, figures = span.build(examples, vocabulary, task, length, train=False)
     windows = Windows(features, task["answer_length"])
     too_long = f"longer than {task['answer_length']} tokens"
     distinct = list(dict.fromkeys(examples.texts[1]))

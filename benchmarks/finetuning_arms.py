@@ -27,8 +27,9 @@ from model.network.config import NetworkConfig
 from model.network.huggingface import to_transformers, transformers_config
 from model.network.pretraining import PretrainingModel
 from model.tasks.batches import FineTuningBatches
-from model.tasks.data import Examples
-from model.tasks.features import Features, build_texts
+from model.tasks.columns import Examples
+from model.tasks.features import Features
+from model.tasks.kinds import KINDS
 from model.tasks.tuning import Inputs, build_model, outcome_of
 from model.text.tokenizer import Vocabulary
 from model.training.engine import Attempt, Evaluation, train
@@ -129,7 +130,8 @@ class Ours:
     @staticmethod
     def _features(work: Work, split: str) -> Features:
         examples = getattr(work, split)
-        return build_texts(examples, work.vocabulary, work.task, work.args.length)[0]
+        build = KINDS[work.task["kind"]].build
+        return build(examples, work.vocabulary, work.task, work.args.length, split == "train")[0]
 
     def turn(self, number: int) -> Turn:
         """Build, train and score the model once."""

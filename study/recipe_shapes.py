@@ -36,7 +36,7 @@ from study.fields import (
 )
 from study.formats import FORMATS
 from study.messages import first_fault
-from study.tasks import Finetuning, Task
+from study.tasks import Finetuning, Task, shortest_row
 
 Key = Annotated[str, Field(min_length=1)]
 Length = Annotated[int, Field(ge=SHORTEST, le=LARGEST)]
@@ -219,6 +219,14 @@ class FeaturesRecipe(Recipe):
     vocabulary: Key
     task: RecipeTask
     length: Positive
+
+    @model_validator(mode="after")
+    def with_room(self):
+        """Rows have room for what the task puts into them."""
+        needed = shortest_row(self.task.question_length, self.task.separators)
+        if self.length < needed:
+            raise ValueError(f"length: {self.length} tokens are too few, it needs {needed} or more")
+        return self
 
 
 class RecipeSettings(Finetuning):

@@ -36,7 +36,7 @@ VERSIONS = {
     "pretrain on unknown words": 2,  # the same stage, of vocabularies that may have some
     "pretrain of one update": 3,  # which had a rate of 0 before
     "selection": 1,
-    "features": 1,  # plus what `study.tasks.KIND_FACTS` adds
+    "features": 1,  # plus what `study.kinds.KIND_FACTS` adds
     "finetune": 1,
     "finetune of one update": 2,
     "throughput": 1,

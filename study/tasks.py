@@ -1,7 +1,6 @@
 """End tasks and how they are fine-tuned: parts of the study file (`study.study_file`)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from itertools import product
 from typing import Annotated, Any, Literal
 
@@ -20,62 +19,7 @@ from study.fields import (
     Share,
     Source,
 )
-
-
-@dataclass(frozen=True)
-class KindFacts:
-    """What the study must know of a task kind; how it works is in `model.tasks.kinds`."""
-
-    fields: tuple[str, ...]  # that its tasks need; those of other kinds they must not have
-    metrics: tuple[str, ...]  # that its tasks may ask for
-    parts: tuple[str, ...] = ()  # metrics that are reported too, whatever a task asks for
-    # What a field's value adds to the fields or the parts, by (field, value).
-    more_fields: dict[tuple[str, Any], tuple[str, ...]] = field(default_factory=dict)
-    more_parts: dict[tuple[str, Any], tuple[str, ...]] = field(default_factory=dict)
-    refused: tuple[str, ...] = ()  # fields of all other kinds that its tasks must not have
-    texts: tuple[int, ...] = (1, 2)  # how many text columns its tasks may name
-    rows: int = 1  # inputs of the network per example, before any are cut into windows
-    by_question: bool = False  # examples with the same first text belong together
-    averaged: bool = True  # whether an ensemble can average what its models predict
-    note: str = ""  # under a table of such tasks, behind the names of their columns
-    changed_features: int = 0  # how often equal recipes came to mean other rows of this kind only
-
-
-KIND_FACTS = {
-    "classification": KindFacts(("texts", "label", "labels"), ("accuracy", "f1", "matthews")),
-    "regression": KindFacts(("texts", "label", "scale"), ("pearson", "spearman")),
-    "span": KindFacts(
-        ("stride", "question_length", "answer_length", "answerability"),
-        ("f1", "em"),
-        parts=("f1", "em"),
-        more_parts={
-            ("answerability", True): (
-                *("best_f1", "best_em", "best_threshold"),
-                *("has_answer_f1", "has_answer_em", "no_answer_f1", "no_answer_em"),
-            )
-        },
-        refused=("more_dev", "test"),  # the official test sets are hidden altogether
-        averaged=False,
-        changed_features=1,
-    ),
-    # The public test set has labels.
-    "choice": KindFacts(
-        ("question_length",), ("accuracy",), parts=("middle", "high"), refused=("test",), rows=4
-    ),
-    "ranking": KindFacts(
-        ("texts", "label", "mined"),
-        ("accuracy",),
-        texts=(2,),
-        by_question=True,
-        note="as a ranking: a question with one sentence is decided by a threshold from this "
-        "set's other scores, without labels.",
-    ),
-    "wsc": KindFacts(
-        ("candidates", "loss"),
-        ("accuracy",),
-        more_fields={("loss", "margin"): ("alpha", "beta")},
-    ),
-}
+from study.kinds import KIND_FACTS, KindFacts
 
 
 def known_kind(kind: str) -> str:

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from tasks_toy import wordpiece
 
-from model.network.finetuning import ClassificationModel
+from model.network.finetuning import EncoderSpec, FineTuningModel
 from model.stages import features, finetune, source
 from study.identity import key_of
 from study.manifest import load_manifest, publish_manifest
@@ -155,11 +155,8 @@ class Study:
         target = folder / "pretrain" / key_of(self.pretrain)
         target.mkdir(parents=True)
         torch.manual_seed(7)
-        model = ClassificationModel(NETWORK, vocabulary.size, segments, 1, labels=2)
-        save_file(
-            {k: v for k, v in model.state_dict().items() if k.startswith("encoder.")},
-            target / "model.safetensors",
-        )
+        model = FineTuningModel({}, EncoderSpec(NETWORK, vocabulary.size, segments))
+        save_file(model.state_dict(), target / "model.safetensors")
         self.publish(self.pretrain, ["model.safetensors"])
         keys = {name: key_of(getattr(self, name)) for name in ("source", "vocabulary", "pretrain")}
         self.features = {

@@ -5,9 +5,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model.tasks.scoring import known_metrics
 from study.identity import key_of
 from study.manifest import load_manifest, publish_manifest
+from study.recipe_shapes import RecipeTask
 
 PAIR = {"id": ["a", "b"], "label": [0, 1]}
 # Columns of predictions.parquet by the task's kind; half of the classes are wrong.
@@ -48,8 +48,7 @@ def publish_seeds(job, value, outputs=None, diverged=(), **figures):
             pq.write_table(pa.table(shown), place / f"{name}.parquet")
         files = [f"{name}.parquet" for name in [*labelled, *hidden]]
         publish_manifest(folder / f"seed-{seed}.json", recipe, files=files, figures={})
-        further = [f"{name}_{m}" for name in task.get("more_dev", {}) for m in task["metrics"]]
-        metrics = dict.fromkeys([*known_metrics(task), *further], value + seed)
+        metrics = dict.fromkeys(RecipeTask(**task).reported_metrics, value + seed)
         scored = {"metrics": metrics, "diverged": seed in diverged, "key": place.name}
         seeds[str(seed)] = {**scored, **figures}
     (folder / job.key).mkdir(parents=True, exist_ok=True)

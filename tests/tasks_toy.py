@@ -3,7 +3,7 @@
 import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from model.tasks.data import Examples
+from model.tasks.columns import Examples
 from model.text.tokenizer import Vocabulary
 
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>"]

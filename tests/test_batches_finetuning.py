@@ -6,10 +6,8 @@ from tasks_toy import questions, sentences, wordpiece
 
 from model.samples.keyed import permutation
 from model.tasks.batches import DevBatches, FineTuningBatches
-from model.tasks.choice import build_choices
-from model.tasks.data import Examples
-from model.tasks.features import build_texts
-from model.tasks.span import build_spans
+from model.tasks.columns import Examples
+from model.tasks.kinds import KINDS
 
 VOCABULARY = wordpiece()
 TEXTS = {"name": "toy", "kind": "classification", "labels": 2, "separators": 1}
@@ -24,10 +22,15 @@ SPAN = {
 }
 
 
+def build(examples, task, length, train=True):
+    """Features of a split."""
+    return KINDS[task["kind"]].build(examples, VOCABULARY, task, length, train)[0]
+
+
 def text_features(count: int):
     """Texts of 1 to 20 tokens."""
     texts = [" ".join(["cat"] * (1 + i * 7 % 20)) for i in range(count)]
-    return build_texts(sentences([texts], [i % 2 for i in range(count)]), VOCABULARY, TEXTS, 32)[0]
+    return build(sentences([texts], [i % 2 for i in range(count)]), TEXTS, 32)
 
 
 def batches(features, task, **changes):
@@ -39,7 +42,7 @@ def batches(features, task, **changes):
 
 def test_classification_tensors():
     examples = sentences([["cat", "the cat sat"], ["dog", "a dog ."]], [1, 0])
-    features, _ = build_texts(examples, VOCABULARY, TEXTS, 32)
+    features = build(examples, TEXTS, 32)
     update = batches(features, TEXTS, segments=True, epochs=1)[0]
     assert len(update.micro_batches) == 1
     micro = {name: tensor.tolist() for name, tensor in update.micro_batches[0].items()}
@@ -58,7 +61,7 @@ def test_classification_tensors():
 def test_span_tensors(answerability):
     task = SPAN | {"answerability": answerability}
     examples = questions([("who ?", "the cat sat on a mat", ["mat"])])
-    features, _ = build_spans(examples, VOCABULARY, task, 9, characters=True)
+    features = build(examples, task, 9, train=False)
     update = batches(features, task)[0]
     assert len(update.micro_batches) == 1
     micro = {name: tensor.tolist() for name, tensor in update.micro_batches[0].items()}
@@ -80,7 +83,7 @@ def test_choice_rows_stay_together():
         ["p", "q"], [["who", "where"], options, ["the cat", "a mat sat"]], labels=np.array([3, 1])
     )
     task = {"name": "race", "kind": "choice", "question_length": 8, "separators": 1}
-    features, _ = build_choices(examples, VOCABULARY, task, 32)
+    features = build(examples, task, 32)
     update = batches(features, task, micro_batch_tokens=256)[0]
     micro = update.micro_batches[0]
     assert micro["ids"].shape == (8, 10)
@@ -92,8 +95,8 @@ def test_choice_rows_stay_together():
 
 
 def test_regression_values():
-    task = TEXTS | {"kind": "regression"}
-    features, _ = build_texts(sentences([["cat", "dog"]], [0.5, 2.5]), VOCABULARY, task, 32)
+    task = TEXTS | {"kind": "regression", "scale": 1}
+    features = build(sentences([["cat", "dog"]], [0.5, 2.5]), task, 32)
     update = batches(features, task)[0]
     assert sorted(update.micro_batches[0]["values"].tolist()) == [0.5, 2.5]
     assert update.counts == {"regression": 2}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tasks_toy import readable, wordpiece
 
-from model.tasks.choice import build_choices, question_with_option
-from model.tasks.data import Examples
+from model.tasks.columns import Examples
+from model.tasks.kinds.choice import build, question_with_option
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_four_rows_per_question():
     vocabulary = wordpiece()
     task = {"name": "race", "kind": "choice", "question_length": 3, "separators": 2}
     examples = race("the _ sat", "the cat\n\nsat on a mat .")
-    features, figures = build_choices(examples, vocabulary, task, 12)
+    features, figures = build(examples, vocabulary, task, 12, train=False)
     assert [readable(vocabulary, features, row) for row in range(4)] == [
         ["<s>", "the", "cat", "sat", "</s>", "</s>", "the", "cat", "sat", "on", "a", "</s>"],
         ["<s>", "the", "dog", "sat", "</s>", "</s>", "the", "cat", "sat", "on", "a", "</s>"],
@@ -47,7 +47,7 @@ def test_four_rows_per_question():
 def test_a_short_question_side_leaves_its_room_to_the_passage():
     vocabulary = wordpiece()
     task = {"name": "race", "kind": "choice", "question_length": 6, "separators": 1}
-    features, _ = build_choices(race("who ?", "the cat sat on a mat"), vocabulary, task, 12)
+    features, _ = build(race("who ?", "the cat sat on a mat"), vocabulary, task, 12, train=False)
     assert readable(vocabulary, features, 0) == [
         "<s>", "who", "?", "cat", "</s>", "the", "cat", "sat", "on", "a", "mat", "</s>"
     ]  # fmt: skip

@@ -158,7 +158,7 @@ def test_text_that_is_not_utf8_is_refused(tmp_path, wrong):
 
 
 def test_a_subset_of_questions_needs_every_question(tmp_path):
-    task = PAIR | {"kind": "ranking", "labels": 2}
+    task = PAIR | {"kind": "ranking"}
     for wrong, message in (
         (pa.array(["q", None, "q"]), "column a: 1 empty cells, the first in row 1"),
         (pa.array([b"q", b"\xff", b"q"]).view(pa.string()), "row 1: text that is not UTF-8"),
@@ -324,19 +324,6 @@ def test_places_of_words_are_whole_numbers(tmp_path):
             read_examples([path], task, None)
     path = write(tmp_path, text=["The cat saw it"], **spans, span1_index=[1], label=[1])
     assert read_examples([path], task, None).words.tolist() == [[1, 3]]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"kind": "rating"}, "kind: rating is none of"),
-        ({"texts": ["a", "b", "c"]}, "texts: expected 1 or 2 columns, found 3"),
-        ({"label": None}, "label: missing, classification needs it"),
-    ],
-)
-def test_bad_tasks_are_named(tmp_path, change, message):
-    with pytest.raises(StudyError, match=f"task mnli: {message}"):
-        read_examples([tmp_path / "none.parquet"], PAIR | change, None)
 
 
 def test_what_is_not_parquet_is_named(tmp_path):

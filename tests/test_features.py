@@ -8,17 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tasks_toy import byte_bpe, readable, sentences, wordpiece
 
-from model.tasks.features import Features, build_texts, check_length, pair_lengths
+from model.tasks.features import Features, pair_lengths
+from model.tasks.kinds import regression
+from model.tasks.kinds.classification import build
 from study.errors import StudyError
+from study.recipe_shapes import check_recipe
 
 TASK = {"name": "toy", "kind": "classification", "labels": 2, "separators": 1}
 
 
 def test_one_text():
     vocabulary = wordpiece()
-    features, figures = build_texts(
-        sentences([["The cats sat", "A"]], [1, 1]), vocabulary, TASK, 16
-    )
+    examples = sentences([["The cats sat", "A"]], [1, 1])
+    features, figures = build(examples, vocabulary, TASK, 16, train=False)
     assert readable(vocabulary, features, 0) == ["<s>", "the", "cat", "##s", "sat", "</s>"]
     assert readable(vocabulary, features, 1) == ["<s>", "a", "</s>"]
     assert features.arrays["tokens"].tolist() == [0, 4, 5, 10, 6, 2, 0, 8, 2]
@@ -46,14 +48,15 @@ def test_two_texts(separators, row, boundary):
     vocabulary = wordpiece()
     task = TASK | {"separators": separators}
     examples = sentences([["cat"], ["dog sat"]], [0])
-    features, _ = build_texts(examples, vocabulary, task, 16)
+    features, _ = build(examples, vocabulary, task, 16, train=False)
     assert readable(vocabulary, features, 0) == row
     assert features.arrays["boundaries"].tolist() == [boundary]
 
 
 def test_byte_level_rows_start_words_with_their_blank():
     vocabulary = byte_bpe(["cat sat", "sat cat"])
-    features, _ = build_texts(sentences([["cat sat"], ["sat cat"]], [0]), vocabulary, TASK, 16)
+    examples = sentences([["cat sat"], ["sat cat"]], [0])
+    features, _ = build(examples, vocabulary, TASK, 16, train=False)
     assert readable(vocabulary, features, 0) == [
         "<s>", "cat", "Ġsat", "</s>", "sat", "Ġcat", "</s>"
     ]  # fmt: skip
@@ -61,10 +64,12 @@ def test_byte_level_rows_start_words_with_their_blank():
 
 def test_long_texts_are_cut_at_the_end_and_counted():
     vocabulary = wordpiece()
-    one, figures = build_texts(sentences([["the cat sat on a mat"]], [0]), vocabulary, TASK, 5)
+    examples = sentences([["the cat sat on a mat"]], [0])
+    one, figures = build(examples, vocabulary, TASK, 5, train=False)
     assert readable(vocabulary, one, 0) == ["<s>", "the", "cat", "sat", "</s>"]
     assert figures["truncated"] == 1
-    two, _ = build_texts(sentences([["the cat sat on"], ["a dog"]], [0]), vocabulary, TASK, 8)
+    examples = sentences([["the cat sat on"], ["a dog"]], [0])
+    two, _ = build(examples, vocabulary, TASK, 8, train=False)
     assert readable(vocabulary, two, 0) == ["<s>", "the", "cat", "sat", "</s>", "a", "dog", "</s>"]
 
 
@@ -79,14 +84,15 @@ def test_pairs_lose_tokens_of_the_longer_text(first, second, room):
 
 def test_regression_keeps_values():
     examples = sentences([["cat"], ["dog"]], [2.5])
-    features, figures = build_texts(examples, wordpiece(), TASK | {"kind": "regression"}, 16)
+    features, figures = regression.build(examples, wordpiece(), TASK, 16, train=False)
     assert features.arrays["labels"].tolist() == [2.5]
     assert features.arrays["labels"].dtype == np.float32
     assert "majority" not in figures
 
 
 def test_features_come_back_memory_mapped(tmp_path):
-    features, _ = build_texts(sentences([["cat", "dog sat"]], [0, 1]), wordpiece(), TASK, 16)
+    examples = sentences([["cat", "dog sat"]], [0, 1])
+    features, _ = build(examples, wordpiece(), TASK, 16, train=False)
     names = features.save(tmp_path)
     assert sorted(names) == sorted(path.name for path in tmp_path.iterdir())
     again = Features.open({name: tmp_path / name for name in names})
@@ -97,18 +103,30 @@ def test_features_come_back_memory_mapped(tmp_path):
         assert isinstance(again.arrays[name], np.memmap)
 
 
+TEXT = {"kind": "classification", "texts": ["a"], "label": "b", "labels": 2, "metrics": ["f1"]}
+SPAN = {"kind": "span", "stride": 8, "answer_length": 9, "answerability": True, "metrics": ["f1"]}
+CHOICE = {"kind": "choice", "metrics": ["accuracy"]}
+
+
 @pytest.mark.parametrize(
-    ("change", "length", "message"),
+    ("task", "length", "message"),
     [
-        ({"separators": 3}, 64, "separators: expected 1 or 2, found 3"),
-        ({}, 4, "length: 4 tokens are too few, it needs 5 or more"),
-        ({"kind": "span", "question_length": 64}, 67, "67 tokens are too few, it needs 68"),
-        ({"kind": "choice", "question_length": 128, "separators": 2}, 128, "it needs 133 or more"),
+        (TEXT | {"separators": 3}, 64, "task.separators: input should be 1 or 2, found 3"),
+        (TEXT, 4, "length: 4 tokens are too few, it needs 5 or more"),
+        (SPAN | {"question_length": 64}, 67, "67 tokens are too few, it needs 68 or more"),
+        (CHOICE | {"question_length": 128, "separators": 2}, 128, "it needs 133 or more"),
+        (TEXT | {"kind": "rating"}, 64, "task.kind: expected one of classification, regress"),
+        (TEXT | {"texts": ["a", "b", "c"]}, 64, "task.texts: list should have at most 2 items"),
+        (TEXT | {"kind": "regression", "scale": 5}, 64, "kind regression has no labels"),
+        ({"kind": "ranking", "mined": 0, "metrics": ["accuracy"]}, 64, "ranking needs label"),
     ],
 )
-def test_lengths_without_room_are_refused(change, length, message):
+def test_recipes_that_cannot_be_are_refused(task, length, message):
+    task = {"name": "toy", "separators": 1, "train": "train", "dev": "dev", **task}
+    keys = {"source": "a", "vocabulary": "b"}
+    recipe = {"stage": "features", "version": 1, **keys, "task": task, "length": length}
     with pytest.raises(StudyError, match=message):
-        check_length(TASK | change, length)
+        check_recipe(recipe, "features")
 
 
 def test_a_bad_row_of_one_split_publishes_nothing(tmp_path, monkeypatch):

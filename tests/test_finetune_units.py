@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from language.write import task_table
 from model.network.pretraining import PretrainingModel
 from model.stages import finetune
-from model.tasks.decisions import decide_pronouns, decide_ranking
+from model.tasks.kinds.ranking import decide_ranking
+from model.tasks.kinds.wsc import decide_pronouns
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest

@@ -10,17 +10,13 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from model.network.finetuning import load_encoder
+from model.network.finetuning import EncoderSpec, load_encoder
 from model.network.pretraining import PretrainingModel
-from model.network.ranking import (
-    PronounModel,
-    RankingModel,
-    by_unit,
-    first_of_unit_loss,
-    margin_loss,
-)
-from model.tasks.batches import DevBatches, FineTuningBatches, members
+from model.tasks.batches import DevBatches, FineTuningBatches
 from model.tasks.features import Features
+from model.tasks.kinds.ranking import RankingModel
+from model.tasks.kinds.wsc import PronounModel, margin_loss
+from model.tasks.units import by_unit, first_of_unit_loss, members_of
 from study.errors import StudyError
 
 MASK = 3
@@ -56,9 +52,10 @@ def features() -> Features:
     )
 
 
-def build(kind, **options):
+def build(network, **changes):
     torch.manual_seed(0)
-    return toy.randomise(kind(toy.config(), toy.VOCABULARY, False, toy.PAD, **options)).eval()
+    spec = EncoderSpec(toy.config(), toy.VOCABULARY, False, toy.PAD)
+    return toy.randomise(network(TASK | changes, spec)).eval()
 
 
 def batches(task=TASK, tokens=10_000):
@@ -112,7 +109,9 @@ def test_micro_batches_hold_whole_units():
 
 
 def test_members_are_rows_by_unit():
-    assert members(np.array([3, 1, 2])).tolist() == [[0, 1, 2], [3, -1, -1], [4, 5, -1]]
+    assert members_of(features(), np.array([0, 1, 2])).tolist() == [
+        [0, 1, 2], [3, -1, -1], [4, 5, -1]
+    ]  # fmt: skip
 
 
 def test_cross_entropy_is_over_the_query_and_its_candidates():
@@ -130,7 +129,7 @@ def test_cross_entropy_is_over_the_query_and_its_candidates():
 
 @pytest.mark.parametrize(("alpha", "beta"), [(1.0, 0.0), (20.0, 0.2)])
 def test_the_margin_counts_every_candidate(alpha, beta):
-    model = build(PronounModel, margin=(alpha, beta))
+    model = build(PronounModel, loss="margin", alpha=alpha, beta=beta)
     scores = scores_by_hand(model)
     expected = sum(
         -scores[query] + alpha * max(0.0, scores[other] - scores[query] + beta)
@@ -170,7 +169,7 @@ def test_ranking_scores_a_row_and_compares_within_the_unit():
         for rows in micro["members"]
     )
     losses = model(micro)
-    assert list(losses) == ["ranking"] == list(model.terms)
+    assert list(losses) == ["ranking"]
     assert losses["ranking"].item() == pytest.approx(expected, rel=1e-5)
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from tasks_toy import byte_bpe, readable, wordpiece
 
-from model.tasks.data import Examples
+from model.tasks.columns import Examples
+from model.tasks.kinds.wsc import build, candidates, cut_around, find_words
 from model.tasks.nouns import rule_phrases
-from model.tasks.pronouns import build_pronouns, candidates, cut_around, find_words
 from study.errors import StudyError
 
-TASK = {"name": "wsc", "kind": "wsc", "candidates": "rules", "loss": "cross-entropy"}
+TASK = {"name": "wsc", "kind": "wsc", "separators": 1, "candidates": "rules"}
 TEXT = "The cat saw the dog on a mat. It sat."
 
 
@@ -67,7 +67,7 @@ def test_candidates_are_the_other_phrases(text, query, pronoun, others):
 def test_a_row_per_candidate_with_all_its_tokens_masked():
     vocabulary = wordpiece()
     examples = schemas([(TEXT, "The dog", 3, "It", 8)], [1])
-    features, figures = build_pronouns(examples, vocabulary, TASK, 32, train=True)
+    features, figures = build(examples, vocabulary, TASK, 32, train=True)
     before = ["<s>", "the", "cat", "<unk>", "the", "dog", "on", "a", "mat", "."]
     after = ["sat", ".", "</s>"]
     expected = [["the", "dog"], ["the", "cat"], ["cat"], ["a", "mat"], ["mat"]]
@@ -94,7 +94,7 @@ def test_a_row_per_candidate_with_all_its_tokens_masked():
 def test_byte_level_words_keep_their_blank_and_the_text_its_spelling():
     vocabulary = byte_bpe([TEXT + " the cat"] * 9, 320)
     examples = schemas([(TEXT, "The dog", 3, "It", 8), ("It saw Al.", "al", 2, "It", 0)])
-    features, figures = build_pronouns(examples, vocabulary, TASK, 64, train=False)
+    features, figures = build(examples, vocabulary, TASK, 64, train=False)
     assert "labels" not in features.arrays
     text = TEXT.replace("It", "the dog")
     whole = vocabulary.tokenizer.encode(text, add_special_tokens=False).tokens
@@ -114,10 +114,10 @@ def test_training_takes_referents_that_have_rivals_and_other_splits_all():
         ("It sat.", "dog", 0, "It", 0),
     ]
     examples = schemas(rows, [1, 0, 1])
-    train, figures = build_pronouns(examples, wordpiece(), TASK, 32, train=True)
+    train, figures = build(examples, wordpiece(), TASK, 32, train=True)
     assert train.arrays["groups"].tolist() == [0, 5]
     assert figures["without_candidates"] == 1 and figures["labels"] == {"0": 1, "1": 2}
-    dev, figures = build_pronouns(examples, wordpiece(), TASK, 32, train=False)
+    dev, figures = build(examples, wordpiece(), TASK, 32, train=False)
     assert dev.arrays["groups"].tolist() == [0, 5, 10, 11]
     assert dev.arrays["labels"].tolist() == [1, 0, 1]
     assert figures["without_candidates"] == 1
@@ -140,7 +140,7 @@ def test_long_rows_are_cut_around_the_candidate(first, last, room, part):
 def test_cut_rows_hold_the_candidate_and_are_counted():
     vocabulary = wordpiece()
     examples = schemas([("a cat sat on " * 4 + TEXT, "the dog", 19, "It", 24)], [0])
-    features, figures = build_pronouns(examples, vocabulary, TASK, 8, train=False)
+    features, figures = build(examples, vocabulary, TASK, 8, train=False)
     assert readable(vocabulary, features, 0) == [
         "<s>", "mat", ".", "<mask>", "<mask>", "sat", ".", "</s>"
     ]  # fmt: skip
@@ -157,4 +157,4 @@ def test_cut_rows_hold_the_candidate_and_are_counted():
 )
 def test_errors_are_one_line(rows, labels, message):
     with pytest.raises(StudyError, match=message):
-        build_pronouns(schemas(rows, labels), wordpiece(), TASK, 32, train=True)
+        build(schemas(rows, labels), wordpiece(), TASK, 32, train=True)

@@ -4,19 +4,28 @@ import numpy as np
 import pytest
 from tasks_toy import readable, wordpiece
 
-from model.tasks.data import Examples
-from model.tasks.decisions import decide_pronouns, decide_ranking
-from model.tasks.mining import mine_sentences
-from model.tasks.ranking import build_ranking, question_groups, training_groups, training_pairs
-from model.tasks.unit_scoring import (
+from model.tasks.columns import Examples
+from model.tasks.kinds.ranking import (
+    build,
+    decide_ranking,
     lone_threshold,
-    pronoun_columns,
+    question_groups,
     ranking_columns,
-    shares,
+    training_groups,
+    training_pairs,
 )
+from model.tasks.kinds.wsc import decide_pronouns, pronoun_columns
+from model.tasks.mining import mine_sentences
+from model.tasks.units import shares
 from study.errors import StudyError
 
-TASK = {"name": "qnli", "kind": "ranking", "mined": 0, "texts": ["question", "sentence"]}
+TASK = {
+    "name": "qnli",
+    "kind": "ranking",
+    "mined": 0,
+    "separators": 1,
+    "texts": ["question", "sentence"],
+}
 
 
 def pairs(rows: list[tuple[str, str, int]], labelled: bool = True) -> Examples:
@@ -76,7 +85,7 @@ def test_mined_sentences_share_the_rarest_words():
 
 def test_rows_are_pairs_in_the_order_of_the_groups():
     vocabulary = wordpiece()
-    features, figures = build_ranking(pairs(ROWS), vocabulary, TASK, 16, train=False)
+    features, figures = build(pairs(ROWS), vocabulary, TASK, 16, train=False)
     assert features.arrays["groups"].tolist() == [0, 3, 4, 5, 7]
     assert features.arrays["order"].tolist() == [0, 2, 4, 1, 3, 5, 6]
     assert readable(vocabulary, features, 1) == [
@@ -85,9 +94,9 @@ def test_rows_are_pairs_in_the_order_of_the_groups():
     assert features.arrays["boundaries"][1] == 5
     assert features.arrays["labels"].tolist() == [1, 0, 0, 1, 1, 0, 0]  # in the file's order
     assert figures["questions"] == 4 and figures["alone"] == 2 and figures["rows"] == 7
-    hidden, _ = build_ranking(pairs(ROWS, labelled=False), vocabulary, TASK, 16, train=False)
+    hidden, _ = build(pairs(ROWS, labelled=False), vocabulary, TASK, 16, train=False)
     assert "labels" not in hidden.arrays
-    train, figures = build_ranking(pairs(ROWS), vocabulary, TASK, 7, train=True)
+    train, figures = build(pairs(ROWS), vocabulary, TASK, 7, train=True)
     assert [readable(vocabulary, train, row)[-3:] for row in range(3)] == [
         ["the", "cat", "</s>"], ["a", "mat", "</s>"], ["the", "mat", "</s>"]
     ]  # fmt: skip
@@ -96,7 +105,7 @@ def test_rows_are_pairs_in_the_order_of_the_groups():
 
 def test_a_split_without_a_pair_is_refused():
     with pytest.raises(StudyError, match="task qnli: no question has one answer and another sent"):
-        build_ranking(pairs(ROWS[1:2]), wordpiece(), TASK, 16, train=True)
+        build(pairs(ROWS[1:2]), wordpiece(), TASK, 16, train=True)
 
 
 def test_shares_are_softmax_within_the_unit():

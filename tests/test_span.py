@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tasks_toy import byte_bpe, questions, readable, wordpiece
 
-from model.tasks.data import Examples
+from model.tasks.columns import Examples
 from model.tasks.decoding import WindowSpans, answer_texts
-from model.tasks.span import Context, build_spans, most_context, window_starts
+from model.tasks.kinds.span import build
+from model.tasks.windows import Context, most_context, window_starts
 from model.text.tokenizer import Vocabulary
 from model.text.vocabulary import train_vocabulary
 
@@ -68,7 +69,7 @@ def test_windows_cover_every_token_and_one_of_them_owns_it(tokens, capacity, str
 def test_windows_and_remapped_answers_literally():
     vocabulary = wordpiece()
     examples = questions([("Who sat ?", "The cat sat on a mat.", ["a mat", "mat"])])
-    features, figures = build_spans(examples, vocabulary, TASK, 9, characters=True)
+    features, figures = build(examples, vocabulary, TASK, 9, train=False)
     rows = [readable(vocabulary, features, row) for row in range(3)]
     assert rows == [
         ["<s>", "who", "sat", "</s>", "the", "cat", "sat", "on", "</s>"],
@@ -107,7 +108,7 @@ def test_two_separators_and_a_question_without_answer():
     vocabulary = wordpiece()
     task = TASK | {"separators": 2, "answerability": True}
     examples = questions([("Who?", "A cat", []), ("Where", "a mat", ["mat"])])
-    features, figures = build_spans(examples, vocabulary, task, 16, characters=False)
+    features, figures = build(examples, vocabulary, task, 16, train=True)
     assert readable(vocabulary, features, 0) == [
         "<s>", "who", "?", "</s>", "</s>", "a", "cat", "</s>"
     ]  # fmt: skip
@@ -120,7 +121,7 @@ def test_two_separators_and_a_question_without_answer():
 
 def test_an_answer_longer_than_every_window_is_counted():
     examples = questions([("Who", "the cat sat on a mat", ["cat sat on a"])])
-    features, figures = build_spans(examples, wordpiece(), TASK, 7, characters=False)
+    features, figures = build(examples, wordpiece(), TASK, 7, train=True)
     assert not features.arrays["answerable"].any()
     assert figures["gold_answers"]["whole_in_no_window"] == 1
 
@@ -190,7 +191,7 @@ def test_answers_keep_what_the_normaliser_drops_at_their_ends(vocabulary, gold):
     context = f"It is {gold}, ({gold}) or {gold}"
     for start in (6, len(context) - len(gold)):
         examples = Examples(["q"], [["what"], [context]], answers=[[(gold, start)]])
-        features, figures = build_spans(examples, vocabulary, TASK, 200, characters=True)
+        features, figures = build(examples, vocabulary, TASK, 200, train=False)
         arrays = features.arrays
         spans = WindowSpans(np.zeros(1), arrays["starts"].astype(int), arrays["ends"].astype(int))
         assert answer_texts(features, spans)[0] == [gold]
@@ -208,7 +209,7 @@ def test_byte_level_tokens_keep_their_own_characters():
 def test_a_context_of_dropped_characters_has_one_empty_window():
     task = TASK | {"answerability": True}
     examples = Examples(["q"], [["what"], ["\u200e \u200b"]], answers=[[]])
-    features, figures = build_spans(examples, WORDPIECE, task, 64, characters=True)
+    features, figures = build(examples, WORDPIECE, task, 64, train=False)
     assert figures["rows"] == 1 and not features.arrays["may_start"].any()
 
 

@@ -10,13 +10,8 @@ import sys
 from pathlib import Path
 
 from model.stages.stage import Result, Stage, Work
-from model.tasks.choice import build_choices
 from model.tasks.data import read_examples
-from model.tasks.features import build_texts, check_length
-from model.tasks.pronouns import build_pronouns
-from model.tasks.ranking import build_ranking
-from model.tasks.scoring import check_metrics
-from model.tasks.span import build_spans
+from model.tasks.kinds import KINDS
 from model.text.sources import add_place_arguments, places_of, source_files
 from model.text.tokenizer import Vocabulary
 from study.command import run_command
@@ -26,10 +21,7 @@ STAGE = Stage("features", __doc__, one=("source", "vocabulary"), add=add_place_a
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line of the features stage."""
-    work = STAGE.parse(arguments)
-    check_metrics(work.recipe["task"])
-    check_length(work.recipe["task"], work.recipe["length"])
-    work.run(build)
+    STAGE.parse(arguments).run(build)
 
 
 def build(work: Work, directory: Path) -> Result:
@@ -67,17 +59,8 @@ def build_split(
     paths = source_files(work.input("source"), splits_of(task)[split], places_of(work.arguments))
     limit = task.get(f"{split}_examples")
     examples = read_examples(paths, task, limit, labelled=not split.startswith("test-"))
-    if task["kind"] == "span":
-        features, figures = build_spans(
-            examples, vocabulary, task, length, characters=split == "dev"
-        )
-    elif task["kind"] == "choice":
-        features, figures = build_choices(examples, vocabulary, task, length)
-    elif task["kind"] in ("ranking", "wsc"):
-        build = build_ranking if task["kind"] == "ranking" else build_pronouns
-        features, figures = build(examples, vocabulary, task, length, train=split == "train")
-    else:
-        features, figures = build_texts(examples, vocabulary, task, length)
+    kind = KINDS[task["kind"]]
+    features, figures = kind.build(examples, vocabulary, task, length, split == "train")
     if split == "train":
         features.ids = []  # only predictions need them
     return features.save(folder), figures

@@ -1,7 +1,7 @@
 """Fine-tuning batches: features -> updates for the training engine, and dev batches.
 
 In: `Features` of one split. Out: micro-batches, dicts of CPU tensors as the fine-tuning networks
-take them (`model.network.finetuning`). Legend: B rows, T padded length, a multiple of 8.
+take them (`model.tasks.kinds`). Legend: B rows, T padded length, a multiple of 8.
 
 A *unit* is what an update counts: an example, a window of SQuAD, a question of RACE or of a ranking
 with all its rows, a pronoun with a row per candidate. An update is a pure function of (fine-tuning
@@ -12,6 +12,7 @@ shuffled. So an update's units are about equally long and little of it is paddin
 into micro-batches of at most `micro_batch_tokens` padded tokens, which changes no sum.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -19,9 +20,10 @@ import torch
 from torch import Tensor
 
 from model.samples.keyed import permutation
-from model.tasks.data import CHOICES
-from model.tasks.features import Features
+from model.tasks.features import Features, PaddedRows
+from model.tasks.kinds import KINDS
 from model.training.update import Update
+from study.kinds import KIND_FACTS
 
 MULTIPLE = 8
 POOL = 32  # updates among which units are sorted by length
@@ -38,10 +40,9 @@ class UnitBatches:
         self.pad = pad
         self.segments = segments
         self.micro_batch_tokens = micro_batch_tokens
-        self.scale = np.float32(task.get("scale", 1))  # of a regression's targets
+        self.kind = KINDS[task["kind"]]
         self.row_lengths = features.lengths
-        step = CHOICES if task["kind"] == "choice" else 1
-        every = np.arange(0, len(self.row_lengths) + 1, step)
+        every = np.arange(0, len(self.row_lengths) + 1, KIND_FACTS[task["kind"]].rows)
         # int64 (U + 1,): the first row of each unit, and the end
         self.unit_offsets = np.asarray(features.arrays.get("groups", every))
         self.unit_rows = np.diff(self.unit_offsets)
@@ -67,34 +68,23 @@ class UnitBatches:
         """Row numbers of the units."""
         return concatenated_ranges(self.unit_offsets[units], self.unit_rows[units])
 
-    def inputs(self, units: np.ndarray) -> dict[str, Tensor]:
-        """ids (B, T), lengths (B,) and, as the task needs, segments and context (B, T), and what
-        `masked_targets` gives."""
+    def micro_batch(self, units: np.ndarray, counts: Counter | None = None) -> dict[str, Tensor]:
+        """ids (B, T), lengths (B,), where the encoder has them segments (B, T), and what the task's
+        kind reads besides. With `counts`, to which the numbers of targets by loss term are added,
+        also the targets and the units' weights.
+        """
         rows = self.rows(units)
-        lengths = self.row_lengths[rows]
-        places = np.arange(self.padded(lengths.max()))
-        inside = places < lengths[:, None]
-        ids = self.gather("tokens", rows, inside).astype(np.int64)
-        ids[~inside] = self.pad
-        micro = {"ids": ids, "lengths": lengths}
-        second = (places >= self.features.arrays["boundaries"][rows][:, None]) & inside
+        width = self.padded(self.row_lengths[rows].max())
+        padded = PaddedRows.of(self.features, rows, width, self.pad)
+        micro = {"ids": padded.ids, "lengths": padded.lengths}
         if self.segments:
-            micro["segments"] = second.astype(np.int64)
-        if self.task["kind"] == "span":
-            context = second & (places < lengths[:, None] - 1)
-            # Without a classifier, windows that lack the answer point to the first token.
-            context[:, 0] = not self.task["answerability"]
-            micro["context"] = context
-        elif self.task["kind"] == "wsc":
-            originals = self.gather("originals", rows, inside).astype(np.int64)
-            micro |= masked_targets(ids, np.where(inside, originals, self.pad))
+            micro["segments"] = padded.second.astype(np.int64)
+        micro |= self.kind.inputs(self.features, self.task, padded)
+        if counts is not None:
+            number, targets = self.kind.targets(self.features, self.task, units)
+            counts.update(number)
+            micro |= targets | {"weights": np.ones(len(units), dtype=np.float32)}
         return {name: torch.from_numpy(array) for name, array in micro.items()}
-
-    def gather(self, name: str, rows: np.ndarray, inside: np.ndarray) -> np.ndarray:
-        """Entries of an array parallel to tokens as (B, T); arbitrary where not `inside`."""
-        offsets = self.features.arrays["offsets"][rows]
-        places = np.where(inside, offsets[:, None] + np.arange(inside.shape[1]), 0)
-        return self.features.arrays[name][places]
 
 
 class FineTuningBatches(UnitBatches):
@@ -130,10 +120,11 @@ class FineTuningBatches(UnitBatches):
     def __getitem__(self, step: int) -> Update:
         """Update number `step`, from 0."""
         units = self.units(step)
-        micro_batches = [self.micro_batch(part) for part in self.cut(units)]
+        counts: Counter[str] = Counter()
+        micro_batches = [self.micro_batch(part, counts) for part in self.cut(units)]
         return Update(
             micro_batches,
-            self.counts(units),
+            dict(counts),
             {
                 "tokens": int(self.row_lengths[self.rows(units)].sum()),
                 "padded": sum(micro["ids"].numel() for micro in micro_batches),
@@ -163,36 +154,6 @@ class FineTuningBatches(UnitBatches):
         updates = permutation(self.seed, "finetune-updates", epoch, self.updates_per_epoch)
         return shuffled[order], updates
 
-    def counts(self, units: np.ndarray) -> dict[str, int]:
-        """Number of targets per loss term."""
-        kind = self.task["kind"]
-        if kind != "span":
-            return {kind: len(units)}
-        if not self.task["answerability"]:
-            return {"span": len(units)}
-        answerable = self.features.arrays["answerable"][units]
-        return {"span": int(answerable.sum()), "answerability": len(units)}
-
-    def micro_batch(self, units: np.ndarray) -> dict[str, Tensor]:
-        """Inputs and targets of the units."""
-        micro = self.inputs(units)
-        micro["weights"] = torch.ones(len(units))
-        arrays = self.features.arrays
-        if self.task["kind"] == "span":
-            answerable = torch.from_numpy(arrays["answerable"][units])
-            micro["starts"] = torch.from_numpy(arrays["starts"][units].astype(np.int64))
-            micro["ends"] = torch.from_numpy(arrays["ends"][units].astype(np.int64))
-            micro["answerable"] = answerable.long()
-            separate = self.task["answerability"]
-            micro["span_weights"] = answerable.float() if separate else torch.ones(len(units))
-        elif self.task["kind"] == "regression":
-            micro["values"] = torch.from_numpy(arrays["labels"][units] / self.scale)
-        elif "groups" in arrays:
-            micro["members"] = torch.from_numpy(members(self.unit_rows[units]))
-        else:
-            micro["labels"] = torch.from_numpy(arrays["labels"][units])
-        return micro
-
 
 class DevBatches(UnitBatches):
     """All units once, longest first: iterates over (units int64 (U,), micro-batch)."""
@@ -200,34 +161,10 @@ class DevBatches(UnitBatches):
     def __iter__(self) -> Iterator[tuple[np.ndarray, dict[str, Tensor]]]:
         order = np.argsort(self.unit_lengths, kind="stable")
         for units in self.cut(order):
-            yield units, self.inputs(units)
+            yield units, self.micro_batch(units)
 
 
 def concatenated_ranges(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """The numbers start, start + 1, ... of every range in turn, int64 (sum of sizes,)."""
     before = np.cumsum(sizes) - sizes
     return np.arange(int(sizes.sum())) + np.repeat(starts - before, sizes)
-
-
-def members(sizes: np.ndarray) -> np.ndarray:
-    """Rows of units that follow each other: int64 (U, C), -1 where a unit has fewer than C rows."""
-    places = np.arange(sizes.max())
-    rows = (np.cumsum(sizes) - sizes)[:, None] + places
-    return np.where(places < sizes[:, None], rows, -1)
-
-
-def masked_targets(ids: np.ndarray, originals: np.ndarray) -> dict[str, np.ndarray]:
-    """Where ids and originals (B, T) differ: positions and targets int64 (B, K), K the most masks
-    of a row, and shares float32 (B, K): one over the row's masks, 0 in slots that it does not use.
-    """
-    masked = ids != originals
-    counts = masked.sum(1)
-    slots = np.arange(counts.max()) < counts[:, None]
-    positions = np.zeros(slots.shape, dtype=np.int64)
-    # Both list their true entries row by row, in order.
-    positions[slots] = np.nonzero(masked)[1]
-    return {
-        "positions": positions,
-        "targets": np.take_along_axis(originals, positions, 1),
-        "shares": np.where(slots, 1.0 / counts[:, None], 0.0).astype(np.float32),
-    }

@@ -7,24 +7,12 @@ A *row* is one model input, `<s> a </s>`, `<s> a </s> b </s>` (one separator bet
   offsets     int64 (R + 1,)                          row r is tokens[offsets[r]:offsets[r + 1]]
   boundaries  int32 (R,)                              first position of text b; the row's length
                                                       where there is no b
-  labels      int64 (N,) or float32 (N,)              all kinds but span, labelled splits
-  and for span, one row per window of a context:
-  questions   int32 (R,)                              question of the window, not falling
-  starts, ends int32 (R,)                             first and last token of the answer in the
-                                                      row, both 0 where the window lacks it
-  answerable  bool (R,)                               whether the window holds the answer
-  and for span in the dev split, parallel to tokens (0 and false outside the context):
-  characters  int32 (tokens, 2)                       start and end in the context's characters
-  may_start, may_end bool (tokens,)                   token is not blank; for may_start also: no
-                                                      other window shows it with more context
+  labels      int64 (N,) or float32 (N,)              of labelled splits
+  groups      int64 (U + 1,)                          of kinds whose examples have any number of
+                                                      rows: unit u has groups[u] to groups[u + 1]
 
-  and for the kinds whose examples have several rows, ranking and wsc:
-  groups      int64 (U + 1,)                          rows of unit u are groups[u] to groups[u + 1]
-  order       int64 (R,)                              ranking: the example of each row
-  originals   as tokens                               wsc: the tokens without masks
-
-Classification and regression have a row per example; choice has its options' rows in turn. Ids,
-texts and gold answers of the dev examples lie beside the arrays in `examples.parquet`.
+and those of each kind, as its file in `model.tasks.kinds` says. Ids, texts and gold answers of the
+dev examples lie beside the arrays in `examples.parquet`.
 """
 
 from dataclasses import dataclass, field
@@ -34,10 +22,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model.tasks.data import Examples
+from model.tasks.columns import Examples
 from model.text.tokenizer import Vocabulary
-from study.errors import StudyError
-from study.tasks import shortest_row
 
 EXAMPLES_FILE = "examples.parquet"
 CHUNK = 4096  # examples whose token lists are in memory at a time
@@ -56,6 +42,12 @@ class Features:
     def lengths(self) -> np.ndarray:
         """Tokens of each row, int64 (R,)."""
         return np.diff(self.arrays["offsets"])
+
+    def gather(self, name: str, rows: np.ndarray, inside: np.ndarray) -> np.ndarray:
+        """Entries of an array parallel to tokens as (B, T); arbitrary where not `inside`."""
+        offsets = self.arrays["offsets"][rows]
+        places = np.where(inside, offsets[:, None] + np.arange(inside.shape[1]), 0)
+        return self.arrays[name][places]
 
     def save(self, directory: Path) -> list[str]:
         """Write the arrays (and the examples, if there are ids); return the files' names."""
@@ -86,12 +78,34 @@ class Features:
         return cls(arrays, columns["id"], columns.get("context"), columns.get("answers"))
 
 
-class Rows:
-    """Gathers rows of a split and the figures that all kinds share."""
+@dataclass(frozen=True)
+class PaddedRows:
+    """Some rows as arrays (B, T): `ids` int64; bool `inside` the row and in its `second` text."""
 
-    def __init__(self, vocabulary: Vocabulary, separators: int, length: int):
+    rows: np.ndarray
+    lengths: np.ndarray  # int64 (B,)
+    ids: np.ndarray
+    inside: np.ndarray
+    second: np.ndarray
+
+    @classmethod
+    def of(cls, features: Features, rows: np.ndarray, width: int, pad: int) -> "PaddedRows":
+        """Rows int64 (B,), filled up to `width` with `pad`."""
+        offsets, places = features.arrays["offsets"], np.arange(width)
+        lengths = offsets[rows + 1] - offsets[rows]
+        inside = places < lengths[:, None]
+        ids = features.gather("tokens", rows, inside).astype(np.int64)
+        ids[~inside] = pad
+        second = (places >= features.arrays["boundaries"][rows][:, None]) & inside
+        return cls(rows, lengths, ids, inside, second)
+
+
+class Rows:
+    """Gathers the rows of a split, of at most `length` tokens each."""
+
+    def __init__(self, vocabulary: Vocabulary, task: dict, length: int):
         self.vocabulary = vocabulary
-        self.separators = separators
+        self.separators = task["separators"]
         self.length = length
         self.truncated = 0
         self._tokens: list[np.ndarray] = []
@@ -122,7 +136,7 @@ class Rows:
         """Tokens left for text in a row of one or two texts."""
         return self.length - (2 if texts == 1 else 2 + self.separators)
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def _arrays(self) -> dict[str, np.ndarray]:
         """tokens, offsets and boundaries of all rows."""
         self.flush()
         offsets = np.zeros(len(self._lengths) + 1, dtype=np.int64)
@@ -133,26 +147,24 @@ class Rows:
             "boundaries": np.array(self._boundaries, dtype=np.int32),
         }
 
-    def figures(self, examples: int) -> dict[str, int]:
-        """Counts of examples, rows and tokens, and of the rows or texts that had to be cut."""
-        return {
-            "examples": examples,
+    def finish(
+        self,
+        examples: Examples,
+        arrays: dict[str, np.ndarray] | None = None,
+        figures: dict | None = None,
+    ) -> tuple[Features, dict]:
+        """Features of all rows, with `arrays` and the labels that the split has, and `figures`
+        beside the counts of examples, rows, tokens and of the rows or texts that had to be cut.
+        """
+        labels = {} if examples.labels is None else {"labels": examples.labels}
+        counts = {
+            "examples": len(examples),
             "rows": len(self._lengths),
             "tokens": sum(self._lengths),
             "truncated": self.truncated,
         }
-
-
-def check_length(task: dict, length: int) -> None:
-    """StudyError when rows of `length` tokens leave no room for what the task puts into them."""
-    separators = task.get("separators", 1)
-    if separators not in (1, 2):
-        raise StudyError(f"task {task['name']}: separators: expected 1 or 2, found {separators}")
-    needed = shortest_row(task.get("question_length"), separators)
-    if length < needed:
-        raise StudyError(
-            f"task {task['name']}: length: {length} tokens are too few, it needs {needed} or more"
-        )
+        features = Features(self._arrays() | labels | (arrays or {}), examples.ids)
+        return features, counts | (figures or {})
 
 
 def pair_lengths(first: int, second: int, room: int) -> tuple[int, int]:
@@ -163,8 +175,10 @@ def pair_lengths(first: int, second: int, room: int) -> tuple[int, int]:
     return room - second, second
 
 
-def label_figures(labels: np.ndarray) -> dict:
-    """Number of examples per class and the share (percent) of the commonest."""
+def label_figures(labels: np.ndarray | None) -> dict:
+    """Number of examples per class and the commonest one's share (percent), if labelled."""
+    if labels is None:
+        return {}
     values, counts = np.unique(labels, return_counts=True)
     return {
         "labels": {
@@ -181,29 +195,16 @@ def unique_indices(texts: list[str]) -> tuple[list[str], list[int]]:
     return list(places), indices
 
 
-def build_texts(examples: Examples, vocabulary: Vocabulary, task: dict, length: int):
-    """Features and figures of a classification or regression split: one row per example.
-
-    A split without labels has no array of them.
-    """
-    rows = Rows(vocabulary, task.get("separators", 1), length)
-    room = rows.room(len(examples.texts))
-    for begin in range(0, len(examples), CHUNK):
-        encoded = [
-            vocabulary.encode_batch(texts[begin : begin + CHUNK]) for texts in examples.texts
-        ]
-        for texts in zip(*encoded, strict=True):
-            rows.truncated += sum(map(len, texts)) > room
-            if len(texts) == 1:
-                rows.add(texts[0][:room])
+def add_texts(rows: Rows, texts: list[list[str]]) -> None:
+    """Append a row for each entry of one or two columns of texts, the longer text cut first."""
+    room = rows.room(len(texts))
+    for begin in range(0, len(texts[0]), CHUNK):
+        encoded = [rows.vocabulary.encode_batch(column[begin : begin + CHUNK]) for column in texts]
+        for parts in zip(*encoded, strict=True):
+            rows.truncated += sum(map(len, parts)) > room
+            if len(parts) == 1:
+                rows.add(parts[0][:room])
             else:
-                first, second = pair_lengths(len(texts[0]), len(texts[1]), room)
-                rows.add(texts[0][:first], texts[1][:second])
+                first, second = pair_lengths(len(parts[0]), len(parts[1]), room)
+                rows.add(parts[0][:first], parts[1][:second])
         rows.flush()
-    figures = rows.figures(len(examples))
-    arrays = rows.arrays()
-    if examples.labels is not None:
-        arrays["labels"] = examples.labels
-        if task["kind"] == "classification":
-            figures |= label_figures(examples.labels)
-    return Features(arrays, examples.ids), figures

@@ -56,5 +56,4 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return (last - (counts - 1) / 2.0)[inverse]
 
 
-CLASSIFICATION_METRICS = {"accuracy": accuracy, "f1": f1, "matthews": matthews}
-REGRESSION_METRICS = {"pearson": pearson, "spearman": spearman}
+METRICS = {function.__name__: function for function in (accuracy, f1, matthews, pearson, spearman)}

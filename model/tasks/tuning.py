@@ -6,7 +6,7 @@ on the development split, by the task's first metric, is the model (section 5.1)
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,20 +16,12 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from model.network.config import NetworkConfig
-from model.network.finetuning import (
-    ChoiceModel,
-    ClassificationModel,
-    FineTuningModel,
-    RegressionModel,
-    SpanModel,
-    load_encoder,
-)
+from model.network.finetuning import EncoderSpec, FineTuningModel, load_encoder
 from model.network.heads import ClassificationHead
-from model.network.ranking import PronounModel, RankingModel
 from model.tasks.batches import DevBatches, FineTuningBatches
-from model.tasks.data import CHOICES
 from model.tasks.features import Features
-from model.tasks.scoring import Outcome, score
+from model.tasks.kinds import KINDS
+from model.tasks.scoring import Outcome, Predicted
 from model.text.tokenizer import Vocabulary
 from model.training.engine import Attempt, Evaluation, train
 from model.training.execution import Execution
@@ -59,20 +51,10 @@ def build_model(inputs: Inputs, weights: Path, seed: int) -> tuple[FineTuningMod
     """The task's network with the encoder in `weights`, and the names of its fresh tensors."""
     torch.manual_seed(seed)
     task = inputs.recipe["task"]
-    shape = (inputs.network, inputs.vocabulary.size, inputs.segments, inputs.vocabulary.pad)
-    if task["kind"] == "classification":
-        model = ClassificationModel(*shape, labels=task["labels"])
-    elif task["kind"] == "regression":
-        model = RegressionModel(*shape)
-    elif task["kind"] == "span":
-        model = SpanModel(*shape, answerability=task["answerability"])
-    elif task["kind"] == "wsc":
-        margin = (task["alpha"], task["beta"]) if task["loss"] == "margin" else None
-        model = PronounModel(*shape, margin=margin)
-    elif task["kind"] == "ranking":
-        model = RankingModel(*shape)
-    else:
-        model = ChoiceModel(*shape, choices=CHOICES)
+    spec = EncoderSpec(
+        inputs.network, inputs.vocabulary.size, inputs.segments, inputs.vocabulary.pad
+    )
+    model = KINDS[task["kind"]].network(task, spec)
     return model, load_encoder(model, weights)
 
 
@@ -173,9 +155,12 @@ def outcome_of(inputs: Inputs, model: nn.Module, split: str) -> Outcome:
     )
     model.eval()
 
-    def predict(micro: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        micro = {name: tensor.to(device) for name, tensor in micro.items()}
-        with torch.inference_mode(), precision.autocast():
-            return {name: tensor.cpu() for name, tensor in model.predict(micro).items()}
+    def predicted() -> Iterator[Predicted]:
+        for units, micro in batches:
+            with torch.inference_mode(), precision.autocast():
+                outputs = model.predict({name: part.to(device) for name, part in micro.items()})
+            outputs = {name: tensor.cpu().numpy() for name, tensor in outputs.items()}
+            yield Predicted(units, batches.rows(units), micro["lengths"].numpy(), outputs)
 
-    return score(features, inputs.recipe["task"], batches, predict)
+    task = inputs.recipe["task"]
+    return KINDS[task["kind"]].score(features, task, predicted())

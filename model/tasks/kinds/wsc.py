@@ -1,29 +1,53 @@
 """Winograd schemas (SuperGLUE's WSC, which stands for WNLI): a row per candidate for the pronoun.
 
-In: examples whose texts are text, query (a candidate referent) and pronoun. Out: features with the
-rows of an example in turn, the query's first: `<s> text </s>` with the candidate in the pronoun's
-place and all of its tokens masked; `originals` holds the tokens that the masks hide.
+Columns: text, span1_text (a candidate referent, the query), span2_text (the pronoun), their
+span1_index and span2_index by words, label of 0 or 1. Rows of an example in turn (`groups`), the
+query's first: `<s> text </s>` with the candidate in the pronoun's place and all of its tokens
+masked; `originals`, parallel to tokens, holds what the masks hide. Inputs: positions and targets
+(R, K), the masked tokens, and shares (R, K), one over a row's number of them. Targets: members
+int64 (U, C), the rows of each unit; loss term "wsc". predictions.parquet: id, label, prediction 0
+or 1, margin (nats: the query's score minus the best other's), probability (softmax of the query
+among all candidates).
 
 RoBERTa (arXiv 1907.11692) section 5.1: candidates are the query and the text's other noun phrases,
 without pronouns, without phrases that overlap the query or share its words, and without those that
 hold the pronoun itself. Training uses the examples whose query is the referent, for only these say
 which candidate is right; an example without other candidates teaches nothing and is left out too.
-A row longer than the limit is cut around the candidate.
+A row longer than the limit is cut around the candidate. A candidate scores the mean
+log-probability, in nats, of its masked tokens by the pre-trained masked-language head.
+
+Legend: R rows, U units, C rows of the largest unit, K masked tokens, W rows of the word table.
 """
 
 import re
+from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
+from torch import Tensor
+from torch.nn import functional
 
-from model.tasks.data import Examples
-from model.tasks.features import CHUNK, Features, Rows, label_figures
+from model.network.finetuning import EncoderSpec, FineTuningModel
+from model.network.heads import MaskedLanguageHead
+from model.network.pretraining import targets as vectors_at
+from model.tasks.columns import Examples, Split
+from model.tasks.features import CHUNK, Features, PaddedRows, Rows, label_figures
+from model.tasks.kind import Average, Kind
 from model.tasks.nouns import Phrases, phrase_finder
+from model.tasks.scoring import Outcome, Predicted, row_outputs, score_columns
+from model.tasks.units import by_unit, first_of_unit_loss, members_of, shares
 from model.tasks.words import PRONOUNS
 from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
 
 _WORD = re.compile(r"\S+")
+
+
+def read(split: Split, task: dict, labelled: bool) -> Examples:
+    """Texts, queries and pronouns, with the first word of each of the two in the text."""
+    texts = [split.texts(column) for column in ("text", "span1_text", "span2_text")]
+    words = np.stack([split.whole_numbers(f"span{number}_index") for number in (1, 2)], 1)
+    return Examples(split.ids, texts, split.classes("label", 2) if labelled else None, words=words)
 
 
 def find_words(text: str, words: str, number: int) -> tuple[int, int] | None:
@@ -81,7 +105,7 @@ class PronounBuilder:
     def __init__(self, vocabulary: Vocabulary, task: dict, length: int):
         self.vocabulary = vocabulary
         self.task = task
-        self.rows = Rows(vocabulary, task.get("separators", 1), length)
+        self.rows = Rows(vocabulary, task, length)
         self.room = self.rows.room(1)
         self.originals: list[int] = []
         self.groups = [0]
@@ -132,10 +156,8 @@ class PronounBuilder:
         self.originals += [ids.start, *tokens[begin:end], ids.separator]
 
 
-def build_pronouns(
-    examples: Examples, vocabulary: Vocabulary, task: dict, length: int, *, train: bool
-):
-    """Features and figures of a wsc split; `train` keeps only what can be learned from.
+def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, train: bool):
+    """A row per candidate; `train` keeps only what can be learned from.
 
     Figures: `candidates` besides the queries, examples `without_candidates` (predicted true),
     `pronouns_moved` that stood at another word than the data say, the labels of the whole split.
@@ -166,12 +188,119 @@ def build_pronouns(
         builder.rows.flush()
     if not builder.kept:
         raise StudyError(f"task {task['name']}: no example of label 1 has another candidate")
-    figures = builder.rows.figures(len(examples)) | builder.counts | {"candidates_from": source}
-    arrays = builder.rows.arrays() | {
+    arrays = {
         "originals": np.array(builder.originals, dtype=vocabulary.dtype),
         "groups": np.array(builder.groups, dtype=np.int64),
     }
     if examples.labels is not None:
-        figures |= label_figures(examples.labels)
         arrays["labels"] = examples.labels[builder.kept]
-    return Features(arrays, examples.ids), figures
+    figures = builder.counts | {"candidates_from": source} | label_figures(examples.labels)
+    return builder.rows.finish(examples, arrays, figures)
+
+
+class PronounModel(FineTuningModel):
+    """The referent of a pronoun among candidates; nothing but the pre-trained tensors.
+
+    The task's `loss` is the margin loss of its alpha and beta, or cross-entropy over candidates.
+    """
+
+    pretrained = ("encoder.", "mlm.")
+
+    def __init__(self, task: dict, spec: EncoderSpec):
+        super().__init__(task, spec)
+        self.mlm = MaskedLanguageHead(self.config, spec.vocabulary_size)
+
+    def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
+        """{"wsc": weighted sum over pronouns of the loss}."""
+        scores_UC = by_unit(self.predict(micro)["scores"], micro["members"])
+        if self.task["loss"] == "cross-entropy":
+            return {"wsc": first_of_unit_loss(scores_UC, micro["weights"])}
+        present_UC, alpha, beta = micro["members"] >= 0, self.task["alpha"], self.task["beta"]
+        return {"wsc": margin_loss(scores_UC, present_UC, micro["weights"], alpha, beta)}
+
+    def predict(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
+        """{"scores": (R,)}: mean log-probability of the masked tokens, in nats."""
+        vectors = vectors_at(self.hidden(micro), micro["positions"])
+        logits_MW = self.mlm(vectors, self.encoder.words.weight).float()
+        losses_M = functional.cross_entropy(logits_MW, micro["targets"].flatten(), reduction="none")
+        return {"scores": -(losses_M.view(micro["shares"].shape) * micro["shares"]).sum(1)}
+
+
+def margin_loss(
+    scores_UC: Tensor, present_UC: Tensor, weights_U: Tensor, alpha: float, beta: float
+) -> Tensor:
+    """Weighted sum over units and their candidates (all rows but the first) of
+    -query + alpha * max(0, candidate - query + beta), all log-probabilities in nats.
+
+    As its authors have it: -query counts once for every candidate.
+    """
+    query_U1, candidates = scores_UC[:, :1], scores_UC[:, 1:]
+    losses = alpha * (candidates - query_U1 + beta).clamp(min=0) - query_U1
+    return ((losses * present_UC[:, 1:]).sum(1) * weights_U).sum()
+
+
+def inputs(features: Features, task: dict, padded: PaddedRows) -> dict[str, np.ndarray]:
+    """The masked tokens of each row."""
+    originals = features.gather("originals", padded.rows, padded.inside).astype(np.int64)
+    return masked_targets(padded.ids, np.where(padded.inside, originals, padded.ids))
+
+
+def masked_targets(ids: np.ndarray, originals: np.ndarray) -> dict[str, np.ndarray]:
+    """Where ids and originals (B, T) differ: positions and targets int64 (B, K), K the most masks
+    of a row, and shares float32 (B, K): one over the row's masks, 0 in slots that it does not use.
+    """
+    masked = ids != originals
+    counts = masked.sum(1)
+    slots = np.arange(counts.max()) < counts[:, None]
+    positions = np.zeros(slots.shape, dtype=np.int64)
+    # Both list their true entries row by row, in order.
+    positions[slots] = np.nonzero(masked)[1]
+    return {
+        "positions": positions,
+        "targets": np.take_along_axis(originals, positions, 1),
+        "shares": np.where(slots, 1.0 / counts[:, None], 0.0).astype(np.float32),
+    }
+
+
+def targets(features: Features, task: dict, units: np.ndarray):
+    """The rows of the pronouns' candidates."""
+    return {"wsc": len(units)}, {"members": members_of(features, units)}
+
+
+def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outcome:
+    """Whether each query is the referent."""
+    scores = row_outputs(batches, "scores").astype(np.float64)
+    columns = pronoun_columns(np.nan_to_num(scores), np.asarray(features.arrays["groups"]))
+    return score_columns(features, task, columns, bool(np.isfinite(scores).all()))
+
+
+def pronoun_columns(scores: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
+    """prediction, margin and probability per example; the query is the first row of its unit.
+
+    Without another candidate the margin is infinite: there is nothing else it could be.
+    """
+    first = groups[:-1]
+    others = scores.copy()
+    others[first] = -np.inf
+    margins = scores[first] - np.maximum.reduceat(others, first)
+    return {
+        "prediction": decide_pronouns(margins),
+        "margin": margins,
+        "probability": shares(scores, groups)[first],
+    }
+
+
+def decide_pronouns(margins: np.ndarray) -> np.ndarray:
+    """1 where the query scores at least as high as every other candidate; int64 (U,)."""
+    return (margins >= 0).astype(np.int64)
+
+
+KIND = Kind(
+    read=read,
+    build=build,
+    network=PronounModel,
+    inputs=inputs,
+    targets=targets,
+    score=score,
+    average=Average("margin", lambda mean, columns: decide_pronouns(mean)),
+)

@@ -1,0 +1,55 @@
+"""What a task kind is: the operations that the shared parts ask of each one.
+
+A kind is one file of `model.tasks.kinds` and one `Kind` in its dictionary; what the study must know
+of it (fields, metrics, rows of an example) is its line in `study.kinds.KIND_FACTS`. In each
+operation `task` is the task of a recipe. Legend: B rows, T their padded length, U units, which an
+update counts: examples, windows or questions.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.network.finetuning import EncoderSpec, FineTuningModel
+from model.tasks.columns import Examples, Split
+from model.tasks.features import Features, PaddedRows
+from model.tasks.scoring import Outcome, Predicted
+from model.text.tokenizer import Vocabulary
+
+Tensors = dict[str, np.ndarray]
+
+
+def no_inputs(features: Features, task: dict, padded: PaddedRows) -> Tensors:
+    """For a kind whose network reads ids, lengths and segments only."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Average:
+    """How an ensemble predicts: the mean of a column of predictions.parquet, float64 (N, ...), and
+    what is decided from it and all columns, int64 or float64 (N,).
+    """
+
+    column: str
+    decide: Callable[[np.ndarray, dict[str, list]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of task."""
+
+    # Columns -> examples; without labels unless `labelled`.
+    read: Callable[[Split, dict, bool], Examples]
+    # Examples -> features and figures, at most `length` tokens per row; of the training split if
+    # `train`.
+    build: Callable[[Examples, Vocabulary, dict, int, bool], tuple[Features, dict]]
+    # The network with fresh heads.
+    network: Callable[[dict, EncoderSpec], FineTuningModel]
+    # Units int64 (U,) -> the number of targets by loss term, and the arrays that the losses need.
+    targets: Callable[[Features, dict, np.ndarray], tuple[dict[str, int], Tensors]]
+    # What the network predicts of a whole split -> metrics and stored predictions.
+    score: Callable[[Features, dict, Iterable[Predicted]], Outcome]
+    average: Average | None  # None: its answers are words
+    # What the network reads besides ids, lengths and segments.
+    inputs: Callable[[Features, dict, PaddedRows], Tensors] = no_inputs

@@ -1,0 +1,74 @@
+"""Classification: one of `labels` classes for one or two texts (GLUE).
+
+Columns: the one or two `texts` and the `label` that the task names, 0 to `labels` - 1. One row per
+example, the longer text of a pair cut first. Targets: labels (B,) int64, loss term
+"classification". predictions.parquet: id, label, prediction, probabilities.
+
+RoBERTa (arXiv 1907.11692) section 5.1: BERT's head on `<s>`.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from torch import Tensor
+
+from model.network.finetuning import EncoderSpec, FineTuningModel
+from model.network.heads import ClassificationHead
+from model.network.pretraining import weighted_cross_entropy
+from model.tasks.columns import Examples, Split
+from model.tasks.features import Features, Rows, add_texts, label_figures
+from model.tasks.kind import Average, Kind
+from model.tasks.scoring import Outcome, Predicted, class_columns, score_columns, unit_outputs
+from model.text.tokenizer import Vocabulary
+
+
+def read(split: Split, task: dict, labelled: bool) -> Examples:
+    """Texts and classes."""
+    texts = [split.texts(column) for column in task["texts"]]
+    labels = split.classes(task["label"], task["labels"]) if labelled else None
+    return Examples(split.ids, texts, labels)
+
+
+def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, train: bool):
+    """One row per example; figures: the labels."""
+    rows = Rows(vocabulary, task, length)
+    add_texts(rows, examples.texts)
+    return rows.finish(examples, figures=label_figures(examples.labels))
+
+
+class ClassificationModel(FineTuningModel):
+    """Logits per row."""
+
+    def __init__(self, task: dict, spec: EncoderSpec):
+        super().__init__(task, spec)
+        self.head = ClassificationHead(self.config, task["labels"])
+
+    def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
+        """{"classification": weighted sum of cross-entropies}."""
+        logits_BC = self.predict(micro)["logits"]
+        loss = weighted_cross_entropy(logits_BC, micro["labels"], micro["weights"])
+        return {"classification": loss}
+
+    def predict(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
+        """{"logits": (B, C)}."""
+        return {"logits": self.head(self.hidden(micro)).float()}
+
+
+def targets(features: Features, task: dict, units: np.ndarray):
+    """The labels of the examples."""
+    return {"classification": len(units)}, {"labels": features.arrays["labels"][units]}
+
+
+def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outcome:
+    """The likeliest class."""
+    return score_columns(features, task, *class_columns(unit_outputs(batches, "logits")))
+
+
+KIND = Kind(
+    read=read,
+    build=build,
+    network=ClassificationModel,
+    targets=targets,
+    score=score,
+    average=Average("probabilities", lambda mean, columns: mean.argmax(1)),
+)

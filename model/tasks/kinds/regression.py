@@ -1,0 +1,83 @@
+"""Regression: a real number for one or two texts (STS-B).
+
+Columns: the one or two `texts` and the `label` that the task names, finite numbers; it is trained
+on label / `scale`. Rows as in a classification. Targets: values (B,) float32, loss term
+"regression". predictions.parquet: id, label, prediction, in the unit of the labels.
+
+RoBERTa (arXiv 1907.11692) section 5.1: BERT's head on `<s>` with one output.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from torch import Tensor
+
+from model.network.finetuning import EncoderSpec, FineTuningModel
+from model.network.heads import ClassificationHead
+from model.tasks.columns import Examples, Split, is_number
+from model.tasks.features import Features, Rows, add_texts
+from model.tasks.kind import Average, Kind
+from model.tasks.scoring import Outcome, Predicted, score_columns, unit_outputs
+from model.text.tokenizer import Vocabulary
+from study.errors import StudyError
+
+
+def read(split: Split, task: dict, labelled: bool) -> Examples:
+    """Texts and finite numbers."""
+    texts = [split.texts(column) for column in task["texts"]]
+    return Examples(split.ids, texts, _values(split, task["label"]) if labelled else None)
+
+
+def _values(split: Split, column: str) -> np.ndarray:
+    """A column of numbers as float32 (N,)."""
+    values = np.array(split.values(column, "numbers", is_number), dtype=np.float64)
+    wrong = np.flatnonzero(~(np.abs(values) <= np.finfo(np.float32).max))
+    if len(wrong):
+        raise StudyError(f"{split.where(column, int(wrong[0]))}: {values[wrong[0]]}: not finite")
+    return values.astype(np.float32)
+
+
+def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, train: bool):
+    """One row per example."""
+    rows = Rows(vocabulary, task, length)
+    add_texts(rows, examples.texts)
+    return rows.finish(examples)
+
+
+class RegressionModel(FineTuningModel):
+    """One real number per row."""
+
+    def __init__(self, task: dict, spec: EncoderSpec):
+        super().__init__(task, spec)
+        self.head = ClassificationHead(self.config, 1)
+
+    def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
+        """{"regression": weighted sum of squared errors}."""
+        errors_B = self.predict(micro)["values"] - micro["values"]
+        return {"regression": (errors_B.square() * micro["weights"]).sum()}
+
+    def predict(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
+        """{"values": (B,)}."""
+        return {"values": self.head(self.hidden(micro)).squeeze(-1).float()}
+
+
+def targets(features: Features, task: dict, units: np.ndarray):
+    """The labels of the examples in the unit of the loss."""
+    values = features.arrays["labels"][units] / np.float32(task["scale"])
+    return {"regression": len(units)}, {"values": values}
+
+
+def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outcome:
+    """The values in the unit of the labels; NaN where a metric of them is."""
+    values = unit_outputs(batches, "values") * task["scale"]
+    return score_columns(features, task, {"prediction": values}, bool(np.isfinite(values).all()))
+
+
+KIND = Kind(
+    read=read,
+    build=build,
+    network=RegressionModel,
+    targets=targets,
+    score=score,
+    average=Average("prediction", lambda mean, columns: mean),
+)
