@@ -7,10 +7,12 @@ error, so no key can be written that no code reads.
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from study.fields import (
     LARGEST,
     AboveZero,
+    AtLeastZero,
     Count,
     Fraction,
     Omitted,
@@ -18,6 +20,7 @@ from study.fields import (
     Section,
     Share,
     Size,
+    doc,
 )
 from study.formats import FORMATS
 
@@ -28,11 +31,15 @@ FormatName = Literal[tuple(FORMATS)]
 class Format(Section):
     """An input format (section 4.2)."""
 
-    name: FormatName
-    nsp: bool
-    segments: bool
-    separators: Literal["document", "sentence"]
-    negatives: Omitted[Literal["any", "corpus"]] = "any"  # where a random second part may come from
+    name: FormatName = doc("how text is cut into inputs")
+    nsp: bool = doc("train next-sentence prediction too")
+    segments: bool = doc("add segment embeddings")
+    separators: Literal["document", "sentence"] = doc(
+        "where one stands inside an input: between documents, or sentences"
+    )
+    negatives: Omitted[Literal["any", "corpus"]] = doc(
+        "where a random second part may come from", "any"
+    )
 
     @property
     def pairs(self) -> bool:
@@ -52,16 +59,18 @@ class Format(Section):
 class Model(Section):
     """The encoder (section 2.2)."""
 
-    layers: Annotated[int, Field(gt=0, le=10_000)]
-    hidden: Size
-    heads: Size
-    ffn: Size
-    positions: Size
-    dropout: Fraction
-    attention_dropout: Fraction
-    layer_norm_eps: AboveZero
-    init_std: AboveZero
-    vocabulary_multiple: Size
+    layers: Annotated[int, Field(gt=0, le=10_000)] = doc("Transformer layers")
+    hidden: Size = doc("width of the hidden states")
+    heads: Size = doc("attention heads, among which the width is split")
+    ffn: Size = doc("width inside the feed-forward networks")
+    positions: Size = doc("rows of the table of positions, the longest input")
+    dropout: Fraction = doc("of embeddings and hidden states")
+    attention_dropout: Fraction = doc("of attention weights")
+    layer_norm_eps: AboveZero = doc("epsilon of LayerNorm")
+    init_std: AboveZero = doc("standard deviation of the first weights")
+    vocabulary_multiple: Size = doc(
+        "rows of the embedding are a multiple of it; filler rows are never drawn"
+    )
 
     @model_validator(mode="after")
     def heads_divide(self):
@@ -74,12 +83,14 @@ class Model(Section):
 class Masking(Section):
     """Masked language modelling (sections 2.3 and 4.1)."""
 
-    policy: Literal["dynamic", "static"]
-    copies: Omitted[Positive | None] = None  # of a static mask
-    rate: Annotated[float, Field(gt=0, lt=1)]
-    mask: Share
-    random: Share
-    special_tokens: bool
+    policy: Literal["dynamic", "static"] = doc(
+        "dynamic: masks anew at each pass; static: so many copies, in turn"
+    )
+    copies: Omitted[Positive | None] = doc("of a static mask", None)
+    rate: Annotated[float, Field(gt=0, lt=1)] = doc("share of an input's tokens that are predicted")
+    mask: Share = doc("share of these that become [MASK]")
+    random: Share = doc("share of these that become a random token; the rest stays")
+    special_tokens: bool = doc("whether [CLS] and [SEP] may be masked")
 
     @field_validator("copies")
     @classmethod
@@ -100,8 +111,10 @@ class Masking(Section):
 class Batch(Section):
     """What one update sees (section 4.3): `sequences` x length real tokens, or rows."""
 
-    sequences: Positive
-    unit: Literal["tokens", "sequences"]
+    sequences: Positive = doc("inputs of an update, or what makes its number of tokens")
+    unit: Literal["tokens", "sequences"] = doc(
+        "tokens: an update has sequences x length real tokens; sequences: so many inputs"
+    )
 
 
 class Optimiser(Section):
@@ -110,16 +123,16 @@ class Optimiser(Section):
     Its names are the modules of model/training/optimisers/.
     """
 
-    name: Omitted[Literal["adamw", "lamb"]] = "adamw"
-    learning_rate: AboveZero
-    beta1: Fraction
-    beta2: Fraction
-    eps: AboveZero
-    weight_decay: Annotated[float, Field(ge=0)]
-    decay_all: bool
-    clip_norm: Annotated[float, Field(ge=0)]
-    warmup: Share
-    schedule: Literal["linear"] = "linear"
+    name: Omitted[Literal["adamw", "lamb"]] = doc("AdamW, or LAMB for large batches", "adamw")
+    learning_rate: AboveZero = doc("at the peak, after the warm-up")
+    beta1: Fraction = doc("decay of the first moment")
+    beta2: Fraction = doc("decay of the second moment")
+    eps: AboveZero = doc("epsilon below the second moment's root")
+    weight_decay: AtLeastZero = doc("decoupled from the gradient")
+    decay_all: bool = doc("whether biases and LayerNorm decay too")
+    clip_norm: AtLeastZero = doc("longest norm of a gradient; 0: any")
+    warmup: Share = doc("share of the steps in which the rate rises")
+    schedule: Literal["linear"] = doc("how the rate falls after the warm-up, to 0", "linear")
 
     @classmethod
     def usual(cls, **chosen) -> "Optimiser":
@@ -139,24 +152,26 @@ class Optimiser(Section):
 class Evaluation(Section):
     """Held-out evaluations along training, evenly spaced, the last one at the end."""
 
-    points: Positive
-    samples: Positive
+    points: Positive = doc("how many, evenly spaced, the last one at the end")
+    samples: Positive = doc("held-out inputs of each")
 
 
 class Cell(Section):
     """One pre-training configuration, a row of a table."""
 
-    data: Annotated[list[str], Field(min_length=1)]
-    vocabulary: str
-    format: Format
-    length: Annotated[int, Field(ge=SHORTEST, le=LARGEST)]
-    model: Model
-    masking: Masking
-    batch: Batch
-    steps: Count  # 0: random weights, for comparison
-    optimiser: Optimiser
-    evaluation: Evaluation
-    finetuning: str
+    data: Annotated[list[str], Field(min_length=1)] = doc("corpora, concatenated")
+    vocabulary: str = doc("one of `vocabularies`")
+    format: Format = doc("input format (section 4.2)")
+    length: Annotated[int, Field(ge=SHORTEST, le=LARGEST)] = doc(
+        "tokens of an input, special tokens and all"
+    )
+    model: Model = doc("the encoder")
+    masking: Masking = doc("which tokens are predicted")
+    batch: Batch = doc("what an update sees")
+    steps: Count = doc("updates; 0: random weights, for comparison")
+    optimiser: Optimiser = doc("how weights are updated")
+    evaluation: Evaluation = doc("held-out evaluations along training")
+    finetuning: str = doc("one of the recipes of `finetuning`")
 
     @model_validator(mode="after")
     def fits(self):
@@ -173,6 +188,10 @@ class Family(Section):
     Where a family stands in a table, its member of the lowest held-out perplexity is shown.
     """
 
-    cell: str
-    learning_rates: Annotated[list[AboveZero], Field(min_length=1)]
-    members: dict[float, str]  # learning rate -> cell, filled by the loader
+    cell: str = doc("the member that says everything but the rates")
+    learning_rates: Annotated[list[AboveZero], Field(min_length=1)] = doc(
+        "peak learning rates of its members, the cell's own among them"
+    )
+    members: SkipJsonSchema[dict[float, str]] = doc(
+        "learning rate -> cell, filled by `study.deltas`"
+    )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from study.fields import AboveZero, Count, Positive, Section
+from study.fields import AboveZero, AtLeastZero, Count, Positive, Section, doc
 
 MOST_CORES = 1024
 Cores = Annotated[int, Field(gt=0, le=MOST_CORES)]
@@ -13,17 +13,19 @@ Cores = Annotated[int, Field(gt=0, le=MOST_CORES)]
 class Resources(Section):
     """What a job asks of a cluster: memory in MB, wall-clock in minutes, GPUs, partition."""
 
-    mem_mb: Positive
-    runtime: Positive
-    gpu: Count = 0
-    slurm_partition: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.,-]*$")] | None = None
+    mem_mb: Positive = doc("memory in MB")
+    runtime: Positive = doc("wall-clock in minutes")
+    gpu: Count = doc("GPUs", 0)
+    slurm_partition: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.,-]*$")] | None = doc(
+        "partition of a SLURM cluster", None
+    )
 
 
 class TextExecution(Section):
     """Execution of the stages before training: processor threads and what a cluster is asked."""
 
-    threads: Cores
-    resources: Resources
+    threads: Cores = doc("processor threads of a job")
+    resources: Resources = doc("what a job asks of a cluster")
 
     @property
     def cores(self) -> int:
@@ -34,17 +36,21 @@ class TextExecution(Section):
 class Execution(Section):
     """How fast, never what: changing anything here re-runs nothing."""
 
-    device: Literal["cpu", "cuda"]
-    precision: Literal["fp32", "bf16", "fp16"]
-    mode: Literal["exact", "fast"]
-    compile: bool
-    micro_batch_tokens: Positive
-    threads: Cores
-    processes: Cores
-    workers: Annotated[int, Field(ge=0, le=MOST_CORES)]
-    checkpoint_minutes: AboveZero
-    tensorboard: bool
-    resources: Resources
+    device: Literal["cpu", "cuda"] = doc("where tensors lie")
+    precision: Literal["fp32", "bf16", "fp16"] = doc("of matrix products; weights stay fp32")
+    mode: Literal["exact", "fast"] = doc(
+        "exact: the same bytes, however it is interrupted; fast: up to the last bits"
+    )
+    compile: bool = doc("whether torch.compile makes the network's code")
+    micro_batch_tokens: Positive = doc("most tokens that go through the network at once")
+    threads: Cores = doc("processor threads of a process")
+    processes: Cores = doc("ranks of one job, one per GPU")
+    workers: Annotated[int, Field(ge=0, le=MOST_CORES)] = doc(
+        "processes of each rank that read data ahead"
+    )
+    checkpoint_minutes: AboveZero = doc("between two checkpoints")
+    tensorboard: bool = doc("whether logs are written for TensorBoard too")
+    resources: Resources = doc("what a job asks of a cluster")
 
     @property
     def cores(self) -> int:
@@ -55,14 +61,14 @@ class Execution(Section):
 class ExecutionPlan(Section):
     """The execution of each stage."""
 
-    text: TextExecution
-    pretrain: Execution
-    finetune: Execution
+    text: TextExecution = doc("all stages before training")
+    pretrain: Execution = doc("pre-trainings")
+    finetune: Execution = doc("fine-tunings")
 
 
 class Hardware(Section):
     """What plans assume of one device: the useful FLOP/s it reaches, and a job's start-up."""
 
-    name: str
-    flops_per_second: Annotated[float, Field(gt=0)]
-    seconds_per_job: Annotated[float, Field(ge=0)] = 0
+    name: str = doc("what the plan calls it")
+    flops_per_second: AboveZero = doc("useful FLOP/s that one device reaches")
+    seconds_per_job: AtLeastZero = doc("a job's start-up", 0)

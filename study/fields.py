@@ -49,6 +49,7 @@ Size = Annotated[int, Field(gt=0, le=10**6)]  # of a part of a network
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Share = Annotated[float, Field(ge=0, le=1)]
 AboveZero = Annotated[float, Field(gt=0)]
+AtLeastZero = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 MOST_SEEDS = 100
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -56,6 +57,11 @@ Seeds = Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS), AfterV
 OMITTED = object()  # marks a field that recipes leave out while it has its default
 T = TypeVar("T")
 Omitted = Annotated[T, OMITTED]
+
+
+def doc(text: str, default: Any = ...) -> Any:
+    """A field's line of documentation, which the schema shows, and its default if it has one."""
+    return Field(default, description=text)
 
 
 class Section(BaseModel):
@@ -94,13 +100,21 @@ class Source(Section):
     seed and a size per split: characters of a corpus, rows of a task.
     """
 
-    repo: Omitted[Place | None] = None
-    config: Omitted[Place | None] = None
-    revision: Omitted[Revision | None] = None
-    folder: Omitted[Annotated[str, Field(min_length=1)] | None] = None
-    generated: Omitted[Name | None] = None
-    seed: Omitted[Count | None] = None
-    sizes: Omitted[dict[Place, Positive] | None] = None
+    repo: Omitted[Place | None] = doc("repository of the hub, `<org>/<name>`", None)
+    config: Omitted[Place | None] = doc("its configuration, a folder of it", None)
+    revision: Omitted[Revision | None] = doc(
+        "commit, tag or branch; without it the newest, whose commit is recorded", None
+    )
+    folder: Omitted[Annotated[str, Field(min_length=1)] | None] = doc(
+        "a folder of .txt, .jsonl or .parquet files of your own", None
+    )
+    generated: Omitted[Name | None] = doc(
+        "text of language/, by the name of its corpus or task", None
+    )
+    seed: Omitted[Count | None] = doc("the generated world", None)
+    sizes: Omitted[dict[Place, Positive] | None] = doc(
+        "by split: characters of a corpus, rows of a task", None
+    )
 
     @model_validator(mode="after")
     def one_place(self):

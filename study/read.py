@@ -16,6 +16,7 @@ from study.errors import StudyError, value_text
 from study.fields import MOST_SEEDS
 from study.messages import Fault, Origins, hint
 from study.names import RESERVED, RULE, SECTIONS, SHARED, is_name, same_file
+from study.schema import WrittenStudy
 from study.study_file import StudyFile
 from study.yaml_file import read_yaml
 
@@ -80,7 +81,7 @@ def build_study_file(
     except Fault as fault:
         raise origins.error(fault) from None
     except ValidationError as error:
-        raise origins.validation_error(error, StudyFile) from None
+        raise origins.validation_error(error, WrittenStudy) from None
     return config
 
 

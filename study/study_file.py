@@ -7,7 +7,7 @@ from pydantic import Field
 
 from study.cells import Cell, Family
 from study.execution import ExecutionPlan, Hardware
-from study.fields import Section, Seeds
+from study.fields import Section, Seeds, doc
 from study.tables import HyperparameterColumn, HyperparameterTable, Row, Table
 from study.tasks import Finetuning, Task
 from study.texts import Corpus, Vocabulary
@@ -19,8 +19,10 @@ class SeedPlan(Section):
     With `finetuning: own` every replicate is a full one: a pre-training and a fine-tuning seed.
     """
 
-    pretraining: Seeds
-    finetuning: Seeds | Literal["own"]
+    pretraining: Seeds = doc("one pre-training each, the replicates")
+    finetuning: Seeds | Literal["own"] = doc(
+        "of every pre-training; own: one, of the replicate's own number"
+    )
 
     def finetuning_of(self, pretraining: int) -> list[int]:
         """Fine-tuning seeds of a replicate; `own`: one, the replicate's own number."""
@@ -30,21 +32,27 @@ class SeedPlan(Section):
 class StudyFile(Section):
     """The whole study at one scale: `study.yaml` merged with `scales/<scale>.yaml`."""
 
-    about: str
-    heldout_fraction: Annotated[float, Field(gt=0, lt=0.5)]
-    splitter: Literal["sentencex"] = "sentencex"
-    corpora: dict[str, Corpus]
-    vocabularies: dict[str, Vocabulary]
-    tasks: dict[str, Task]
-    finetuning: dict[str, dict[str, Finetuning]]
-    cells: dict[str, Cell]
-    families: dict[str, Family] = Field(default_factory=dict)
-    tables: dict[str, Table]
-    hyperparameter_tables: dict[str, HyperparameterTable] = Field(default_factory=dict)
-    seeds: SeedPlan
-    execution: ExecutionPlan
-    executions: dict[str, ExecutionPlan] = Field(default_factory=dict)
-    hardware: Hardware | None = None
+    about: str = doc("what this scale is, for captions")
+    heldout_fraction: Annotated[float, Field(gt=0, lt=0.5)] = doc(
+        "share of documents held out, by a hash of the document"
+    )
+    splitter: Literal["sentencex"] = doc("how sentences are found", "sentencex")
+    corpora: dict[str, Corpus] = doc("what pre-training reads (section 3.2)")
+    vocabularies: dict[str, Vocabulary] = doc("subword vocabularies (section 4.4)")
+    tasks: dict[str, Task] = doc("end tasks (sections 3.3 and 5)")
+    finetuning: dict[str, dict[str, Finetuning]] = doc(
+        "recipes of fine-tuning: settings by task, or `default`"
+    )
+    cells: dict[str, Cell] = doc("what is pre-trained (section 4)")
+    families: dict[str, Family] = doc("cells at several peak learning rates", {})
+    tables: dict[str, Table] = doc("what results show")
+    hyperparameter_tables: dict[str, HyperparameterTable] = doc(
+        "recipes as tables (tables 9 and 10)", {}
+    )
+    seeds: SeedPlan = doc("replicates and their fine-tunings")
+    execution: ExecutionPlan = doc("how jobs are computed: how fast, never what")
+    executions: dict[str, ExecutionPlan] = doc("executions to be like", {})
+    hardware: Hardware | None = doc("what the plan assumes of one device", None)
 
     def recipe_of(self, column: HyperparameterColumn) -> Cell | Finetuning:
         """The recipe that a column of a table of hyperparameters shows."""

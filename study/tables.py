@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from study.fields import Name, Section
+from study.fields import Name, Section, doc
 
 # What a column can show besides scores. `analysis.values` says how each comes about.
 Value = Literal[
@@ -30,12 +30,12 @@ Value = Literal[
 class Column(Section):
     """A column of a table: a metric of a task, or a value that a recipe or a pre-training has."""
 
-    label: str
-    task: str | None = None
-    metric: str | None = None
-    value: Value | None = None
-    averaged: bool = True  # in the table's average
-    ensemble_task: str | None = None  # what ensembles of this column are fine-tuned on instead
+    label: str = doc("what a reader sees")
+    task: str | None = doc("whose score it shows", None)
+    metric: str | None = doc("of the task, with a split's name in front of a further one's", None)
+    value: Value | None = doc("what it shows instead of a score", None)
+    averaged: bool = doc("whether the table's average counts it", True)
+    ensemble_task: str | None = doc("what ensembles of this column are fine-tuned on instead", None)
 
     @model_validator(mode="after")
     def one_kind(self):
@@ -56,11 +56,11 @@ class Column(Section):
 class Row(Section):
     """A row of a table: one of our cells, the best of a family, or a published reference."""
 
-    id: Name
-    label: str
-    cell: str | None = None
-    family: str | None = None
-    ensemble: bool = False  # its models' averaged predictions instead of the median model
+    id: Name = doc("its name in the CSV and in published values")
+    label: str = doc("what a reader sees")
+    cell: str | None = doc("the cell that it shows", None)
+    family: str | None = doc("the family whose best member it shows", None)
+    ensemble: bool = doc("averaged predictions of its models instead of the median model", False)
 
     @model_validator(mode="after")
     def one_thing(self):
@@ -84,13 +84,13 @@ class Row(Section):
 class Table(Section):
     """A table of the paper; `published` names the file of its printed values, if there are any."""
 
-    caption: str
-    published: str | None = None
-    notes: list[str] = Field(default_factory=list)
-    baseline: str | None = None  # row from which differences with intervals are shown
-    average: str | None = None  # definition of a last column, the mean of the score columns
-    columns: Annotated[list[Column], Field(min_length=1)]
-    rows: Annotated[list[Row], Field(min_length=1)]
+    caption: str = doc("above the table")
+    published: str | None = doc("file of the printed values", None)
+    notes: list[str] = doc("below the table", [])
+    baseline: str | None = doc("row from which differences with intervals are shown", None)
+    average: str | None = doc("what a last column, the mean of the score columns, is called", None)
+    columns: Annotated[list[Column], Field(min_length=1)] = doc("what it shows")
+    rows: Annotated[list[Row], Field(min_length=1)] = doc("of what, from top to bottom")
 
     @model_validator(mode="after")
     def baseline_is_ours(self):
@@ -116,19 +116,19 @@ class Table(Section):
 class HyperparameterRow(Section):
     """A line of a table of hyperparameters: a key of the recipe, or a figure made of several."""
 
-    id: Name
-    label: str
-    key: str
+    id: Name = doc("its name in the CSV and in published values")
+    label: str = doc("what a reader sees")
+    key: str = doc("dotted key of the recipe, or one derived: head_size, warmup_steps, schedule")
 
 
 class HyperparameterColumn(Section):
     """A column of a table of hyperparameters: a cell, or a task's settings in a recipe."""
 
-    id: Name
-    label: str
-    cell: str | None = None
-    finetuning: str | None = None
-    task: str | None = None
+    id: Name = doc("its name in the CSV and in published values")
+    label: str = doc("what a reader sees")
+    cell: str | None = doc("the cell whose recipe it shows", None)
+    finetuning: str | None = doc("the fine-tuning recipe that it shows instead", None)
+    task: str | None = doc("of which task", None)
 
     @model_validator(mode="after")
     def one_recipe(self):
@@ -141,7 +141,7 @@ class HyperparameterColumn(Section):
 class HyperparameterTable(Section):
     """A table of what runs, rendered from the recipes of its columns (tables 9 and 10)."""
 
-    caption: str
-    published: str | None = None
-    columns: Annotated[list[HyperparameterColumn], Field(min_length=1)]
-    rows: Annotated[list[HyperparameterRow], Field(min_length=1)]
+    caption: str = doc("above the table")
+    published: str | None = doc("file of the printed values", None)
+    columns: Annotated[list[HyperparameterColumn], Field(min_length=1)] = doc("recipes")
+    rows: Annotated[list[HyperparameterRow], Field(min_length=1)] = doc("their keys")

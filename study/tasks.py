@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from study.cells import Optimiser
 from study.fields import (
     AboveZero,
+    AtLeastZero,
     Count,
     Fraction,
     Name,
@@ -18,6 +19,7 @@ from study.fields import (
     Section,
     Share,
     Source,
+    doc,
 )
 from study.kinds import KIND_FACTS, KindFacts
 
@@ -32,43 +34,52 @@ def known_kind(kind: str) -> str:
 class PlannedTask(Section):
     """A task's examples and mean tokens per row, for plans until its features are there."""
 
-    train: Positive
-    dev: Positive
-    row_tokens: AboveZero
+    train: Positive = doc("training examples")
+    dev: Positive = doc("examples of the development split")
+    row_tokens: AboveZero = doc("mean tokens of a row: question with context, text with option")
 
 
 class Task(Section):
     """An end task: where its data lie and how it is cast (sections 3.3 and 5)."""
 
-    source: Source
+    source: Source = doc("where its files come from")
     kind: Annotated[
         str, AfterValidator(known_kind), Field(json_schema_extra={"enum": [*KIND_FACTS]})
-    ]
-    texts: Omitted[Annotated[list[str], Field(min_length=1, max_length=2)] | None] = None
-    label: Omitted[str | None] = None
-    labels: Omitted[Positive | None] = None
-    scale: Omitted[AboveZero | None] = None  # a regression is trained on label / scale
-    train: Place
-    dev: Place
-    # Further labelled splits: their metrics are <name>_<m>.
-    more_dev: Omitted[dict[Name, Place] | None] = None
-    test: Omitted[dict[Name, Place] | None] = None  # splits without labels, for submissions
-    init: Omitted[str | None] = None  # start from the model that was tuned on this task
-    train_examples: Omitted[Positive | None] = None
-    dev_examples: Omitted[Positive | None] = None
-    metrics: Annotated[list[str], Field(min_length=1)]
-    stride: Omitted[Positive | None] = None
-    question_length: Omitted[Positive | None] = None
-    answer_length: Omitted[Positive | None] = None
-    answerability: Omitted[bool | None] = None
-    planned: PlannedTask | None = None
-    # A ranking's negatives for a question that has none of its own.
-    mined: Omitted[Count | None] = None
-    # Where a pronoun's candidates come from.
-    candidates: Omitted[Literal["spacy", "rules"] | None] = None
-    loss: Omitted[Literal["margin", "cross-entropy"] | None] = None
-    alpha: Omitted[Annotated[float, Field(ge=0)] | None] = None  # of the margin loss
-    beta: Omitted[Annotated[float, Field(ge=0)] | None] = None
+    ] = doc("how it is cast, what its network predicts")
+    texts: Omitted[Annotated[list[str], Field(min_length=1, max_length=2)] | None] = doc(
+        "columns of its texts", None
+    )
+    label: Omitted[str | None] = doc("column of its labels", None)
+    labels: Omitted[Positive | None] = doc("number of classes", None)
+    scale: Omitted[AboveZero | None] = doc("a regression is trained on label / scale", None)
+    train: Place = doc("split to train on")
+    dev: Place = doc("labelled split to score")
+    more_dev: Omitted[dict[Name, Place] | None] = doc(
+        "further labelled splits, by the name in front of their metrics", None
+    )
+    test: Omitted[dict[Name, Place] | None] = doc(
+        "splits without labels, for submissions, by name", None
+    )
+    init: Omitted[str | None] = doc("task whose model it starts from", None)
+    train_examples: Omitted[Positive | None] = doc("only the first ones", None)
+    dev_examples: Omitted[Positive | None] = doc("only the first ones", None)
+    metrics: Annotated[list[str], Field(min_length=1)] = doc(
+        "what is scored; the first chooses settings and epochs"
+    )
+    stride: Omitted[Positive | None] = doc("tokens between two windows of a long context", None)
+    question_length: Omitted[Positive | None] = doc("longest question in tokens", None)
+    answer_length: Omitted[Positive | None] = doc("longest answer in tokens", None)
+    answerability: Omitted[bool | None] = doc("whether a question may have no answer", None)
+    planned: PlannedTask | None = doc("its size for plans, until its rows are there", None)
+    mined: Omitted[Count | None] = doc(
+        "a ranking's negatives for a question that has none of its own", None
+    )
+    candidates: Omitted[Literal["spacy", "rules"] | None] = doc(
+        "where a pronoun's candidates come from", None
+    )
+    loss: Omitted[Literal["margin", "cross-entropy"] | None] = doc("of kind wsc", None)
+    alpha: Omitted[AtLeastZero | None] = doc("factor of the margin loss", None)
+    beta: Omitted[AtLeastZero | None] = doc("margin of the margin loss", None)
 
     @model_validator(mode="after")
     def fields_of_kind(self):
@@ -143,8 +154,10 @@ def shortest_row(question_length: int | None, separators: int) -> int:
 class Grid(Section):
     """Settings to choose from, by the median over seeds (section 5.1, table 10)."""
 
-    batch: Annotated[list[Positive], Field(min_length=1)] | None = None
-    learning_rate: Annotated[list[AboveZero], Field(min_length=1)] | None = None
+    batch: Annotated[list[Positive], Field(min_length=1)] | None = doc("sizes to choose from", None)
+    learning_rate: Annotated[list[AboveZero], Field(min_length=1)] | None = doc(
+        "peak learning rates to choose from", None
+    )
 
     @model_validator(mode="after")
     def distinct(self):
@@ -169,22 +182,26 @@ def setting_name(point: dict[str, float]) -> str:
 class Finetuning(Section):
     """Settings of one fine-tuning (protocol of the BERT paper, or Table 10)."""
 
-    batch: Positive
-    learning_rate: AboveZero
-    epochs: Annotated[int, Field(gt=0, le=10_000)]
-    warmup: Share
-    weight_decay: Annotated[float, Field(ge=0)]
-    beta2: Fraction
-    eps: AboveZero
-    dropout: Fraction
-    length: Positive
-    separators: Literal[1, 2]
-    early_stopping: Omitted[bool] = False  # score the epoch that is best on the development split
-    decay_all: Omitted[bool] = False  # true: biases and LayerNorm too
-    clip_norm: Omitted[Annotated[float, Field(ge=0)]] = 0  # 0: off
-    head_dropout: Omitted[Fraction | None] = None  # before the head and inside it; null: `dropout`
-    group_by_length: Omitted[bool] = True  # an update's units are about equally long
-    grid: Grid | None = None
+    batch: Positive = doc("examples of an update")
+    learning_rate: AboveZero = doc("at the peak, after the warm-up")
+    epochs: Annotated[int, Field(gt=0, le=10_000)] = doc("passes over the training split")
+    warmup: Share = doc("share of the updates in which the rate rises")
+    weight_decay: AtLeastZero = doc("decoupled from the gradient")
+    beta2: Fraction = doc("decay of the second moment")
+    eps: AboveZero = doc("epsilon below the second moment's root")
+    dropout: Fraction = doc("of embeddings, hidden states and attention")
+    length: Positive = doc("most tokens of a row")
+    separators: Literal[1, 2] = doc("tokens between two texts")
+    early_stopping: Omitted[bool] = doc(
+        "score the epoch that is best on the development split", False
+    )
+    decay_all: Omitted[bool] = doc("whether biases and LayerNorm decay too", False)
+    clip_norm: Omitted[AtLeastZero] = doc("longest norm of a gradient; 0: any", 0)
+    head_dropout: Omitted[Fraction | None] = doc(
+        "before the head and inside it; null: `dropout`", None
+    )
+    group_by_length: Omitted[bool] = doc("whether an update's units are about equally long", True)
+    grid: Grid | None = doc("settings to choose from, instead of these", None)
 
     def optimiser(self) -> Optimiser:
         """The optimiser with these numbers."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from study.fields import Place, Positive, Section, Source
+from study.fields import Place, Positive, Section, Source, doc
 
 FEWEST_BYTE_LEVEL = 261  # all bytes and five special tokens
 
@@ -12,32 +12,38 @@ FEWEST_BYTE_LEVEL = 261  # all bytes and five special tokens
 class PlannedCorpus(Section):
     """The size of a whole corpus, for plans until its sentences are there; part of no recipe."""
 
-    documents: Positive
-    characters: Annotated[int, Field(gt=0, le=10**15)]
+    documents: Positive = doc("how many it has")
+    characters: Annotated[int, Field(gt=0, le=10**15)] = doc("of all its documents")
 
 
 class Corpus(Section):
     """A pre-training corpus (section 3.2)."""
 
-    source: Source
-    split: Place = "train"
-    column: str = "text"
-    language: str = "en"
-    documents: Positive | None = None  # the first ones only
-    bytes: Positive | None = None  # the first documents of so much text (UTF-8)
-    shards: Annotated[int, Field(gt=0, le=10_000)] = 1
-    planned: PlannedCorpus | None = None
+    source: Source = doc("where its files come from")
+    split: Place = doc("the split that is read", "train")
+    column: str = doc("the column that holds the text", "text")
+    language: str = doc("of the text, for the sentence splitter", "en")
+    documents: Positive | None = doc("the first ones only", None)
+    bytes: Positive | None = doc("the first documents of so much text (UTF-8) only", None)
+    shards: Annotated[int, Field(gt=0, le=10_000)] = doc(
+        "parts that are processed by jobs of their own", 1
+    )
+    planned: PlannedCorpus | None = doc("its size for plans, until its sentences are there", None)
 
 
 class Vocabulary(Section):
     """A subword vocabulary (section 4.4), trained on the study's corpora or read from a file."""
 
-    kind: Literal["wordpiece", "byte-bpe", "file"]
-    size: Annotated[int, Field(gt=0, le=10**7)] | None = None
-    lowercase: bool | None = None
-    corpora: list[str] | None = None
-    characters: Positive | None = None
-    path: str | None = None
+    kind: Literal["wordpiece", "byte-bpe", "file"] = doc(
+        "how it is trained; file: it is there already"
+    )
+    size: Annotated[int, Field(gt=0, le=10**7)] | None = doc(
+        "entries, special tokens among them", None
+    )
+    lowercase: bool | None = doc("whether letters become lower case and lose accents", None)
+    corpora: list[str] | None = doc("those that it is trained on", None)
+    characters: Positive | None = doc("how much of them is read", None)
+    path: str | None = doc("of kind file: the tokenizer.json", None)
 
     @model_validator(mode="after")
     def complete(self):
