@@ -18,6 +18,7 @@ from study.options import check_cores, read_options
 from study.places import Places, check_places
 from study.reach import check_reachable
 from study.record import identity_of, is_current
+from study.stages import PATHS
 
 
 @contextmanager
@@ -89,6 +90,7 @@ if STUDY.jobs.places:
 NEEDED = (
     f"--needed={shlex.quote(canonical_json(STUDY.jobs.documents))}" if STUDY.jobs.documents else ""
 )
+MANIFESTS = {stage: STUDY.jobs.pattern(stage) for stage in PATHS}
 LOGS = f"{STUDY.root}/logs"
 # Jobs use the interpreter that runs snakemake, also where its environment was not activated.
 os.environ.update(PATH=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
@@ -103,7 +105,9 @@ wildcard_constraints:
     corpus="[^/]+",
     family="[^/]+",
     cell="[^/]+",
+    features="[^/]+",
     task="[^/]+",
+    tuning="[^/]+",
     table="[^/.]+",
     vocabulary="[^/]+",
     key="[0-9a-f]+",
@@ -112,9 +116,9 @@ wildcard_constraints:
     shard="[0-9]+",
 
 
-def job_at(pattern, wildcards):
-    """The registered job whose manifest is `pattern` filled with `wildcards`."""
-    path = pattern.format(**wildcards)
+def job_at(stage, wildcards):
+    """The stage's registered job that these wildcards name."""
+    path = MANIFESTS[stage].format(**wildcards)
     if path not in STUDY.jobs:
         raise WorkflowError(f"{path}: no such job at scale {STUDY.scale} of {STUDY.study_path}")
     return STUDY.jobs[path]
@@ -132,14 +136,14 @@ def make_again(path):
         workflow.dag.forcefiles.add(path)
 
 
-def inputs_of(pattern):
+def inputs_of(stage):
     """Input function: the manifests that the job reads, by argument name.
 
     One that was deleted is made again, also where what was made from it is still there.
     """
 
     def paths(wildcards):
-        job = job_at(pattern, wildcards)
+        job = job_at(stage, wildcards)
         if Path(job.path).exists():
             for path in chain.from_iterable(job.input_paths.values()):
                 if not Path(path).exists():
@@ -149,14 +153,14 @@ def inputs_of(pattern):
     return paths
 
 
-def recipe_of(pattern):
+def recipe_of(stage):
     """Params function: the job's recipe as canonical JSON; a change of it re-runs the job."""
-    return lambda wildcards: job_at(pattern, wildcards).recipe_json
+    return lambda wildcards: job_at(stage, wildcards).recipe_json
 
 
-def log_of(pattern):
+def log_of(stage):
     """The log of a stage's job, at its manifest's place under the folder of logs."""
-    return pattern.replace(STUDY.root, LOGS, 1).removesuffix(".json") + ".log"
+    return f"{LOGS}/{PATHS[stage]}/{{key}}.log"
 
 
 def input_options(wildcards, input):

@@ -1,10 +1,4 @@
 # documents -> sentences -> vocabulary -> token store -> samples
-SOURCE = f"{STUDY.root}/sources/{{source}}/{{key}}.json"
-SENTENCES = f"{STUDY.root}/sentences/{{corpus}}/shard-{{shard}}/{{key}}.json"
-VOCABULARY = f"{STUDY.root}/vocabularies/{{vocabulary}}/{{key}}.json"
-TOKENS = f"{STUDY.root}/tokens/{{vocabulary}}/{{corpus}}/shard-{{shard}}/{{key}}.json"
-STORE = f"{STUDY.root}/stores/{{store}}/{{key}}.json"
-SAMPLES = f"{STUDY.root}/samples/{{store}}/{{samples}}/{{key}}.json"
 
 
 localrules:
@@ -13,13 +7,13 @@ localrules:
 
 rule source:
     output:
-        manifest=SOURCE,
+        manifest=MANIFESTS["source"],
     log:
-        log_of(SOURCE),
+        log_of("source"),
     conda:
         "../environment.yml"
     params:
-        recipe=recipe_of(SOURCE),
+        recipe=recipe_of("source"),
     shell:
         "python -m model.stages.source --recipe {params.recipe:q} --manifest {output.manifest:q} "
         "{PLACES} {NEEDED} --log {log:q}"
@@ -27,18 +21,18 @@ rule source:
 
 rule sentences:
     input:
-        unpack(inputs_of(SENTENCES)),
+        unpack(inputs_of("sentences")),
     output:
-        manifest=SENTENCES,
+        manifest=MANIFESTS["sentences"],
     log:
-        log_of(SENTENCES),
+        log_of("sentences"),
     conda:
         "../environment.yml"
     threads: cores_of("text")
     resources:
         **request_of("text"),
     params:
-        recipe=recipe_of(SENTENCES),
+        recipe=recipe_of("sentences"),
         inputs=input_options,
     shell:
         "python -m model.stages.{rule} --recipe {params.recipe:q} --manifest {output.manifest:q} "
@@ -47,30 +41,30 @@ rule sentences:
 
 use rule sentences as vocabulary with:
     input:
-        unpack(inputs_of(VOCABULARY)),
+        unpack(inputs_of("vocabulary")),
     output:
-        manifest=VOCABULARY,
+        manifest=MANIFESTS["vocabulary"],
     log:
-        log_of(VOCABULARY),
+        log_of("vocabulary"),
     params:
-        recipe=recipe_of(VOCABULARY),
+        recipe=recipe_of("vocabulary"),
         inputs=input_options,
 
 
 rule tokens:
     input:
-        unpack(inputs_of(TOKENS)),
+        unpack(inputs_of("tokens")),
     output:
-        manifest=TOKENS,
+        manifest=MANIFESTS["tokens"],
     log:
-        log_of(TOKENS),
+        log_of("tokens"),
     conda:
         "../environment.yml"
     threads: cores_of("text")
     resources:
         **request_of("text"),
     params:
-        recipe=recipe_of(TOKENS),
+        recipe=recipe_of("tokens"),
         inputs=input_options,
     shell:
         "python -m model.stages.{rule} --recipe {params.recipe:q} --manifest {output.manifest:q} "
@@ -79,23 +73,23 @@ rule tokens:
 
 use rule tokens as store with:
     input:
-        unpack(inputs_of(STORE)),
+        unpack(inputs_of("store")),
     output:
-        manifest=STORE,
+        manifest=MANIFESTS["store"],
     log:
-        log_of(STORE),
+        log_of("store"),
     params:
-        recipe=recipe_of(STORE),
+        recipe=recipe_of("store"),
         inputs=input_options,
 
 
 use rule tokens as samples with:
     input:
-        unpack(inputs_of(SAMPLES)),
+        unpack(inputs_of("samples")),
     output:
-        manifest=SAMPLES,
+        manifest=MANIFESTS["samples"],
     log:
-        log_of(SAMPLES),
+        log_of("samples"),
     params:
-        recipe=recipe_of(SAMPLES),
+        recipe=recipe_of("samples"),
         inputs=input_options,

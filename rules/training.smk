@@ -1,9 +1,4 @@
 # samples -> pre-trained model -> fine-tuned models' scores
-PRETRAIN = f"{STUDY.root}/pretrain/{{cell}}/seed-{{seed}}/{{key}}.json"
-SELECTION = f"{STUDY.root}/selections/{{family}}/{{key}}.json"
-FEATURES = f"{STUDY.root}/features/{{task}}/{{variant}}/{{key}}.json"
-THROUGHPUT = f"{STUDY.root}/throughput/{{cell}}/{{key}}.json"
-FINETUNE = f"{STUDY.root}/finetune/{{cell}}/seed-{{seed}}/{{task}}/{{key}}.json"
 
 
 localrules:
@@ -13,18 +8,18 @@ localrules:
 # On a cluster a training saves its state and stops before the job's time is up.
 rule pretrain:
     input:
-        unpack(inputs_of(PRETRAIN)),
+        unpack(inputs_of("pretrain")),
     output:
-        manifest=PRETRAIN,
+        manifest=MANIFESTS["pretrain"],
     log:
-        log_of(PRETRAIN),
+        log_of("pretrain"),
     conda:
         "../environment.yml"
     threads: cores_of("pretrain")
     resources:
         **request_of("pretrain"),
     params:
-        recipe=recipe_of(PRETRAIN),
+        recipe=recipe_of("pretrain"),
         inputs=input_options,
     shell:
         "{LAUNCH[pretrain]} model.stages.pretrain --recipe {params.recipe:q} --manifest "
@@ -35,15 +30,15 @@ rule pretrain:
 
 rule selection:
     input:
-        unpack(inputs_of(SELECTION)),
+        unpack(inputs_of("selection")),
     output:
-        manifest=SELECTION,
+        manifest=MANIFESTS["selection"],
     log:
-        log_of(SELECTION),
+        log_of("selection"),
     conda:
         "../environment.yml"
     params:
-        recipe=recipe_of(SELECTION),
+        recipe=recipe_of("selection"),
         inputs=input_options,
     shell:
         "python -m model.stages.selection --recipe {params.recipe:q} --manifest "
@@ -52,51 +47,51 @@ rule selection:
 
 use rule sentences as features with:
     input:
-        unpack(inputs_of(FEATURES)),
+        unpack(inputs_of("features")),
     output:
-        manifest=FEATURES,
+        manifest=MANIFESTS["features"],
     log:
-        log_of(FEATURES),
+        log_of("features"),
     params:
-        recipe=recipe_of(FEATURES),
+        recipe=recipe_of("features"),
         inputs=input_options,
 
 
 rule finetune:
     input:
-        unpack(inputs_of(FINETUNE)),
+        unpack(inputs_of("finetune")),
     output:
-        manifest=FINETUNE,
+        manifest=MANIFESTS["finetune"],
     log:
-        log_of(FINETUNE),
+        log_of("finetune"),
     conda:
         "../environment.yml"
     threads: cores_of("finetune")
     resources:
         **request_of("finetune"),
     params:
-        recipe=recipe_of(FINETUNE),
+        recipe=recipe_of("finetune"),
         inputs=input_options,
     shell:
         "{LAUNCH[finetune]} model.stages.finetune --recipe {params.recipe:q} --manifest "
         "{output.manifest:q} {params.inputs} {EXECUTION[finetune]} "
         "${{SLURM_JOB_ID:+--time-budget {resources.runtime}}} "
-        "--label {wildcards.cell:q} seed-{wildcards.seed:q} {wildcards.task:q} --log {log:q}"
+        "--label {wildcards.cell:q} seed-{wildcards.seed:q} {wildcards.tuning:q} --log {log:q}"
 
 
 # For results/plan.csv: one process on one device.
 rule throughput:
     output:
-        manifest=THROUGHPUT,
+        manifest=MANIFESTS["throughput"],
     log:
-        log_of(THROUGHPUT),
+        log_of("throughput"),
     conda:
         "../environment.yml"
     threads: STUDY.config.execution.pretrain.threads
     resources:
         **(request_of("pretrain") | {"gpu": min(1, request_of("pretrain")["gpu"])}),
     params:
-        recipe=recipe_of(THROUGHPUT),
+        recipe=recipe_of("throughput"),
     shell:
         "python -m model.stages.throughput --recipe {params.recipe:q} --manifest "
         "{output.manifest:q} --log {log:q}"
