@@ -134,8 +134,7 @@ class Jobs(dict[str, Job]):
         path = self.pattern(stage).format(**names, **folders or {}, key=key)
         if path not in self:
             if self._complete:
-                what = ", ".join(map(str, names.values()))
-                raise StudyError(f"{what}: no cell of this study reads it")
+                raise _unread(*names.values())
             self[path] = Job(stage, names, recipe, inputs, key, path)
         return self[path]
 
@@ -143,7 +142,9 @@ class Jobs(dict[str, Job]):
     def source(self, name: str) -> Job:
         """The files of the corpus or task `name`."""
         corpus = self.config.corpora.get(name)
-        spec = corpus or self.config.tasks[name]
+        spec = corpus or self.config.tasks.get(name)
+        if spec is None:
+            raise _unread(name)
         splits = sorted({corpus.split} if corpus else spec.splits)
         names, source = {"source": name}, spec.source
         if source.folder:
@@ -380,6 +381,10 @@ def _as_data(value: Any, inputs: dict[str, list[Job]], name: str = "") -> Any:
     if isinstance(value, list):
         return [_as_data(item, inputs, name) for item in value]
     return value
+
+
+def _unread(*names: Any) -> StudyError:
+    return StudyError(f"{', '.join(map(str, names))}: no cell of this study reads it")
 
 
 def store_name(data: Sequence[str], vocabulary: str) -> str:
