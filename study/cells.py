@@ -144,7 +144,6 @@ class Optimiser(Section):
             "weight_decay": 0.01,
             "decay_all": False,
             "clip_norm": 0.0,
-            "schedule": "linear",
         }
         return cls(**{**usual, **chosen})
 

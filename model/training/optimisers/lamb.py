@@ -44,7 +44,7 @@ class Lamb(torch.optim.Optimizer):
         steps, means, squares = (
             [state[name] for state in states] for name in ("step", "exp_avg", "exp_avg_sq")
         )
-        torch._foreach_add_(steps, kept)
+        torch._foreach_add_(steps, kept, alpha=1)  # without alpha, torch would read `kept`
         torch._foreach_mul_(means, 1 - (1 - beta1) * kept)
         torch._foreach_add_(means, gradients, alpha=1 - beta1)
         torch._foreach_mul_(squares, 1 - (1 - beta2) * kept)
@@ -69,11 +69,11 @@ class Lamb(torch.optim.Optimizer):
         torch._foreach_mul_(directions, _each(rates_N))
         torch._foreach_add_(parameters, directions)
 
-    def _unscaled(self, gradients: list[Tensor]) -> tuple[list[Tensor], float | Tensor]:
+    def _unscaled(self, gradients: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Gradients of the unscaled loss, and 1; where one was found infinite, zeros and 0."""
         found, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
         if found is None:
-            return gradients, 1.0
+            return gradients, torch.ones((), device=gradients[0].device)
         kept = 1 - found.squeeze()
         factor = kept if scale is None else kept / scale.squeeze()
         # Infinity times 0 would be no number.
