@@ -75,7 +75,7 @@ def fill(merged: Mapping[str, Any]) -> dict[str, Any]:
     if "base" not in merged:
         raise Fault("missing, the recipe that every cell starts from", "base")
     filled = dict(merged)
-    cells = write_out(merged, "cells", _longer, base=filled.pop("base"))
+    cells = write_out(merged, "cells", _with_passes, base=filled.pop("base"))
     filled["cells"] = {name: _whole_steps(cell) for name, cell in cells.items()}
     filled["tasks"] = write_out(merged, "tasks", _with_splits, commons="task_bases")
     filled.pop("task_bases", None)
@@ -142,7 +142,7 @@ def _with_splits(model: dict, delta: dict, *_: str) -> dict:
     return {**merge(model, delta), **own}
 
 
-def _longer(model: dict, delta: dict, like: str, *where: str) -> dict:
+def _with_passes(model: dict, delta: dict, like: str, *where: str) -> dict:
     """A cell; with `passes` its steps follow from those of the cell `model`, called `like`.
 
     Both see the same data, the cell `passes` times as often: so steps x sequences x length is
@@ -157,17 +157,23 @@ def _longer(model: dict, delta: dict, like: str, *where: str) -> dict:
         raise Fault(f"expected a number above 0, found {value_text(passes)}", *where)
     if "steps" in delta:
         raise Fault("steps are there as well; one of them says how long it trains", *where)
-    for key in ("data", "vocabulary"):
-        if cell.get(key) != model.get(key):
+    counted = _counted(cell)
+    for key, value in _counted(model).items():
+        if value != counted[key]:
             raise Fault(f"counts those of {like}, which has another {key}; write steps", *where)
-    update, other = _tokens_of_update(model), _tokens_of_update(cell)
-    steps = model.get("steps")
+    update, other, steps = _tokens_of_update(model), _tokens_of_update(cell), model.get("steps")
     # What is no number is left for the cell's own class to refuse.
     if update and other and isinstance(steps, (int, Fraction)) and not isinstance(steps, bool):
         cell["steps"] = Fraction(str(passes)) * steps * update / other
         if 0 < cell["steps"] < 1:
             raise Fault("less than one update", *where)
     return cell
+
+
+def _counted(cell: dict) -> dict[str, Any]:
+    """What passes are over, and what an update is made of."""
+    unit = cell["batch"].get("unit") if isinstance(cell.get("batch"), dict) else None
+    return {"data": cell.get("data"), "vocabulary": cell.get("vocabulary"), "batch.unit": unit}
 
 
 def _tokens_of_update(cell: dict) -> int | None:

@@ -91,14 +91,14 @@ def _join(parts: list[FileAndData]) -> dict:
     for path, data in parts:
         for section, value in data.items():
             earlier = joined.get(section, {})
-            mappings = isinstance(value, dict) and isinstance(earlier, dict)
-            twice = (
-                sorted({*value} & {*earlier})[:1] if mappings else [section] * (section in joined)
-            )
+            if isinstance(value, dict) and isinstance(earlier, dict):
+                twice = [f"{section}.{name}" for name in value if name in earlier]
+                joined[section] = {**earlier, **value}
+            else:
+                twice = [section] if section in joined else []
+                joined[section] = value
             if twice:
-                name = f"{section}.{twice[0]}" if mappings else section
-                raise StudyError(f"{path}: {name}: another part of the study has it too")
-            joined[section] = {**earlier, **value} if mappings else value
+                raise StudyError(f"{path}: {twice[0]}: another part of the study has it too")
     return joined
 
 

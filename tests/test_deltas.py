@@ -75,6 +75,12 @@ def test_passes_give_steps(edit, changes, cell, steps):
         ),
         (
             "study.yaml",
+            {"cells.batch-2k.batch.unit": "sequences"},
+            f"{CELLS}: cells.batch-2k.passes: counts those of base, which has another batch.unit; "
+            "write steps",
+        ),
+        (
+            "study.yaml",
             {"cells.batch-2k.passes": 1e-9},
             f"{CELLS}: cells.batch-2k.passes: less than one update",
         ),
