@@ -74,6 +74,8 @@ def fill(merged: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "base" not in merged:
         raise Fault("missing, the recipe that every cell starts from", "base")
+    if "passes" in merged["base"]:
+        raise Fault("those of cells count its own; write steps", "base", "passes")
     filled = dict(merged)
     cells = write_out(merged, "cells", _with_passes, base=filled.pop("base"))
     filled["cells"] = {name: _whole_steps(cell) for name, cell in cells.items()}

@@ -3,9 +3,10 @@
 A field that is new would give every recipe another key, and train everything again. So it is
 declared `Omitted`, with the value that stands for how things were without it:
 
-    unit: Omitted[Literal["token", "word"]] = "token"
+    unit: Omitted[Literal["token", "word"]] = doc("what is masked at once", "token")
 
-While it has this default, recipes do not hold it (`Section.in_recipe`, `without_defaults`).
+While it has this default, recipes do not hold it (`Section.in_recipe`, `without_defaults`). Its
+line of documentation is what editors show, once `study.schema` has written their schema anew.
 """
 
 import re

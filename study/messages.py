@@ -33,6 +33,8 @@ class Fault(Exception):
 def hint(name: object, known: Iterable[str]) -> str:
     """`, did you mean X?`, or else the names that there are, unless they are many."""
     names = list(known)
+    if name in names:  # elsewhere: not in the file that has it
+        return ""
     close = difflib.get_close_matches(str(name), names, n=1)
     if close:
         return f", did you mean {close[0]}?"

@@ -81,6 +81,21 @@ def test_passes_give_steps(edit, changes, cell, steps):
         ),
         (
             "study.yaml",
+            {"base.passes": 2},
+            f"{CELLS}: base.passes: those of cells count its own; write steps",
+        ),
+        (
+            "study.yaml",
+            {"cells.batch-2k.pases": 2},
+            f"{CELLS}: cells.batch-2k.pases: unknown key, did you mean passes?",
+        ),
+        (
+            "scales/paper.yaml",
+            {"parts": ["study/cells.yaml"]},
+            f"{PAPER}: parts: unknown key",
+        ),
+        (
+            "study.yaml",
             {"cells.batch-2k.passes": 1e-9},
             f"{CELLS}: cells.batch-2k.passes: less than one update",
         ),
