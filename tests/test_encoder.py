@@ -4,6 +4,7 @@ import network_toy as toy
 import pytest
 import torch
 
+from model.network.attention import Padded
 from model.network.encoder import Encoder
 from study.errors import StudyError
 
@@ -82,11 +83,11 @@ def test_each_dropout_is_on_in_training(only):
 def test_attention_dropout_keeps_the_expectation():
     attention = toy.randomise(encoder(layers=1)).layers[0].attention
     x = torch.randn(2, 24, 32, generator=torch.Generator().manual_seed(0))
-    mask = (torch.arange(24) < torch.tensor([[24], [9]]))[:, None, None]
+    layout = Padded((torch.arange(24) < torch.tensor([[24], [9]]))[:, None, None])
     torch.manual_seed(0)
     with torch.no_grad():
-        mean = torch.stack([attention.train()(x, mask) for _ in range(4000)]).mean(0)
-        assert torch.allclose(mean, attention.eval()(x, mask), atol=0.05)
+        mean = torch.stack([attention.train()(x, layout) for _ in range(4000)]).mean(0)
+        assert torch.allclose(mean, attention.eval()(x, layout), atol=0.05)
 
 
 def test_too_long_input_is_one_line():

@@ -50,7 +50,7 @@ def logits(ours, theirs, micro):
         return [(found, output.logits[real])]
     return [
         (found, output.prediction_logits[real]),
-        (ours.nsp(hidden), output.seq_relationship_logits),
+        (ours.nsp(hidden[:, 0]), output.seq_relationship_logits),
     ]
 
 

@@ -1,59 +1,28 @@
 """The post-LN Transformer encoder of BERT and RoBERTa: token ids -> hidden vectors.
 
-In: ids (B, T) int64; lengths (B,) int64 real tokens per row; segments (B, T) int64 0/1 where the
-input format has two segments. Out: hidden (B, T, H) in the compute dtype. Rows of a word table
-beyond the real vocabulary exist for fast shapes only.
+In: padded rows: ids (B, T) int64, lengths (B,) int64 real tokens per row; or packed samples
+(attention.py): ids (P,) int64, their places within samples (P,) int64, offsets (S + 1,) int32;
+segments 0/1 int64 of ids' shape where the input format has two. Out: a hidden vector for each id,
+(B, T, H) or (P, H), in the compute dtype. Rows of a word table beyond the real vocabulary exist for
+fast shapes only.
 
 RoBERTa (arXiv 1907.11692) section 2 and table 9: learned positions, LayerNorm then dropout on the
 summed embeddings, dropout on every sublayer's output and on the attention probabilities, LayerNorm
 after each residual sum, exact (erf) GELU, no dropout inside the feed-forward block.
 
-Legend: B rows, T tokens, H hidden width, N heads, D width of a head.
+Legend: B rows, T tokens, P packed tokens, S samples, H hidden width, X is B, T or P.
 """
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from model.network.attention import Packed, Padded, attention_backends
 from model.network.config import NetworkConfig
-from model.network.dropout import Dropout, dropout
+from model.network.dropout import Dropout
 from study.errors import StudyError
-
-# On Hopper cuDNN's attention with dropout is faster than flash, which is what SDPA prefers.
-CUDA_BACKENDS = [
-    SDPBackend.CUDNN_ATTENTION,
-    SDPBackend.FLASH_ATTENTION,
-    SDPBackend.EFFICIENT_ATTENTION,
-    SDPBackend.MATH,
-]
-
-
-def attention_backends(device: torch.device):
-    """Context in which SDPA prefers the fastest kernel of `device`."""
-    if device.type == "cuda":
-        return sdpa_kernel(CUDA_BACKENDS, set_priority=True)
-    return nullcontext()
-
-
-def attend(q_BNTD: Tensor, k_BNTD: Tensor, v_BNTD: Tensor, mask: Tensor | None, rate: float):
-    """Attention (B, N, T, D) with dropout on its probabilities; mask as in SelfAttention.
-
-    On a CPU the library has no fused kernel with dropout, and its fallback is several times slower
-    than these products.
-    """
-    if rate == 0 or q_BNTD.device.type != "cpu" or torch.compiler.is_compiling():
-        return functional.scaled_dot_product_attention(
-            q_BNTD, k_BNTD, v_BNTD, attn_mask=mask, dropout_p=rate
-        )
-    scores_BNTT = (q_BNTD * q_BNTD.shape[-1] ** -0.5) @ k_BNTD.transpose(-1, -2)
-    if mask is not None:
-        scores_BNTT = scores_BNTT + scores_BNTT.new_zeros(mask.shape).masked_fill(~mask, -torch.inf)
-    shares_BNTT = functional.softmax(scores_BNTT, -1, dtype=q_BNTD.dtype)
-    return dropout(shares_BNTT, rate, training=True) @ v_BNTD
 
 
 class SelfAttention(nn.Module):
@@ -66,14 +35,28 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(config.hidden, 3 * config.hidden)
         self.output = nn.Linear(config.hidden, config.hidden)
 
-    def forward(self, x_BTH: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, T, H) -> (B, T, H); mask (B, 1, 1, T) bool is true where a key may be attended."""
-        B, T, H = x_BTH.shape
-        qkv = self.qkv(x_BTH).view(B, T, 3, self.heads, H // self.heads)
-        q_BNTD, k_BNTD, v_BNTD = qkv.permute(2, 0, 3, 1, 4)
+    def forward(self, x_XH: Tensor, layout: Padded | Packed) -> Tensor:
+        """(X, H) -> (X, H)."""
         rate = self.dropout if self.training else 0.0
-        mixed_BNTD = attend(q_BNTD, k_BNTD, v_BNTD, mask, rate)
-        return self.output(mixed_BNTD.transpose(1, 2).reshape(B, T, H))
+        return self.output(layout.attend(self.qkv(x_XH), self.heads, rate))
+
+
+class Norm(nn.LayerNorm):
+    """LayerNorm of a sum, taken in fp32.
+
+    On a GPU the result has the compute dtype: what autocast would keep in fp32 is read and written
+    by every sublayer, a tenth of a step's time.
+    """
+
+    def forward(self, x_XH: Tensor, branch_XH: Tensor | None = None) -> Tensor:
+        """LayerNorm(x + branch), (X, H) -> (X, H)."""
+        if x_XH.device.type == "cpu":
+            return super().forward(x_XH if branch_XH is None else x_XH + branch_XH)
+        dtype = x_XH.dtype
+        if torch.is_autocast_enabled(x_XH.device.type):
+            dtype = torch.get_autocast_dtype(x_XH.device.type)
+        x_XH = x_XH.float() if branch_XH is None else x_XH.float() + branch_XH.float()
+        return super().forward(x_XH).to(dtype)
 
 
 class Layer(nn.Module):
@@ -82,17 +65,17 @@ class Layer(nn.Module):
     def __init__(self, config: NetworkConfig):
         super().__init__()
         self.attention = SelfAttention(config)
-        self.attention_norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
+        self.attention_norm = Norm(config.hidden, eps=config.layer_norm_eps)
         self.ffn_in = nn.Linear(config.hidden, config.ffn)
         self.ffn_out = nn.Linear(config.ffn, config.hidden)
-        self.ffn_norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
+        self.ffn_norm = Norm(config.hidden, eps=config.layer_norm_eps)
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, x_BTH: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, T, H) -> (B, T, H)."""
-        x_BTH = self.attention_norm(x_BTH + self.dropout(self.attention(x_BTH, mask)))
-        inner = functional.gelu(self.ffn_in(x_BTH))
-        return self.ffn_norm(x_BTH + self.dropout(self.ffn_out(inner)))
+    def forward(self, x_XH: Tensor, layout: Padded | Packed) -> Tensor:
+        """(X, H) -> (X, H)."""
+        x_XH = self.attention_norm(x_XH, self.dropout(self.attention(x_XH, layout)))
+        inner = functional.gelu(self.ffn_in(x_XH))
+        return self.ffn_norm(x_XH, self.dropout(self.ffn_out(inner)))
 
 
 class Encoder(nn.Module):
@@ -115,7 +98,7 @@ class Encoder(nn.Module):
         self.words = nn.Embedding(config.word_rows(vocabulary_size), config.hidden)
         self.positions = nn.Embedding(config.positions, config.hidden)
         self.segments = nn.Embedding(2, config.hidden) if segments else None
-        self.norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
+        self.norm = Norm(config.hidden, eps=config.layer_norm_eps)
         self.dropout = Dropout(config.dropout)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.apply(initialiser(config.init_std))
@@ -137,15 +120,27 @@ class Encoder(nn.Module):
                 f"input of {T} tokens: the network has {self.config.positions} positions "
                 "(recipe field model.positions)"
             )
-        x_BTH = self.words(ids) + self.positions.weight[:T]
-        if self.segments is not None:
-            x_BTH = x_BTH + self.segments(segments)
-        x_BTH = self.dropout(self.norm(x_BTH))
-        mask = self._key_mask(lengths, T)
+        layout = Padded(self._key_mask(lengths, T))
         with attention_backends(ids.device):
-            for layer in self.layers:
-                x_BTH = layer(x_BTH, mask)
-        return x_BTH
+            return self._encode(ids, self.positions.weight[:T], segments, layout)
+
+    def packed(
+        self, ids: Tensor, places: Tensor, offsets: Tensor, segments: Tensor | None = None
+    ) -> Tensor:
+        """Hidden vectors (P, H) of samples end to end, none longer than the position table."""
+        layout = Packed(offsets, self.config.positions)
+        return self._encode(ids, self.positions(places), segments, layout)
+
+    def _encode(
+        self, ids: Tensor, positions: Tensor, segments: Tensor | None, layout: Padded | Packed
+    ) -> Tensor:
+        x_XH = self.words(ids) + positions
+        if self.segments is not None:
+            x_XH = x_XH + self.segments(segments)
+        x_XH = self.dropout(self.norm(x_XH))
+        for layer in self.layers:
+            x_XH = layer(x_XH, layout)
+        return x_XH
 
     def _key_mask(self, lengths: Tensor | None, T: int) -> Tensor | None:
         """(B, 1, 1, T) bool, true at real tokens; None when every row is full."""

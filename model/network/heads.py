@@ -44,9 +44,9 @@ class NextSentenceHead(nn.Module):
         self.output = nn.Linear(config.hidden, 2)
         self.apply(initialiser(config.init_std))
 
-    def forward(self, hidden_BTH: Tensor) -> Tensor:
-        """(B, T, H) -> (B, 2)."""
-        return self.output(torch.tanh(self.pooler(hidden_BTH[:, 0])))
+    def forward(self, first_BH: Tensor) -> Tensor:
+        """Hidden vectors of first tokens (B, H) -> (B, 2)."""
+        return self.output(torch.tanh(self.pooler(first_BH)))
 
 
 class ClassificationHead(nn.Module):

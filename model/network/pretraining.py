@@ -4,6 +4,8 @@ In: a micro-batch (dict of tensors): ids (B, T) int64, lengths (B,) int64 (may b
 row is padded), segments (B, T) int64 where the format has them, positions and labels (B, K) int64,
 weights (B, K) float32 (0 = unused slot); with next-sentence prediction also nsp (B,) int64
 (0 = B follows A) and nsp_weights (B,) float32.
+Or samples packed end to end (attention.py): ids, places (P,) int64, offsets (S + 1,) int32,
+segments (P,); positions in the packed tokens, labels and weights (K,); nsp and nsp_weights (S,).
 Out: {"mlm": sum over target slots} and, with next-sentence prediction, {"nsp": sum over pairs}:
 fp32 scalars in nats, not yet divided by the update's number of targets (engine's business).
 
@@ -49,15 +51,26 @@ class PretrainingModel(nn.Module):
 
     def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
         """Sums of the weighted losses, fp32 scalars by term."""
-        hidden_BTH = self.encoder(micro["ids"], micro.get("lengths"), micro.get("segments"))
-        logits_MW = self.mlm(targets(hidden_BTH, micro["positions"]), self.encoder.words.weight)
+        hidden_MH, first_SH = self._hidden(micro)
+        logits_MW = self.mlm(hidden_MH, self.encoder.words.weight)
         losses = {
             "mlm": weighted_cross_entropy(logits_MW, micro["labels"].flatten(), micro["weights"])
         }
         if self.nsp is not None:
-            logits_B2 = self.nsp(hidden_BTH)
-            losses["nsp"] = weighted_cross_entropy(logits_B2, micro["nsp"], micro["nsp_weights"])
+            logits_S2 = self.nsp(first_SH)
+            losses["nsp"] = weighted_cross_entropy(logits_S2, micro["nsp"], micro["nsp_weights"])
         return losses
+
+    def _hidden(self, micro: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Hidden vectors of the targets (M, H) and of every sample's first token (S, H)."""
+        if "offsets" not in micro:
+            hidden_BTH = self.encoder(micro["ids"], micro.get("lengths"), micro.get("segments"))
+            return targets(hidden_BTH, micro["positions"]), hidden_BTH[:, 0]
+        inputs = (micro["ids"], micro["places"], micro["offsets"], micro.get("segments"))
+        hidden_PH = self.encoder.packed(*inputs)
+        # Empty places for samples begin behind the last token.
+        first_S = micro["offsets"][:-1].clamp(max=len(hidden_PH) - 1)
+        return hidden_PH[micro["positions"]], hidden_PH[first_S]
 
 
 def targets(hidden_BTH: Tensor, positions_BK: Tensor) -> Tensor:

@@ -8,20 +8,21 @@ unit "tokens", update u takes the samples whose last real token in that stream l
 tokens per update; with unit "sequences" it takes `sequences` samples. Which samples, their order
 and their masks depend neither on the micro-batch size nor on where a run was resumed.
 
-Legend: B rows of a micro-batch, T its padded length, K its target slots.
+Legend: B rows of a micro-batch, T its padded length, K its target slots; where samples are packed
+end to end (packed.py), P tokens and S places for samples.
 """
 
 from collections import OrderedDict
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from model.samples.cutting import Group, cut
 from model.samples.gather import Gatherer
 from model.samples.index import Samples, special_count
 from model.samples.keyed import permutation
-from model.samples.masking import HELDOUT_MASKING, Masker
+from model.samples.masking import HELDOUT_MASKING, Masker, target_count
+from model.samples.packed import Shape, deal, filled, pack
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
 from model.training.update import Update
@@ -44,6 +45,7 @@ class SampleStream:
             raise StudyError(f"batch.sequences: {sequences}, expected at least 1")
         self.unit, self.seed = unit, seed
         self._lengths = np.asarray(lengths)
+        self.mean_length = float(self._lengths.mean(dtype=np.float64))
         # One sample costs its tokens, or one; an epoch and an update have so much to spend.
         if unit == "tokens":
             self.epoch_cost = int(self._lengths.sum(dtype=np.int64))
@@ -128,7 +130,7 @@ class MicroBatches:
             micros.append(self._micro(rows[members], epochs[members], group.rows, group.length))
             samples += len(members)
             tokens += int(self.samples.lengths[rows[members]].sum(dtype=np.int64))
-            padded += group.rows * group.length
+            padded += micros[-1]["ids"].numel()
         masked = int(sum(micro["weights"].sum() for micro in micros))
         counts = {"mlm": masked, **({"nsp": samples} if self.format["nsp"] else {})}
         own = {"samples": samples, "tokens": tokens, "masked": masked, "padded": padded}
@@ -138,34 +140,71 @@ class MicroBatches:
         self, rows: np.ndarray, epochs: np.ndarray, height: int, length: int
     ) -> dict[str, Tensor]:
         """One micro-batch of (height, length) with the samples `rows` and empty rows below."""
-        ids_BT = self._filled(self._gatherer.ids(rows, length), height, self.pad)
-        lengths_B = self._filled(self.samples.lengths[rows].astype(np.int64), height, 0)
+        ids_BT = filled(self._gatherer.ids(rows, length), height, self.pad)
+        lengths_B = filled(self.samples.lengths[rows].astype(np.int64), height, 0)
         maskable_BT = self.masker.maskable(ids_BT, lengths_B)
         frame = 0 if self.masker.masking.special_tokens else special_count(self.samples.format)
         micro = {
             **self.masker(
                 ids_BT,
                 maskable_BT,
-                self._filled(rows, height, 0),
-                self._filled(epochs, height, 0),
+                filled(rows, height, 0),
+                filled(epochs, height, 0),
                 self.masker.slots(length - frame),
             ),
             "lengths": lengths_B,
         }
         if self.format["segments"]:
-            micro["segments"] = self._filled(self._gatherer.segments(rows, length), height, 0)
+            micro["segments"] = filled(self._gatherer.segments(rows, length), height, 0)
         if self.format["nsp"]:
             labels = self.samples.labels[rows].astype(np.int64)
-            micro["nsp"] = self._filled(labels, height, 0)
-            micro["nsp_weights"] = self._filled(np.ones(len(rows), np.float32), height, 0)
+            micro["nsp"] = filled(labels, height, 0)
+            micro["nsp_weights"] = filled(np.ones(len(rows), np.float32), height, 0)
         return micro
 
-    @staticmethod
-    def _filled(array: np.ndarray, height: int, value: int) -> Tensor:
-        """The array as a tensor with rows of `value` below, `height` rows in all."""
-        filled = np.full((height, *array.shape[1:]), value, dtype=array.dtype)
-        filled[: len(array)] = array
-        return torch.from_numpy(filled)
+
+class PackedMicroBatches(MicroBatches):
+    """Cuts chosen samples into masked micro-batches of one shape, samples end to end.
+
+    `update_tokens` are the tokens of an update, about; the number of an update's micro-batches is a
+    multiple of `parts`.
+    """
+
+    def __init__(self, *inputs, update_tokens: int, parts: int = 1):
+        super().__init__(*inputs)
+        samples, rate = self.samples, self.masker.masking.rate
+        self.parts = parts
+        self.shape = Shape.of(samples.lengths, samples.length, update_tokens, self.tokens, rate)
+        maskable = np.arange(samples.length + 1)
+        if not self.masker.masking.special_tokens:
+            maskable = np.maximum(0, maskable - special_count(samples.format))
+        self._targets = np.array([target_count(rate, count) for count in maskable.tolist()])
+
+    def cut(self, rows: np.ndarray) -> list[Group]:
+        """Groups of `rows`; their indices point into `rows`."""
+        lengths = np.asarray(self.samples.lengths[rows], dtype=np.int64)
+        groups = deal(lengths, self._targets[lengths], self.shape, self.parts)
+        return [
+            Group(group, len(group), int(lengths[group].max())) for group in groups if len(group)
+        ]
+
+    def _micro(
+        self, rows: np.ndarray, epochs: np.ndarray, height: int, length: int
+    ) -> dict[str, Tensor]:
+        """The samples `rows`, packed."""
+        return pack(super()._micro(rows, epochs, height, length), self.shape, self.pad)
+
+
+def make_micro_batches(
+    *inputs, micro_batch_tokens: int, packed: bool, update_tokens: int, parts: int
+) -> MicroBatches | PackedMicroBatches:
+    """Packed or padded micro-batches; `inputs` are those of MicroBatches but for its last."""
+    tokens = micro_batch_tokens
+    if parts > 1:
+        tokens = min(tokens, -(-update_tokens // parts))
+    if packed:
+        return PackedMicroBatches(*inputs, tokens, update_tokens=update_tokens, parts=parts)
+    return MicroBatches(*inputs, tokens)
 
 
 class PretrainingBatches:
@@ -178,16 +217,32 @@ class PretrainingBatches:
         vocabulary: Vocabulary,
         recipe: dict,
         micro_batch_tokens: int,
+        packed: bool = False,
+        parts: int = 1,
     ):
-        """`recipe` is a pretrain recipe; StudyError names its field that does not fit."""
+        """`recipe` is a pretrain recipe; StudyError names its field that does not fit.
+
+        `packed` micro-batches are for GPUs; an update has a multiple of `parts` of them.
+        """
         seed, batch = recipe["seed"], recipe["batch"]
         masker = Masker(Masking.model_validate(recipe["masking"]), vocabulary, seed, samples.length)
         self.steps = recipe["steps"]
         self.stream = SampleStream(
             samples.lengths, samples.length, batch["sequences"], batch["unit"], seed
         )
-        self.micro_batches = MicroBatches(
-            store, samples, vocabulary, recipe["format"], masker, micro_batch_tokens
+        update_tokens = self.stream.budget
+        if batch["unit"] == "sequences":
+            update_tokens *= round(self.stream.mean_length)
+        self.micro_batches = make_micro_batches(
+            store,
+            samples,
+            vocabulary,
+            recipe["format"],
+            masker,
+            micro_batch_tokens=micro_batch_tokens,
+            packed=packed,
+            update_tokens=update_tokens,
+            parts=parts,
         )
 
     @property
@@ -224,13 +279,22 @@ class HeldoutBatches:
         recipe: dict,
         micro_batch_tokens: int,
         corpus: int | None = None,
+        packed: bool = False,
     ):
         """`samples` are those of the held-out split; `corpus` keeps those of one of the store's
         corpora (the choice and the masks stay the same). StudyError names what does not fit.
         """
         masker = Masker(HELDOUT_MASKING, vocabulary, HELDOUT_SEED, samples.length)
-        self._micro_batches = MicroBatches(
-            store, samples, vocabulary, recipe["format"], masker, micro_batch_tokens
+        self._micro_batches = make_micro_batches(
+            store,
+            samples,
+            vocabulary,
+            recipe["format"],
+            masker,
+            micro_batch_tokens=micro_batch_tokens,
+            packed=packed,
+            update_tokens=micro_batch_tokens,
+            parts=1,
         )
         order = permutation(HELDOUT_SEED, "heldout", HELDOUT_EPOCH, len(samples))
         self.rows = np.sort(order[: recipe["evaluation"]["samples"]])

@@ -56,15 +56,24 @@ class Data:
     heldout: dict[str, HeldoutBatches]  # by corpus; corpora without held-out samples are left out
 
     @classmethod
-    def open(cls, manifests: dict[str, Manifest], recipe: dict, tokens: int) -> "Data":
-        """Map the files and make the batches of `tokens`-token micro-batches."""
+    def open(
+        cls, manifests: dict[str, Manifest], recipe: dict, execution: Execution, world: int
+    ) -> "Data":
+        """Map the files and make the batches as the execution, on `world` ranks, wants them."""
+        tokens, packed = execution.micro_batch_tokens, execution.device == "cuda"
+        # In exact mode an update is cut in the same way on any number of ranks.
+        parts = world if execution.mode == "fast" else 1
         vocabulary = Vocabulary.load(manifests["vocabulary"])
         stores = {name: TokenStore.open(manifests["store"], name) for name in SPLITS}
         samples = {name: open_samples(manifests["samples"], name) for name in SPLITS}
-        training = PretrainingBatches(stores["train"], samples["train"], vocabulary, recipe, tokens)
+        training = PretrainingBatches(
+            stores["train"], samples["train"], vocabulary, recipe, tokens, packed, parts
+        )
         store = stores["heldout"]
         by_corpus = {
-            name: HeldoutBatches(store, samples["heldout"], vocabulary, recipe, tokens, number)
+            name: HeldoutBatches(
+                store, samples["heldout"], vocabulary, recipe, tokens, number, packed
+            )
             for number, name in enumerate(store.corpus_names)
         }
         heldout = {name: batches for name, batches in by_corpus.items() if len(batches)}
@@ -162,7 +171,7 @@ def main(arguments: list[str] | None = None) -> None:
             # Its process may have been killed between publishing and tidying up.
             forget_checkpoints(shared.directory)
             return
-        data = Data.open(manifests, recipe, execution.micro_batch_tokens)
+        data = Data.open(manifests, recipe, execution, ranks.world)
         if ranks.first:
             for corpus in sorted(set(manifests["store"].recipe["corpora"]) - set(data.heldout)):
                 print(f"{corpus}: no held-out sample, so no perplexity of its own", file=sys.stderr)

@@ -1,0 +1,131 @@
+"""Attention of samples to themselves, padded to rows or packed end to end.
+
+In: queries, keys and values of all heads. Out: the mixed values, with dropout on the attention
+probabilities (RoBERTa, arXiv 1907.11692, table 9).
+
+Padded rows (B, T) suit a CPU, whose batches are small. A GPU takes samples packed end to end, (P,)
+tokens with `offsets` (S + 1,) int32 where samples begin: sample i is the tokens offsets[i] to
+offsets[i + 1]. There is no mask and no padding, and all batches have one shape.
+
+    two samples of 3 and 2 tokens, three dummy tokens, room for 4 samples:
+    tokens   a a a b b - - -
+    offsets  0 3 5 8 8
+
+Legend: B rows, T their padded length, P packed tokens, S samples, N heads, D width of a head.
+"""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from model.network.dropout import dropout
+
+# On Hopper cuDNN's attention with dropout is faster than flash, which is what SDPA prefers.
+CUDA_BACKENDS = [
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+]
+
+
+@dataclass(frozen=True)
+class Padded:
+    """Rows of equal length; `mask` (B, 1, 1, T) bool is true where a key may be attended."""
+
+    mask: Tensor | None
+
+    def attend(self, qkv_BTC: Tensor, heads: int, rate: float) -> Tensor:
+        """(B, T, 3 N D), queries before keys before values -> (B, T, N D)."""
+        B, T, C = qkv_BTC.shape
+        qkv = qkv_BTC.view(B, T, 3, heads, C // 3 // heads)
+        q_BNTD, k_BNTD, v_BNTD = qkv.permute(2, 0, 3, 1, 4)
+        mixed_BNTD = attend(q_BNTD, k_BNTD, v_BNTD, self.mask, rate)
+        return mixed_BNTD.transpose(1, 2).reshape(B, T, C // 3)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Samples end to end; no sample is longer than `longest`."""
+
+    offsets: Tensor
+    longest: int
+
+    def attend(self, qkv_PC: Tensor, heads: int, rate: float) -> Tensor:
+        """(P, 3 N D), queries before keys before values -> (P, N D)."""
+        P, C = qkv_PC.shape
+        qkv_P3ND = qkv_PC.view(P, 3, heads, C // 3 // heads)
+        if qkv_PC.device.type == "cpu":
+            mixed_PND = self._by_rows(qkv_P3ND, rate)
+        else:
+            mixed_PND = self._by_lengths(*qkv_P3ND.unbind(1), rate)
+        return mixed_PND.reshape(P, C // 3)
+
+    def _by_lengths(self, q_PND: Tensor, k_PND: Tensor, v_PND: Tensor, rate: float) -> Tensor:
+        """The library's kernels that take lengths and dropout; flash knows 16-bit types only."""
+        if q_PND.dtype != torch.float32:
+            return torch.ops.aten._flash_attention_forward(
+                q_PND,
+                k_PND,
+                v_PND,
+                self.offsets,
+                self.offsets,
+                self.longest,
+                self.longest,
+                rate,
+                False,
+                False,
+            )[0]
+        # A batch of one row, whose samples begin at the offsets.
+        return torch.ops.aten._efficient_attention_forward(
+            q_PND[None],
+            k_PND[None],
+            v_PND[None],
+            None,
+            self.offsets,
+            self.offsets,
+            self.longest,
+            self.longest,
+            rate,
+            0,
+            True,
+        )[0][0]
+
+    def _by_rows(self, qkv_P3ND: Tensor, rate: float) -> Tensor:
+        """The plain reference: each sample a padded row of its own."""
+        sizes_S = self.offsets.diff().long()
+        first_S = self.offsets[:-1].long()[sizes_S > 0]
+        sizes_S = sizes_S[sizes_S > 0]
+        inside_ST = torch.arange(int(sizes_S.max())) < sizes_S[:, None]
+        tokens_ST = torch.where(inside_ST, first_S[:, None] + torch.arange(inside_ST.shape[1]), 0)
+        q_SNTD, k_SNTD, v_SNTD = qkv_P3ND[tokens_ST].permute(2, 0, 3, 1, 4)
+        mixed_SNTD = attend(q_SNTD, k_SNTD, v_SNTD, inside_ST[:, None, None, :], rate)
+        return mixed_SNTD.transpose(1, 2)[inside_ST]
+
+
+def attention_backends(device: torch.device):
+    """Context in which SDPA prefers the fastest kernel of `device`."""
+    if device.type == "cuda":
+        return sdpa_kernel(CUDA_BACKENDS, set_priority=True)
+    return nullcontext()
+
+
+def attend(q_BNTD: Tensor, k_BNTD: Tensor, v_BNTD: Tensor, mask: Tensor | None, rate: float):
+    """Attention (B, N, T, D) of padded rows with dropout on its probabilities; mask as in Padded.
+
+    On a CPU the library has no fused kernel with dropout, and its fallback is several times slower
+    than these products.
+    """
+    if rate == 0 or q_BNTD.device.type != "cpu" or torch.compiler.is_compiling():
+        return functional.scaled_dot_product_attention(
+            q_BNTD, k_BNTD, v_BNTD, attn_mask=mask, dropout_p=rate
+        )
+    scores_BNTT = (q_BNTD * q_BNTD.shape[-1] ** -0.5) @ k_BNTD.transpose(-1, -2)
+    if mask is not None:
+        scores_BNTT = scores_BNTT + scores_BNTT.new_zeros(mask.shape).masked_fill(~mask, -torch.inf)
+    shares_BNTT = functional.softmax(scores_BNTT, -1, dtype=q_BNTD.dtype)
+    return dropout(shares_BNTT, rate, training=True) @ v_BNTD
