@@ -1,5 +1,7 @@
 """Packed micro-batches: the padded ones' samples, masks, losses and gradients in one shape."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -51,7 +53,7 @@ def packed_samples(update) -> list[tuple]:
         used = micro["weights"] == 1
         positions, labels = micro["positions"][used], micro["labels"][used]
         offsets = micro["offsets"].tolist()
-        for i, (start, stop) in enumerate(zip(offsets, offsets[1:], strict=False)):
+        for i, (start, stop) in enumerate(pairwise(offsets)):
             inside = (positions >= start) & (positions < stop)
             if inside.any():
                 assert micro["places"][start:stop].tolist() == list(range(stop - start))
@@ -101,6 +103,47 @@ def test_packed_losses_and_gradients_are_the_padded_ones(name):
     assert other == pytest.approx(one, rel=1e-6)
     for padded_gradient, packed_gradient in zip(padded_gradients, packed_gradients, strict=True):
         torch.testing.assert_close(packed_gradient, padded_gradient, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_sample_alone_loses_the_same_to_dropout(name):
+    source = batches(name, packed=True)
+    form = source.micro_batches.format
+    torch.manual_seed(0)
+    model = PretrainingModel(config(positions=32), SIZE, form["segments"], form["nsp"]).double()
+    for micro in source[0].micro_batches:
+        together = model(micro)
+        alone = dict.fromkeys(model.terms, 0.0)
+        for i, (start, stop) in enumerate(pairwise(micro["offsets"].tolist())):
+            inside = (micro["positions"] >= start) & (micro["positions"] < stop)
+            if stop == start or not micro["weights"][inside].any():
+                continue
+            one = {name: micro[name][start:stop] for name in ("ids", "places", "keys")}
+            one["offsets"] = torch.tensor([0, stop - start], dtype=torch.int32)
+            one |= {name: micro[name][inside] for name in ("labels", "weights")}
+            one["positions"] = micro["positions"][inside] - start
+            if "segments" in micro:
+                one["segments"] = micro["segments"][start:stop]
+            if "nsp" in micro:
+                one |= {name: micro[name][i : i + 1] for name in ("nsp", "nsp_weights")}
+            losses = model(one)
+            alone = {term: alone[term] + losses[term] for term in alone}
+        for term in model.terms:
+            torch.testing.assert_close(together[term], alone[term], rtol=1e-6, atol=1e-6)
+        still = model.eval()(micro)
+        model.train()
+        assert all(still[term] != together[term] for term in model.terms)
+
+
+def test_a_sample_s_dropout_changes_from_epoch_to_epoch():
+    source = batches("full-sentences", packed=True)
+    cut, rows = source.micro_batches, np.arange(4)
+    first, second = (
+        cut.update(rows, np.full(4, epoch), cut.cut(rows), {}).micro_batches[0]["keys"]
+        for epoch in (0, 1)
+    )
+    total = int(SAMPLES["full-sentences"].lengths[rows].sum())
+    assert len(set(first[:total].tolist()) | set(second[:total].tolist())) == 2 * total
 
 
 @pytest.mark.parametrize("parts", [1, 2, 8])

@@ -20,7 +20,12 @@ from safetensors.torch import load_file
 from signals import heed_signals
 from training_toy import OPTIMISER, optimiser
 
+<<<<<<< HEAD
 from model.stages.pretrain import Data, evaluation_steps, figures_of, main, make_model
+=======
+from model.pretrain import Data, evaluation_steps, figures_of, main, make_model
+from model.text.tokenizer import Vocabulary
+>>>>>>> 1e647ce (Packed attention, dropout keyed by tokens, GELU with its bias: kernels for GPUs)
 from model.training.distributed import open_ranks
 from model.training.engine import Training
 from model.training.execution import Execution
@@ -47,12 +52,12 @@ def manifests(folder: Path, recipe: dict) -> dict:
 def gradients(folder: Path, recipe: dict, micro: int, mode: str) -> dict[str, torch.Tensor]:
     """Gradients and losses of the first update, in micro-batches of `micro` rows at most."""
     tokens = micro * recipe["format"]["length"]
-    data = Data.open(manifests(folder, recipe), recipe, tokens)
+    execution = Execution(mode=mode, micro_batch_tokens=tokens, tensorboard=False)
+    data = Data.open(manifests(folder, recipe), recipe, execution, world=1)
     update = data.training[0]
     targets = {float(batch["weights"].sum()) for batch in update.micro_batches}
     assert len(targets) > 1 or len(update.micro_batches) == 1
     model = make_model(recipe, data.vocabulary)
-    execution = Execution(mode=mode, tensorboard=False)
     training = Training(model, data.training, OPTIMISER, 0, folder / "gradients", execution)
     losses = training.backward(update, 1)
     return {**{name: p.grad.clone() for name, p in model.named_parameters()}, "losses": losses}
@@ -84,7 +89,7 @@ def test_without_updates_the_weights_are_those_that_the_seed_draws(folder, tmp_p
     assert (manifest.figures["steps"], manifest.figures["tokens"]) == (0, 0)
     assert manifest.figures["heldout_loss"] == pytest.approx(math.log(63), abs=0.5)
     assert manifest.figures["curve"] == [[0, manifest.figures["heldout_loss"]]]
-    vocabulary = Data.open(manifests(folder, recipe), recipe, 96).vocabulary
+    vocabulary = Vocabulary.load(manifests(folder, recipe)["vocabulary"])
     drawn = make_model(recipe, vocabulary).state_dict()
     for name, tensor in load_file(manifest.file("model.safetensors")).items():
         assert torch.equal(tensor, drawn[name])
@@ -207,7 +212,7 @@ def test_a_single_update_trains(folder, tmp_path):
     recipe = make_study(folder, "full-sentences", steps=1)
     recipe["optimiser"] = optimiser(warmup=0.0, learning_rate=1e-3).in_recipe()
     directory = run(folder, recipe, tmp_path)
-    vocabulary = Data.open(manifests(folder, recipe), recipe, 96).vocabulary
+    vocabulary = Vocabulary.load(manifests(folder, recipe)["vocabulary"])
     drawn = make_model(recipe, vocabulary).state_dict()
     trained = load_file(directory / "model.safetensors")
     moved = [(trained[name] - tensor).abs().max().item() for name, tensor in drawn.items()]

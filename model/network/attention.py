@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from model.network.dropout import dropout
+from model.network.dropout import dropout, site_keys
 
 # On Hopper cuDNN's attention with dropout is faster than flash, which is what SDPA prefers.
 CUDA_BACKENDS = [
@@ -35,76 +35,58 @@ CUDA_BACKENDS = [
 
 @dataclass(frozen=True)
 class Padded:
-    """Rows of equal length; `mask` (B, 1, 1, T) bool is true where a key may be attended."""
+    """Rows of equal length; `mask` (B, 1, 1, T) bool is true where a key may be attended.
+
+    `keys` int32 (B, T), where there are any, decide what dropout drops (dropout.py).
+    """
 
     mask: Tensor | None
+    keys: Tensor | None = None
 
-    def attend(self, qkv_BTC: Tensor, heads: int, rate: float) -> Tensor:
-        """(B, T, 3 N D), queries before keys before values -> (B, T, N D)."""
+    def attend(self, qkv_BTC: Tensor, heads: int, rate: float, site: int) -> Tensor:
+        """(B, T, 3 N D), queries before keys before values -> (B, T, N D).
+
+        `site` is the first of N places of the network, one for each head.
+        """
         B, T, C = qkv_BTC.shape
         qkv = qkv_BTC.view(B, T, 3, heads, C // 3 // heads)
         q_BNTD, k_BNTD, v_BNTD = qkv.permute(2, 0, 3, 1, 4)
-        mixed_BNTD = attend(q_BNTD, k_BNTD, v_BNTD, self.mask, rate)
+        keys_BNT = None
+        if self.keys is not None and rate:
+            sites_N = torch.arange(site, site + heads, dtype=torch.int32, device=self.keys.device)
+            keys_BNT = site_keys(self.keys, sites_N).transpose(1, 2)
+        mixed_BNTD = attend(q_BNTD, k_BNTD, v_BNTD, self.mask, rate, keys_BNT)
         return mixed_BNTD.transpose(1, 2).reshape(B, T, C // 3)
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Samples end to end; no sample is longer than `longest`."""
+    """Samples end to end; `keys` int32 (P,) as in Padded; no sample is longer than `longest`."""
 
     offsets: Tensor
+    keys: Tensor
     longest: int
 
-    def attend(self, qkv_PC: Tensor, heads: int, rate: float) -> Tensor:
-        """(P, 3 N D), queries before keys before values -> (P, N D)."""
+    def attend(self, qkv_PC: Tensor, heads: int, rate: float, site: int) -> Tensor:
+        """(P, 3 N D), queries before keys before values -> (P, N D); site as in Padded."""
         P, C = qkv_PC.shape
-        qkv_P3ND = qkv_PC.view(P, 3, heads, C // 3 // heads)
         if qkv_PC.device.type == "cpu":
-            mixed_PND = self._by_rows(qkv_P3ND, rate)
-        else:
-            mixed_PND = self._by_lengths(*qkv_P3ND.unbind(1), rate)
-        return mixed_PND.reshape(P, C // 3)
+            return self._by_rows(qkv_PC, heads, rate, site)
+        from model.network.packed_attention import packed_attention  # needs Triton
 
-    def _by_lengths(self, q_PND: Tensor, k_PND: Tensor, v_PND: Tensor, rate: float) -> Tensor:
-        """The library's kernels that take lengths and dropout; flash knows 16-bit types only."""
-        if q_PND.dtype != torch.float32:
-            return torch.ops.aten._flash_attention_forward(
-                q_PND,
-                k_PND,
-                v_PND,
-                self.offsets,
-                self.offsets,
-                self.longest,
-                self.longest,
-                rate,
-                False,
-                False,
-            )[0]
-        # A batch of one row, whose samples begin at the offsets.
-        return torch.ops.aten._efficient_attention_forward(
-            q_PND[None],
-            k_PND[None],
-            v_PND[None],
-            None,
-            self.offsets,
-            self.offsets,
-            self.longest,
-            self.longest,
-            rate,
-            0,
-            True,
-        )[0][0]
+        qkv_P3ND = qkv_PC.view(P, 3, heads, C // 3 // heads)
+        mixed, _ = packed_attention(qkv_P3ND, self.offsets, self.keys, self.longest, site, rate)
+        return mixed.view(P, C // 3)
 
-    def _by_rows(self, qkv_P3ND: Tensor, rate: float) -> Tensor:
+    def _by_rows(self, qkv_PC: Tensor, heads: int, rate: float, site: int) -> Tensor:
         """The plain reference: each sample a padded row of its own."""
         sizes_S = self.offsets.diff().long()
         first_S = self.offsets[:-1].long()[sizes_S > 0]
         sizes_S = sizes_S[sizes_S > 0]
         inside_ST = torch.arange(int(sizes_S.max())) < sizes_S[:, None]
         tokens_ST = torch.where(inside_ST, first_S[:, None] + torch.arange(inside_ST.shape[1]), 0)
-        q_SNTD, k_SNTD, v_SNTD = qkv_P3ND[tokens_ST].permute(2, 0, 3, 1, 4)
-        mixed_SNTD = attend(q_SNTD, k_SNTD, v_SNTD, inside_ST[:, None, None, :], rate)
-        return mixed_SNTD.transpose(1, 2)[inside_ST]
+        rows = Padded(inside_ST[:, None, None, :], self.keys[tokens_ST])
+        return rows.attend(qkv_PC[tokens_ST], heads, rate, site)[inside_ST]
 
 
 def attention_backends(device: torch.device):
@@ -114,13 +96,21 @@ def attention_backends(device: torch.device):
     return nullcontext()
 
 
-def attend(q_BNTD: Tensor, k_BNTD: Tensor, v_BNTD: Tensor, mask: Tensor | None, rate: float):
+def attend(
+    q_BNTD: Tensor,
+    k_BNTD: Tensor,
+    v_BNTD: Tensor,
+    mask: Tensor | None,
+    rate: float,
+    keys_BNT: Tensor | None = None,
+) -> Tensor:
     """Attention (B, N, T, D) of padded rows with dropout on its probabilities; mask as in Padded.
 
-    On a CPU the library has no fused kernel with dropout, and its fallback is several times slower
-    than these products.
+    `keys_BNT` are those of the queries. On a CPU the library has no fused kernel with dropout, and
+    its fallback is several times slower than these products.
     """
-    if rate == 0 or q_BNTD.device.type != "cpu" or torch.compiler.is_compiling():
+    plain = q_BNTD.device.type == "cpu" and not torch.compiler.is_compiling()
+    if rate == 0 or (keys_BNT is None and not plain):
         return functional.scaled_dot_product_attention(
             q_BNTD, k_BNTD, v_BNTD, attn_mask=mask, dropout_p=rate
         )
@@ -128,4 +118,4 @@ def attend(q_BNTD: Tensor, k_BNTD: Tensor, v_BNTD: Tensor, mask: Tensor | None, 
     if mask is not None:
         scores_BNTT = scores_BNTT + scores_BNTT.new_zeros(mask.shape).masked_fill(~mask, -torch.inf)
     shares_BNTT = functional.softmax(scores_BNTT, -1, dtype=q_BNTD.dtype)
-    return dropout(shares_BNTT, rate, training=True) @ v_BNTD
+    return dropout(shares_BNTT, rate, training=True, keys=keys_BNT) @ v_BNTD

@@ -28,9 +28,9 @@ from study.errors import StudyError
 class SelfAttention(nn.Module):
     """Multi-head self-attention with one product for queries, keys and values."""
 
-    def __init__(self, config: NetworkConfig):
+    def __init__(self, config: NetworkConfig, site: int):
         super().__init__()
-        self.heads = config.heads
+        self.heads, self.site = config.heads, site
         self.dropout = config.attention_dropout
         self.qkv = nn.Linear(config.hidden, 3 * config.hidden)
         self.output = nn.Linear(config.hidden, config.hidden)
@@ -38,7 +38,7 @@ class SelfAttention(nn.Module):
     def forward(self, x_XH: Tensor, layout: Padded | Packed) -> Tensor:
         """(X, H) -> (X, H)."""
         rate = self.dropout if self.training else 0.0
-        return self.output(layout.attend(self.qkv(x_XH), self.heads, rate))
+        return self.output(layout.attend(self.qkv(x_XH), self.heads, rate, self.site))
 
 
 class Norm(nn.LayerNorm):
@@ -60,22 +60,27 @@ class Norm(nn.LayerNorm):
 
 
 class Layer(nn.Module):
-    """Attention and feed-forward blocks, LayerNorm after each residual sum."""
+    """Attention and feed-forward blocks, LayerNorm after each residual sum.
 
-    def __init__(self, config: NetworkConfig):
+    `site` is the first of its places for dropout: its heads, then the outputs of both blocks.
+    """
+
+    def __init__(self, config: NetworkConfig, site: int):
         super().__init__()
-        self.attention = SelfAttention(config)
+        self.attention = SelfAttention(config, site)
         self.attention_norm = Norm(config.hidden, eps=config.layer_norm_eps)
         self.ffn_in = nn.Linear(config.hidden, config.ffn)
         self.ffn_out = nn.Linear(config.ffn, config.hidden)
         self.ffn_norm = Norm(config.hidden, eps=config.layer_norm_eps)
-        self.dropout = Dropout(config.dropout)
+        self.attention_dropout = Dropout(config.dropout, site + config.heads)
+        self.ffn_dropout = Dropout(config.dropout, site + config.heads + 1)
 
     def forward(self, x_XH: Tensor, layout: Padded | Packed) -> Tensor:
         """(X, H) -> (X, H)."""
-        x_XH = self.attention_norm(x_XH, self.dropout(self.attention(x_XH, layout)))
+        mixed_XH = self.attention_dropout(self.attention(x_XH, layout), layout.keys)
+        x_XH = self.attention_norm(x_XH, mixed_XH)
         inner = functional.gelu(self.ffn_in(x_XH))
-        return self.ffn_norm(x_XH, self.dropout(self.ffn_out(inner)))
+        return self.ffn_norm(x_XH, self.ffn_dropout(self.ffn_out(inner), layout.keys))
 
 
 class Encoder(nn.Module):
@@ -100,7 +105,8 @@ class Encoder(nn.Module):
         self.segments = nn.Embedding(2, config.hidden) if segments else None
         self.norm = Norm(config.hidden, eps=config.layer_norm_eps)
         self.dropout = Dropout(config.dropout)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        sites = range(1, 1 + config.layers * (config.heads + 2), config.heads + 2)
+        self.layers = nn.ModuleList(Layer(config, site) for site in sites)
         self.apply(initialiser(config.init_std))
         with torch.no_grad():
             self.words.weight[pad].zero_()
@@ -125,10 +131,18 @@ class Encoder(nn.Module):
             return self._encode(ids, self.positions.weight[:T], segments, layout)
 
     def packed(
-        self, ids: Tensor, places: Tensor, offsets: Tensor, segments: Tensor | None = None
+        self,
+        ids: Tensor,
+        places: Tensor,
+        offsets: Tensor,
+        keys: Tensor,
+        segments: Tensor | None = None,
     ) -> Tensor:
-        """Hidden vectors (P, H) of samples end to end, none longer than the position table."""
-        layout = Packed(offsets, self.config.positions)
+        """Hidden vectors (P, H) of samples end to end, none longer than the position table.
+
+        `keys` int32 (P,) decide what dropout drops (dropout.py).
+        """
+        layout = Packed(offsets, keys, self.config.positions)
         return self._encode(ids, self.positions(places), segments, layout)
 
     def _encode(
@@ -137,7 +151,7 @@ class Encoder(nn.Module):
         x_XH = self.words(ids) + positions
         if self.segments is not None:
             x_XH = x_XH + self.segments(segments)
-        x_XH = self.dropout(self.norm(x_XH))
+        x_XH = self.dropout(self.norm(x_XH), layout.keys)
         for layer in self.layers:
             x_XH = layer(x_XH, layout)
         return x_XH

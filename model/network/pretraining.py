@@ -4,8 +4,9 @@ In: a micro-batch (dict of tensors): ids (B, T) int64, lengths (B,) int64 (may b
 row is padded), segments (B, T) int64 where the format has them, positions and labels (B, K) int64,
 weights (B, K) float32 (0 = unused slot); with next-sentence prediction also nsp (B,) int64
 (0 = B follows A) and nsp_weights (B,) float32.
-Or samples packed end to end (attention.py): ids, places (P,) int64, offsets (S + 1,) int32,
-segments (P,); positions in the packed tokens, labels and weights (K,); nsp and nsp_weights (S,).
+Or samples packed end to end (attention.py): ids and places (P,) int64, keys of dropout (P,) int32,
+offsets (S + 1,) int32, segments (P,); positions in the packed tokens, labels and weights (K,); nsp
+and nsp_weights (S,).
 Out: {"mlm": sum over target slots} and, with next-sentence prediction, {"nsp": sum over pairs}:
 fp32 scalars in nats, not yet divided by the update's number of targets (engine's business).
 
@@ -66,8 +67,8 @@ class PretrainingModel(nn.Module):
         if "offsets" not in micro:
             hidden_BTH = self.encoder(micro["ids"], micro.get("lengths"), micro.get("segments"))
             return targets(hidden_BTH, micro["positions"]), hidden_BTH[:, 0]
-        inputs = (micro["ids"], micro["places"], micro["offsets"], micro.get("segments"))
-        hidden_PH = self.encoder.packed(*inputs)
+        names = ("ids", "places", "offsets", "keys")
+        hidden_PH = self.encoder.packed(*map(micro.get, names), micro.get("segments"))
         # Empty places for samples begin behind the last token.
         first_S = micro["offsets"][:-1].clamp(max=len(hidden_PH) - 1)
         return hidden_PH[micro["positions"]], hidden_PH[first_S]

@@ -15,12 +15,13 @@ end to end (packed.py), P tokens and S places for samples.
 from collections import OrderedDict
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from model.samples.cutting import Group, cut
 from model.samples.gather import Gatherer
 from model.samples.index import Samples, special_count
-from model.samples.keyed import permutation
+from model.samples.keyed import draws, key_of_stream, permutation
 from model.samples.masking import HELDOUT_MASKING, Masker, target_count
 from model.samples.packed import Shape, deal, filled, pack
 from model.text.store import TokenStore
@@ -192,7 +193,10 @@ class PackedMicroBatches(MicroBatches):
         self, rows: np.ndarray, epochs: np.ndarray, height: int, length: int
     ) -> dict[str, Tensor]:
         """The samples `rows`, packed."""
-        return pack(super()._micro(rows, epochs, height, length), self.shape, self.pad)
+        padded = super()._micro(rows, epochs, height, length)
+        stream = key_of_stream(self.masker.seed, "dropout")
+        row_keys = draws(stream, torch.from_numpy(epochs), torch.from_numpy(rows))
+        return pack(padded, row_keys, self.shape, self.pad)
 
 
 def make_micro_batches(

@@ -1,0 +1,315 @@
+"""Attention of packed samples on a GPU: one Triton kernel each way, dropout keyed by tokens.
+
+In: queries, keys and values (P, 3, N, D) of samples end to end, `offsets` (S + 1,) int32 where they
+begin, row keys (P,) int32 for dropout. Out: mixed values (P, N, D) and, for the backward pass, the
+log2 of each softmax's sum, (N, P) fp32.
+
+The forward kernel has a program per block of queries, head and sample and goes over the keys with a
+running maximum (Dao et al., arXiv 2205.14135). The backward kernel has one per head and sample: it
+goes over blocks of keys, whose gradients stay in registers, and adds the queries' gradients up in
+fp32. What dropout drops is worked out again from the keys (dropout.py), not stored.
+
+Legend: P packed tokens, S samples, N heads, D width of a head; in kernels M queries, K keys of a
+block.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from model.network.dropout import FIRST, GOLDEN, SECOND, SIGN, as_int32, threshold
+
+LOG2E = 1.4426950408889634
+QUERIES, KEYS, WARPS, STAGES = 128, 64, 4, 3  # of the forward kernel's blocks, and how it runs
+QUERIES_BACK, KEYS_BACK, WARPS_BACK, STAGES_BACK = 64, 128, 8, 2
+
+
+@triton.jit
+def _scrambled(words, FIRST: tl.constexpr, SECOND: tl.constexpr):
+    words = words * FIRST
+    return (words ^ ((words >> 15) & 0x1FFFF)) * SECOND
+
+
+@triton.jit(do_not_specialize=["site"])
+def _forward(
+    qkv_ptr,
+    offsets_ptr,
+    keys_ptr,
+    out_ptr,
+    log_sums_ptr,
+    tokens,
+    site,
+    dropped,
+    kept_scale,
+    softmax_scale,
+    N: tl.constexpr,
+    D: tl.constexpr,
+    M: tl.constexpr,
+    K: tl.constexpr,
+    DROPOUT: tl.constexpr,
+    PRECISION: tl.constexpr,
+    FIRST: tl.constexpr,
+    SECOND: tl.constexpr,
+    GOLDEN: tl.constexpr,
+    SIGN: tl.constexpr,
+):
+    block, head, sample = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    start = tl.load(offsets_ptr + sample)
+    size = tl.load(offsets_ptr + sample + 1) - start
+    if block * M >= size:
+        return
+    row_M = block * M + tl.arange(0, M)
+    column_K = tl.arange(0, K)
+    dim_D = tl.arange(0, D)
+    head_ptr = qkv_ptr + start.to(tl.int64) * 3 * N * D + head * D
+    q_MD = tl.load(
+        head_ptr + row_M[:, None] * 3 * N * D + dim_D[None, :],
+        mask=row_M[:, None] < size,
+        other=0.0,
+    )
+    if DROPOUT:
+        key_M = tl.load(keys_ptr + start + row_M, mask=row_M < size, other=0)
+        key_M = _scrambled(key_M ^ (site + head) * GOLDEN, FIRST, SECOND)
+    most_M = tl.full((M,), float("-inf"), tl.float32)
+    sum_M = tl.zeros((M,), tl.float32)
+    mixed_MD = tl.zeros((M, D), tl.float32)
+    for first in range(0, size, K):
+        place_K = first + column_K
+        inside_K = place_K < size
+        tile_KD = head_ptr + place_K[:, None] * 3 * N * D + dim_D[None, :]
+        k_KD = tl.load(tile_KD + N * D, mask=inside_K[:, None], other=0.0)
+        v_KD = tl.load(tile_KD + 2 * N * D, mask=inside_K[:, None], other=0.0)
+        scores_MK = tl.dot(q_MD, tl.trans(k_KD), input_precision=PRECISION) * softmax_scale
+        scores_MK = tl.where(inside_K[None, :], scores_MK, float("-inf"))
+        more_M = tl.maximum(most_M, tl.max(scores_MK, 1))
+        shares_MK = tl.exp2(scores_MK - more_M[:, None])
+        shrink_M = tl.exp2(most_M - more_M)
+        sum_M = sum_M * shrink_M + tl.sum(shares_MK, 1)
+        if DROPOUT:
+            words_MK = _scrambled(key_M[:, None] ^ (place_K * GOLDEN)[None, :], FIRST, SECOND)
+            shares_MK = tl.where((words_MK ^ SIGN) >= dropped, shares_MK, 0.0)
+        mixed_MD = mixed_MD * shrink_M[:, None]
+        mixed_MD = tl.dot(shares_MK.to(v_KD.dtype), v_KD, mixed_MD, input_precision=PRECISION)
+        most_M = more_M
+    mixed_MD = mixed_MD * (kept_scale / sum_M)[:, None]
+    out_MD = out_ptr + (start + row_M[:, None]).to(tl.int64) * N * D + head * D + dim_D[None, :]
+    tl.store(out_MD, mixed_MD.to(out_ptr.dtype.element_ty), mask=row_M[:, None] < size)
+    tl.store(
+        log_sums_ptr + head * tokens + start + row_M, most_M + tl.log2(sum_M), mask=row_M < size
+    )
+
+
+@triton.jit(do_not_specialize=["site"])
+def _backward(
+    qkv_ptr,
+    offsets_ptr,
+    keys_ptr,
+    out_ptr,
+    log_sums_ptr,
+    grad_ptr,
+    delta_ptr,
+    sums_ptr,
+    grad_qkv_ptr,
+    tokens,
+    site,
+    dropped,
+    kept_scale,
+    softmax_scale,
+    grad_scale,
+    N: tl.constexpr,
+    D: tl.constexpr,
+    M: tl.constexpr,
+    K: tl.constexpr,
+    DROPOUT: tl.constexpr,
+    PRECISION: tl.constexpr,
+    FIRST: tl.constexpr,
+    SECOND: tl.constexpr,
+    GOLDEN: tl.constexpr,
+    SIGN: tl.constexpr,
+):
+    head, sample = tl.program_id(0), tl.program_id(1)
+    start = tl.load(offsets_ptr + sample)
+    size = tl.load(offsets_ptr + sample + 1) - start
+    if size == 0:
+        return
+    dim_D = tl.arange(0, D)
+    head_ptr = qkv_ptr + start.to(tl.int64) * 3 * N * D + head * D
+    grad_head_ptr = grad_qkv_ptr + start.to(tl.int64) * 3 * N * D + head * D
+    out_head_ptr = out_ptr + start.to(tl.int64) * N * D + head * D
+    grad_out_ptr = grad_ptr + start.to(tl.int64) * N * D + head * D
+    sums_head_ptr = sums_ptr + start.to(tl.int64) * N * D + head * D
+    line_ptr = head * tokens + start
+    # What the softmax's derivative subtracts: the sum over D of output x its gradient.
+    for first_row in range(0, size, M):
+        row_M = first_row + tl.arange(0, M)
+        tile_MD = row_M[:, None] * N * D + dim_D[None, :]
+        here_MD = row_M[:, None] < size
+        out_MD = tl.load(out_head_ptr + tile_MD, mask=here_MD, other=0.0).to(tl.float32)
+        grad_MD = tl.load(grad_out_ptr + tile_MD, mask=here_MD, other=0.0).to(tl.float32)
+        tl.store(delta_ptr + line_ptr + row_M, tl.sum(out_MD * grad_MD, 1), mask=row_M < size)
+    tl.debug_barrier()
+    for first in range(0, size, K):
+        place_K = first + tl.arange(0, K)
+        inside_K = place_K < size
+        tile_KD = place_K[:, None] * 3 * N * D + dim_D[None, :]
+        k_KD = tl.load(head_ptr + tile_KD + N * D, mask=inside_K[:, None], other=0.0)
+        v_KD = tl.load(head_ptr + tile_KD + 2 * N * D, mask=inside_K[:, None], other=0.0)
+        grad_k_KD = tl.zeros((K, D), tl.float32)
+        grad_v_KD = tl.zeros((K, D), tl.float32)
+        for first_row in range(0, size, M):
+            row_M = first_row + tl.arange(0, M)
+            here_M = row_M < size
+            tile_MD = row_M[:, None] * N * D + dim_D[None, :]
+            q_MD = tl.load(
+                head_ptr + row_M[:, None] * 3 * N * D + dim_D[None, :],
+                mask=here_M[:, None],
+                other=0.0,
+            )
+            grad_MD = tl.load(grad_out_ptr + tile_MD, mask=here_M[:, None], other=0.0)
+            log_sum_M = tl.load(log_sums_ptr + line_ptr + row_M, mask=here_M, other=float("inf"))
+            delta_M = tl.load(delta_ptr + line_ptr + row_M, mask=here_M, other=0.0)
+            scores_KM = tl.dot(k_KD, tl.trans(q_MD), input_precision=PRECISION) * softmax_scale
+            shares_KM = tl.exp2(scores_KM - log_sum_M[None, :])
+            shares_KM = tl.where(inside_K[:, None], shares_KM, 0.0)
+            grad_shares_KM = tl.dot(v_KD, tl.trans(grad_MD), input_precision=PRECISION)
+            if DROPOUT:
+                key_M = tl.load(keys_ptr + start + row_M, mask=here_M, other=0)
+                key_M = _scrambled(key_M ^ (site + head) * GOLDEN, FIRST, SECOND)
+                words_KM = _scrambled((place_K * GOLDEN)[:, None] ^ key_M[None, :], FIRST, SECOND)
+                kept_KM = (words_KM ^ SIGN) >= dropped
+                used_KM = tl.where(kept_KM, shares_KM * kept_scale, 0.0)
+                grad_shares_KM = tl.where(kept_KM, grad_shares_KM * kept_scale, 0.0)
+            else:
+                used_KM = shares_KM
+            grad_v_KD = tl.dot(
+                used_KM.to(grad_MD.dtype), grad_MD, grad_v_KD, input_precision=PRECISION
+            )
+            grad_scores_KM = (shares_KM * (grad_shares_KM - delta_M[None, :])).to(q_MD.dtype)
+            grad_k_KD = tl.dot(grad_scores_KM, q_MD, grad_k_KD, input_precision=PRECISION)
+            grad_q_MD = tl.dot(tl.trans(grad_scores_KM), k_KD, input_precision=PRECISION)
+            if first > 0:
+                grad_q_MD += tl.load(sums_head_ptr + tile_MD, mask=here_M[:, None], other=0.0)
+            if first + K < size:
+                tl.store(sums_head_ptr + tile_MD, grad_q_MD, mask=here_M[:, None])
+            else:
+                tl.store(
+                    grad_head_ptr + row_M[:, None] * 3 * N * D + dim_D[None, :],
+                    (grad_q_MD * grad_scale).to(grad_qkv_ptr.dtype.element_ty),
+                    mask=here_M[:, None],
+                )
+        tl.store(
+            grad_head_ptr + tile_KD + N * D,
+            (grad_k_KD * grad_scale).to(grad_qkv_ptr.dtype.element_ty),
+            mask=inside_K[:, None],
+        )
+        tl.store(
+            grad_head_ptr + tile_KD + 2 * N * D,
+            grad_v_KD.to(grad_qkv_ptr.dtype.element_ty),
+            mask=inside_K[:, None],
+        )
+        tl.debug_barrier()  # the next block of keys reads the sums that this one wrote
+
+
+def _constants(qkv: Tensor, site: int, rate: float) -> dict:
+    """What both kernels are told besides tensors and blocks."""
+    width = qkv.shape[-1]
+    return {
+        "tokens": qkv.shape[0],
+        "site": site + 1,
+        "dropped": as_int32(threshold(rate) + SIGN),
+        "kept_scale": 1 / (1 - rate),
+        "softmax_scale": LOG2E * width**-0.5,
+        "N": qkv.shape[2],
+        "D": width,
+        "DROPOUT": rate > 0,
+        "PRECISION": "ieee" if qkv.dtype == torch.float32 else "tf32",
+        "FIRST": FIRST,
+        "SECOND": SECOND,
+        "GOLDEN": GOLDEN,
+        "SIGN": SIGN,
+    }
+
+
+@torch.library.custom_op("roberta::packed_attention", mutates_args=())
+def packed_attention(
+    qkv: Tensor, offsets: Tensor, keys: Tensor, longest: int, site: int, rate: float
+) -> tuple[Tensor, Tensor]:
+    """Mixed values (P, N, D) and log2 sums (N, P) fp32; no sample is longer than `longest`.
+
+    `site` is the first of N places of the network, one for each head.
+    """
+    tokens, _, heads, width = qkv.shape
+    out = torch.empty(tokens, heads, width, dtype=qkv.dtype, device=qkv.device)
+    log_sums = torch.empty(heads, tokens, dtype=torch.float32, device=qkv.device)
+    _forward[(triton.cdiv(longest, QUERIES), heads, len(offsets) - 1)](
+        qkv,
+        offsets,
+        keys,
+        out,
+        log_sums,
+        **_constants(qkv, site, rate),
+        M=QUERIES,
+        K=KEYS,
+        num_warps=WARPS,
+        num_stages=STAGES,
+    )
+    return out, log_sums
+
+
+@torch.library.custom_op("roberta::packed_attention_backward", mutates_args=())
+def packed_attention_backward(
+    grad: Tensor,
+    qkv: Tensor,
+    out: Tensor,
+    log_sums: Tensor,
+    offsets: Tensor,
+    keys: Tensor,
+    site: int,
+    rate: float,
+) -> Tensor:
+    """The gradient of qkv, (P, 3, N, D)."""
+    _, _, heads, width = qkv.shape
+    grad_qkv = torch.empty_like(qkv)
+    _backward[(heads, len(offsets) - 1)](
+        qkv,
+        offsets,
+        keys,
+        out,
+        log_sums,
+        grad.contiguous(),
+        torch.empty_like(log_sums),
+        torch.empty(out.shape, dtype=torch.float32, device=qkv.device),
+        grad_qkv,
+        **_constants(qkv, site, rate),
+        grad_scale=width**-0.5,
+        M=QUERIES_BACK,
+        K=KEYS_BACK,
+        num_warps=WARPS_BACK,
+        num_stages=STAGES_BACK,
+    )
+    return grad_qkv
+
+
+@packed_attention.register_fake
+def _(qkv, offsets, keys, longest, site, rate):
+    tokens, _, heads, width = qkv.shape
+    return qkv.new_empty(tokens, heads, width), qkv.new_empty(heads, tokens, dtype=torch.float32)
+
+
+@packed_attention_backward.register_fake
+def _(grad, qkv, out, log_sums, offsets, keys, site, rate):
+    return torch.empty_like(qkv)
+
+
+def _remember(ctx, inputs, output):
+    qkv, offsets, keys, _, ctx.site, ctx.rate = inputs
+    ctx.save_for_backward(qkv, *output, offsets, keys)
+
+
+def _gradient(ctx, grad, _):
+    tensors = ctx.saved_tensors
+    return packed_attention_backward(grad, *tensors, ctx.site, ctx.rate), *[None] * 5
+
+
+packed_attention.register_autograd(_gradient, setup_context=_remember)
