@@ -53,9 +53,13 @@ def test_nothing_happens_in_evaluation():
     assert torch.equal(dropout(x, 0.0, training=True), x)
 
 
+def site(number: int) -> torch.Tensor:
+    return torch.tensor(number, dtype=torch.int32)
+
+
 def test_keys_drop_the_rate_of_every_column_and_row():
     keys = torch.randint(-(2**31), 2**31, (4000,), generator=torch.Generator().manual_seed(0))
-    keep = keyed_keep(site_keys(keys.to(torch.int32), 3), 768, 0.1).double()
+    keep = keyed_keep(site_keys(keys.to(torch.int32), site(3)), 768, 0.1).double()
     assert abs(keep.mean() - 0.9) < 1e-3
     # Binomial shares: six standard deviations of the extreme of so many.
     assert (keep.mean(0) - 0.9).abs().max() < 6 * (0.09 / 4000) ** 0.5
@@ -65,7 +69,9 @@ def test_keys_drop_the_rate_of_every_column_and_row():
 def test_keys_drop_columns_rows_and_sites_independently():
     keys = torch.randint(-(2**31), 2**31, (4000,), generator=torch.Generator().manual_seed(0))
     keys = keys.to(torch.int32)
-    one, other = (keyed_keep(site_keys(keys, site), 256, 0.1).double() - 0.9 for site in (3, 4))
+    one, other = (
+        keyed_keep(site_keys(keys, site(number)), 256, 0.1).double() - 0.9 for number in (3, 4)
+    )
     standard_error = 0.09 / (4000 * 256) ** 0.5
     assert (one * other).mean().abs() < 5 * standard_error
     assert (one[:, 1:] * one[:, :-1]).mean().abs() < 5 * standard_error
@@ -74,11 +80,11 @@ def test_keys_drop_columns_rows_and_sites_independently():
 
 def test_a_literal_keyed_mask():
     keys = torch.tensor([0, 1, -5], dtype=torch.int32)
-    assert keyed_keep(site_keys(keys, 0), 6, 0.5).int().tolist() == [
+    assert keyed_keep(site_keys(keys, site(0)), 6, 0.5).int().tolist() == [
         [1, 0, 1, 0, 0, 0],
         [0, 1, 0, 0, 1, 1],
         [1, 0, 1, 1, 0, 1],
     ]
     both = site_keys(keys, torch.tensor([0, 7], dtype=torch.int32))
-    assert torch.equal(both[:, 0], site_keys(keys, 0))
-    assert torch.equal(both[:, 1], site_keys(keys, 7))
+    assert torch.equal(both[:, 0], site_keys(keys, site(0)))
+    assert torch.equal(both[:, 1], site_keys(keys, site(7)))

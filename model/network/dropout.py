@@ -39,16 +39,13 @@ def scrambled(words: Tensor) -> Tensor:
     return (words ^ ((words >> 15) & 0x1FFFF)) * SECOND
 
 
-def site_keys(keys: Tensor, site: int | Tensor) -> Tensor:
-    """Keys int32 of tokens for one place of the network, or for several in a new last dimension."""
-    if isinstance(site, Tensor):
-        return scrambled(keys[..., None] ^ (site + 1) * GOLDEN)
-    return scrambled(keys ^ as_int32((site + 1) * GOLDEN))
-
-
-def as_int32(number: int) -> int:
-    """The number that its low 32 bits are as an int32."""
-    return (number + 2**31) % 2**32 - 2**31
+def site_keys(keys: Tensor, sites: Tensor) -> Tensor:
+    """Keys int32 of tokens for one place of the network (sites: a scalar int32) or for several, in
+    a new last dimension.
+    """
+    if sites.dim():
+        keys = keys[..., None]
+    return scrambled(keys ^ (sites + 1) * GOLDEN)
 
 
 def keyed_keep(keys: Tensor, columns: int, rate: float) -> Tensor:
@@ -85,7 +82,9 @@ class Dropout(nn.Module):
 
     def __init__(self, rate: float, site: int = 0):
         super().__init__()
-        self.rate, self.site = rate, site
+        self.rate = rate
+        # A tensor, so that a compiler makes one kernel for all places.
+        self.register_buffer("site", torch.tensor(site, dtype=torch.int32), persistent=False)
 
     def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
         """Same shape and dtype as x; `keys` int32 are those of x's rows (tokens)."""

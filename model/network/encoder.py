@@ -55,8 +55,8 @@ class Norm(nn.LayerNorm):
         dtype = x_XH.dtype
         if torch.is_autocast_enabled(x_XH.device.type):
             dtype = torch.get_autocast_dtype(x_XH.device.type)
-        x_XH = x_XH.float() if branch_XH is None else x_XH.float() + branch_XH.float()
-        return super().forward(x_XH).to(dtype)
+        x_XH = x_XH if branch_XH is None else x_XH + branch_XH
+        return super().forward(x_XH.float()).to(dtype)
 
 
 class Layer(nn.Module):

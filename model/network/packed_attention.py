@@ -1,28 +1,42 @@
-"""Attention of packed samples on a GPU: one Triton kernel each way, dropout keyed by tokens.
+"""Attention of packed samples on a GPU: Triton kernels, dropout keyed by tokens.
 
 In: queries, keys and values (P, 3, N, D) of samples end to end, `offsets` (S + 1,) int32 where they
 begin, row keys (P,) int32 for dropout. Out: mixed values (P, N, D) and, for the backward pass, the
 log2 of each softmax's sum, (N, P) fp32.
 
 The forward kernel has a program per block of queries, head and sample and goes over the keys with a
-running maximum (Dao et al., arXiv 2205.14135). The backward kernel has one per head and sample: it
-goes over blocks of keys, whose gradients stay in registers, and adds the queries' gradients up in
-fp32. What dropout drops is worked out again from the keys (dropout.py), not stored.
+running maximum (Dao et al., arXiv 2205.14135). Of the backward kernels one has a program per block
+of queries and goes over the keys, the other one per block of keys and goes over the queries. What
+dropout drops is worked out again from the keys (dropout.py), not stored.
 
 Legend: P packed tokens, S samples, N heads, D width of a head; in kernels M queries, K keys of a
 block.
 """
+
+from typing import NamedTuple
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from model.network.dropout import FIRST, GOLDEN, SECOND, SIGN, as_int32, threshold
+from model.network.dropout import FIRST, GOLDEN, SECOND, SIGN, threshold
 
 LOG2E = 1.4426950408889634
-QUERIES, KEYS, WARPS, STAGES = 128, 64, 4, 3  # of the forward kernel's blocks, and how it runs
-QUERIES_BACK, KEYS_BACK, WARPS_BACK, STAGES_BACK = 64, 128, 8, 2
+
+
+class Blocks(NamedTuple):
+    """Queries and keys of a kernel's blocks, and how it runs: the fastest of those tried."""
+
+    M: int
+    K: int
+    num_warps: int
+    num_stages: int
+
+
+FORWARD = Blocks(64, 64, 4, 3)
+BACK_QUERIES = Blocks(128, 32, 4, 3)
+BACK_KEYS = Blocks(32, 128, 4, 3)
 
 
 @triton.jit
@@ -101,7 +115,7 @@ def _forward(
 
 
 @triton.jit(do_not_specialize=["site"])
-def _backward(
+def _backward_queries(
     qkv_ptr,
     offsets_ptr,
     keys_ptr,
@@ -109,7 +123,6 @@ def _backward(
     log_sums_ptr,
     grad_ptr,
     delta_ptr,
-    sums_ptr,
     grad_qkv_ptr,
     tokens,
     site,
@@ -128,87 +141,120 @@ def _backward(
     GOLDEN: tl.constexpr,
     SIGN: tl.constexpr,
 ):
-    head, sample = tl.program_id(0), tl.program_id(1)
+    block, head, sample = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     start = tl.load(offsets_ptr + sample)
     size = tl.load(offsets_ptr + sample + 1) - start
-    if size == 0:
+    if block * M >= size:
         return
+    row_M = block * M + tl.arange(0, M)
+    here_M = row_M < size
     dim_D = tl.arange(0, D)
-    head_ptr = qkv_ptr + start.to(tl.int64) * 3 * N * D + head * D
-    grad_head_ptr = grad_qkv_ptr + start.to(tl.int64) * 3 * N * D + head * D
-    out_head_ptr = out_ptr + start.to(tl.int64) * N * D + head * D
-    grad_out_ptr = grad_ptr + start.to(tl.int64) * N * D + head * D
-    sums_head_ptr = sums_ptr + start.to(tl.int64) * N * D + head * D
-    line_ptr = head * tokens + start
+    head_at = start.to(tl.int64) * 3 * N * D + head * D
+    tile_MD = row_M[:, None] * 3 * N * D + dim_D[None, :]
+    out_MD = start.to(tl.int64) * N * D + head * D + row_M[:, None] * N * D + dim_D[None, :]
+    q_MD = tl.load(qkv_ptr + head_at + tile_MD, mask=here_M[:, None], other=0.0)
+    grad_MD = tl.load(grad_ptr + out_MD, mask=here_M[:, None], other=0.0)
+    mixed_MD = tl.load(out_ptr + out_MD, mask=here_M[:, None], other=0.0)
     # What the softmax's derivative subtracts: the sum over D of output x its gradient.
-    for first_row in range(0, size, M):
-        row_M = first_row + tl.arange(0, M)
-        tile_MD = row_M[:, None] * N * D + dim_D[None, :]
-        here_MD = row_M[:, None] < size
-        out_MD = tl.load(out_head_ptr + tile_MD, mask=here_MD, other=0.0).to(tl.float32)
-        grad_MD = tl.load(grad_out_ptr + tile_MD, mask=here_MD, other=0.0).to(tl.float32)
-        tl.store(delta_ptr + line_ptr + row_M, tl.sum(out_MD * grad_MD, 1), mask=row_M < size)
-    tl.debug_barrier()
+    delta_M = tl.sum(mixed_MD.to(tl.float32) * grad_MD.to(tl.float32), 1)
+    line_M = head * tokens + start + row_M
+    tl.store(delta_ptr + line_M, delta_M, mask=here_M)
+    log_sum_M = tl.load(log_sums_ptr + line_M, mask=here_M, other=float("inf"))
+    if DROPOUT:
+        key_M = tl.load(keys_ptr + start + row_M, mask=here_M, other=0)
+        key_M = _scrambled(key_M ^ (site + head) * GOLDEN, FIRST, SECOND)
+    grad_q_MD = tl.zeros((M, D), tl.float32)
     for first in range(0, size, K):
         place_K = first + tl.arange(0, K)
-        inside_K = place_K < size
-        tile_KD = place_K[:, None] * 3 * N * D + dim_D[None, :]
-        k_KD = tl.load(head_ptr + tile_KD + N * D, mask=inside_K[:, None], other=0.0)
-        v_KD = tl.load(head_ptr + tile_KD + 2 * N * D, mask=inside_K[:, None], other=0.0)
-        grad_k_KD = tl.zeros((K, D), tl.float32)
-        grad_v_KD = tl.zeros((K, D), tl.float32)
-        for first_row in range(0, size, M):
-            row_M = first_row + tl.arange(0, M)
-            here_M = row_M < size
-            tile_MD = row_M[:, None] * N * D + dim_D[None, :]
-            q_MD = tl.load(
-                head_ptr + row_M[:, None] * 3 * N * D + dim_D[None, :],
-                mask=here_M[:, None],
-                other=0.0,
-            )
-            grad_MD = tl.load(grad_out_ptr + tile_MD, mask=here_M[:, None], other=0.0)
-            log_sum_M = tl.load(log_sums_ptr + line_ptr + row_M, mask=here_M, other=float("inf"))
-            delta_M = tl.load(delta_ptr + line_ptr + row_M, mask=here_M, other=0.0)
-            scores_KM = tl.dot(k_KD, tl.trans(q_MD), input_precision=PRECISION) * softmax_scale
-            shares_KM = tl.exp2(scores_KM - log_sum_M[None, :])
-            shares_KM = tl.where(inside_K[:, None], shares_KM, 0.0)
-            grad_shares_KM = tl.dot(v_KD, tl.trans(grad_MD), input_precision=PRECISION)
-            if DROPOUT:
-                key_M = tl.load(keys_ptr + start + row_M, mask=here_M, other=0)
-                key_M = _scrambled(key_M ^ (site + head) * GOLDEN, FIRST, SECOND)
-                words_KM = _scrambled((place_K * GOLDEN)[:, None] ^ key_M[None, :], FIRST, SECOND)
-                kept_KM = (words_KM ^ SIGN) >= dropped
-                used_KM = tl.where(kept_KM, shares_KM * kept_scale, 0.0)
-                grad_shares_KM = tl.where(kept_KM, grad_shares_KM * kept_scale, 0.0)
-            else:
-                used_KM = shares_KM
-            grad_v_KD = tl.dot(
-                used_KM.to(grad_MD.dtype), grad_MD, grad_v_KD, input_precision=PRECISION
-            )
-            grad_scores_KM = (shares_KM * (grad_shares_KM - delta_M[None, :])).to(q_MD.dtype)
-            grad_k_KD = tl.dot(grad_scores_KM, q_MD, grad_k_KD, input_precision=PRECISION)
-            grad_q_MD = tl.dot(tl.trans(grad_scores_KM), k_KD, input_precision=PRECISION)
-            if first > 0:
-                grad_q_MD += tl.load(sums_head_ptr + tile_MD, mask=here_M[:, None], other=0.0)
-            if first + K < size:
-                tl.store(sums_head_ptr + tile_MD, grad_q_MD, mask=here_M[:, None])
-            else:
-                tl.store(
-                    grad_head_ptr + row_M[:, None] * 3 * N * D + dim_D[None, :],
-                    (grad_q_MD * grad_scale).to(grad_qkv_ptr.dtype.element_ty),
-                    mask=here_M[:, None],
-                )
-        tl.store(
-            grad_head_ptr + tile_KD + N * D,
-            (grad_k_KD * grad_scale).to(grad_qkv_ptr.dtype.element_ty),
-            mask=inside_K[:, None],
+        tile_KD = qkv_ptr + head_at + place_K[:, None] * 3 * N * D + dim_D[None, :]
+        k_KD = tl.load(tile_KD + N * D, mask=(place_K < size)[:, None], other=0.0)
+        v_KD = tl.load(tile_KD + 2 * N * D, mask=(place_K < size)[:, None], other=0.0)
+        scores_MK = tl.dot(q_MD, tl.trans(k_KD), input_precision=PRECISION) * softmax_scale
+        shares_MK = tl.exp2(scores_MK - log_sum_M[:, None])
+        grad_shares_MK = tl.dot(grad_MD, tl.trans(v_KD), input_precision=PRECISION)
+        if DROPOUT:
+            words_MK = _scrambled(key_M[:, None] ^ (place_K * GOLDEN)[None, :], FIRST, SECOND)
+            kept_MK = (words_MK ^ SIGN) >= dropped
+            grad_shares_MK = tl.where(kept_MK, grad_shares_MK * kept_scale, 0.0)
+        grad_scores_MK = (shares_MK * (grad_shares_MK - delta_M[:, None])).to(k_KD.dtype)
+        # Keys behind the sample's end are 0, so that they add nothing.
+        grad_q_MD = tl.dot(grad_scores_MK, k_KD, grad_q_MD, input_precision=PRECISION)
+    grad_q_MD = (grad_q_MD * grad_scale).to(grad_qkv_ptr.dtype.element_ty)
+    tl.store(grad_qkv_ptr + head_at + tile_MD, grad_q_MD, mask=here_M[:, None])
+
+
+@triton.jit(do_not_specialize=["site"])
+def _backward_keys(
+    qkv_ptr,
+    offsets_ptr,
+    keys_ptr,
+    log_sums_ptr,
+    grad_ptr,
+    delta_ptr,
+    grad_qkv_ptr,
+    tokens,
+    site,
+    dropped,
+    kept_scale,
+    softmax_scale,
+    grad_scale,
+    N: tl.constexpr,
+    D: tl.constexpr,
+    M: tl.constexpr,
+    K: tl.constexpr,
+    DROPOUT: tl.constexpr,
+    PRECISION: tl.constexpr,
+    FIRST: tl.constexpr,
+    SECOND: tl.constexpr,
+    GOLDEN: tl.constexpr,
+    SIGN: tl.constexpr,
+):
+    block, head, sample = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    start = tl.load(offsets_ptr + sample)
+    size = tl.load(offsets_ptr + sample + 1) - start
+    if block * K >= size:
+        return
+    place_K = block * K + tl.arange(0, K)
+    inside_K = place_K < size
+    dim_D = tl.arange(0, D)
+    head_at = start.to(tl.int64) * 3 * N * D + head * D
+    out_at = start.to(tl.int64) * N * D + head * D
+    tile_KD = head_at + place_K[:, None] * 3 * N * D + dim_D[None, :]
+    k_KD = tl.load(qkv_ptr + tile_KD + N * D, mask=inside_K[:, None], other=0.0)
+    v_KD = tl.load(qkv_ptr + tile_KD + 2 * N * D, mask=inside_K[:, None], other=0.0)
+    grad_k_KD = tl.zeros((K, D), tl.float32)
+    grad_v_KD = tl.zeros((K, D), tl.float32)
+    for first in range(0, size, M):
+        row_M = first + tl.arange(0, M)
+        here_M = row_M < size
+        q_ptr = qkv_ptr + head_at + row_M[:, None] * 3 * N * D + dim_D[None, :]
+        q_MD = tl.load(q_ptr, mask=here_M[:, None], other=0.0)
+        grad_MD = tl.load(
+            grad_ptr + out_at + row_M[:, None] * N * D + dim_D[None, :],
+            mask=here_M[:, None],
+            other=0.0,
         )
-        tl.store(
-            grad_head_ptr + tile_KD + 2 * N * D,
-            grad_v_KD.to(grad_qkv_ptr.dtype.element_ty),
-            mask=inside_K[:, None],
-        )
-        tl.debug_barrier()  # the next block of keys reads the sums that this one wrote
+        line_M = head * tokens + start + row_M
+        log_sum_M = tl.load(log_sums_ptr + line_M, mask=here_M, other=float("inf"))
+        delta_M = tl.load(delta_ptr + line_M, mask=here_M, other=0.0)
+        scores_KM = tl.dot(k_KD, tl.trans(q_MD), input_precision=PRECISION) * softmax_scale
+        shares_KM = tl.exp2(scores_KM - log_sum_M[None, :])
+        grad_shares_KM = tl.dot(v_KD, tl.trans(grad_MD), input_precision=PRECISION)
+        used_KM = shares_KM
+        if DROPOUT:
+            key_M = tl.load(keys_ptr + start + row_M, mask=here_M, other=0)
+            key_M = _scrambled(key_M ^ (site + head) * GOLDEN, FIRST, SECOND)
+            words_KM = _scrambled((place_K * GOLDEN)[:, None] ^ key_M[None, :], FIRST, SECOND)
+            kept_KM = (words_KM ^ SIGN) >= dropped
+            used_KM = tl.where(kept_KM, shares_KM, 0.0)
+            grad_shares_KM = tl.where(kept_KM, grad_shares_KM * kept_scale, 0.0)
+        grad_v_KD = tl.dot(used_KM.to(grad_MD.dtype), grad_MD, grad_v_KD, input_precision=PRECISION)
+        grad_scores_KM = (shares_KM * (grad_shares_KM - delta_M[None, :])).to(q_MD.dtype)
+        grad_k_KD = tl.dot(grad_scores_KM, q_MD, grad_k_KD, input_precision=PRECISION)
+    grad_k_KD = (grad_k_KD * grad_scale).to(grad_qkv_ptr.dtype.element_ty)
+    grad_v_KD = (grad_v_KD * kept_scale).to(grad_qkv_ptr.dtype.element_ty)
+    tl.store(grad_qkv_ptr + tile_KD + N * D, grad_k_KD, mask=inside_K[:, None])
+    tl.store(grad_qkv_ptr + tile_KD + 2 * N * D, grad_v_KD, mask=inside_K[:, None])
 
 
 def _constants(qkv: Tensor, site: int, rate: float) -> dict:
@@ -217,7 +263,7 @@ def _constants(qkv: Tensor, site: int, rate: float) -> dict:
     return {
         "tokens": qkv.shape[0],
         "site": site + 1,
-        "dropped": as_int32(threshold(rate) + SIGN),
+        "dropped": threshold(rate) + SIGN,
         "kept_scale": 1 / (1 - rate),
         "softmax_scale": LOG2E * width**-0.5,
         "N": qkv.shape[2],
@@ -242,17 +288,8 @@ def packed_attention(
     tokens, _, heads, width = qkv.shape
     out = torch.empty(tokens, heads, width, dtype=qkv.dtype, device=qkv.device)
     log_sums = torch.empty(heads, tokens, dtype=torch.float32, device=qkv.device)
-    _forward[(triton.cdiv(longest, QUERIES), heads, len(offsets) - 1)](
-        qkv,
-        offsets,
-        keys,
-        out,
-        log_sums,
-        **_constants(qkv, site, rate),
-        M=QUERIES,
-        K=KEYS,
-        num_warps=WARPS,
-        num_stages=STAGES,
+    _forward[(triton.cdiv(longest, FORWARD.M), heads, len(offsets) - 1)](
+        qkv, offsets, keys, out, log_sums, **_constants(qkv, site, rate), **FORWARD._asdict()
     )
     return out, log_sums
 
@@ -265,28 +302,20 @@ def packed_attention_backward(
     log_sums: Tensor,
     offsets: Tensor,
     keys: Tensor,
+    longest: int,
     site: int,
     rate: float,
 ) -> Tensor:
     """The gradient of qkv, (P, 3, N, D)."""
     _, _, heads, width = qkv.shape
-    grad_qkv = torch.empty_like(qkv)
-    _backward[(heads, len(offsets) - 1)](
-        qkv,
-        offsets,
-        keys,
-        out,
-        log_sums,
-        grad.contiguous(),
-        torch.empty_like(log_sums),
-        torch.empty(out.shape, dtype=torch.float32, device=qkv.device),
-        grad_qkv,
-        **_constants(qkv, site, rate),
-        grad_scale=width**-0.5,
-        M=QUERIES_BACK,
-        K=KEYS_BACK,
-        num_warps=WARPS_BACK,
-        num_stages=STAGES_BACK,
+    grad, delta, grad_qkv = grad.contiguous(), torch.empty_like(log_sums), torch.empty_like(qkv)
+    numbers = {**_constants(qkv, site, rate), "grad_scale": width**-0.5}
+    tensors = (qkv, offsets, keys)
+    _backward_queries[(triton.cdiv(longest, BACK_QUERIES.M), heads, len(offsets) - 1)](
+        *tensors, out, log_sums, grad, delta, grad_qkv, **numbers, **BACK_QUERIES._asdict()
+    )
+    _backward_keys[(triton.cdiv(longest, BACK_KEYS.K), heads, len(offsets) - 1)](
+        *tensors, log_sums, grad, delta, grad_qkv, **numbers, **BACK_KEYS._asdict()
     )
     return grad_qkv
 
@@ -298,18 +327,18 @@ def _(qkv, offsets, keys, longest, site, rate):
 
 
 @packed_attention_backward.register_fake
-def _(grad, qkv, out, log_sums, offsets, keys, site, rate):
+def _(grad, qkv, out, log_sums, offsets, keys, longest, site, rate):
     return torch.empty_like(qkv)
 
 
 def _remember(ctx, inputs, output):
-    qkv, offsets, keys, _, ctx.site, ctx.rate = inputs
+    qkv, offsets, keys, *ctx.numbers = inputs
     ctx.save_for_backward(qkv, *output, offsets, keys)
 
 
 def _gradient(ctx, grad, _):
     tensors = ctx.saved_tensors
-    return packed_attention_backward(grad, *tensors, ctx.site, ctx.rate), *[None] * 5
+    return packed_attention_backward(grad, *tensors, *ctx.numbers), *[None] * 5
 
 
 packed_attention.register_autograd(_gradient, setup_context=_remember)
