@@ -26,6 +26,7 @@ from transformers.utils import logging
 from model.network.flops import flops_per_token
 from model.network.huggingface import to_transformers, transformers_config
 from model.network.pretraining import PretrainingModel
+from model.samples.packed import Shape, pack
 from model.training.engine import Training
 from model.training.execution import CHOICES, Execution
 from model.training.hardware import device_name, matrix_peak
@@ -101,9 +102,12 @@ def make_micro(work: Workload) -> dict[str, Tensor]:
 def our_step(
     module: PretrainingModel, work: Workload, execution: Execution, folder: str
 ) -> Callable[[], None]:
-    """One update by the engine."""
+    """One update by the engine, packed on a GPU as there in a study."""
     micro = make_micro(work)
-    update = Update([micro], {"mlm": micro["weights"].numel()})
+    targets = micro["weights"].numel()
+    if execution.device == "cuda":
+        micro = pack(micro, torch.arange(work.batch), Shape.of_rows(micro), Ids.pad)
+    update = Update([micro], {"mlm": targets})
     training = Training(module, [update], OPTIMISER, 0, folder, execution)
 
     def step() -> None:

@@ -20,12 +20,8 @@ from safetensors.torch import load_file
 from signals import heed_signals
 from training_toy import OPTIMISER, optimiser
 
-<<<<<<< HEAD
 from model.stages.pretrain import Data, evaluation_steps, figures_of, main, make_model
-=======
-from model.pretrain import Data, evaluation_steps, figures_of, main, make_model
 from model.text.tokenizer import Vocabulary
->>>>>>> 1e647ce (Packed attention, dropout keyed by tokens, GELU with its bias: kernels for GPUs)
 from model.training.distributed import open_ranks
 from model.training.engine import Training
 from model.training.execution import Execution

@@ -26,7 +26,7 @@ LOG2E = 1.4426950408889634
 
 
 class Blocks(NamedTuple):
-    """Queries and keys of a kernel's blocks, and how it runs: the fastest on an H100 at 512 tokens."""
+    """Queries and keys of a kernel's blocks, and how it runs: the fastest seen on an H100."""
 
     M: int
     K: int

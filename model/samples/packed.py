@@ -48,6 +48,12 @@ class Shape:
         targets = up(rate * tokens + held / 2, MULTIPLE)
         return cls(tokens, samples, targets, longest)
 
+    @classmethod
+    def of_rows(cls, padded: dict[str, Tensor]) -> "Shape":
+        """The shape that full rows of a padded micro-batch fill."""
+        rows, length = padded["ids"].shape
+        return cls(rows * length, rows, up(padded["labels"].numel(), MULTIPLE), length)
+
 
 def up(number: float, multiple: int) -> int:
     """The least multiple that is not below the number."""

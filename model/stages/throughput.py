@@ -20,6 +20,7 @@ from torch import Tensor
 
 from model.network.flops import flops_per_token
 from model.network.pretraining import PretrainingModel
+from model.samples.packed import Shape, pack
 from model.stages.stage import Stage
 from model.training.engine import Training
 from model.training.execution import Execution
@@ -77,6 +78,11 @@ def make_update(recipe: dict) -> Update:
     heights = [min(most, rows - start) for start in range(0, rows, most)]
     micro_batches = [make_micro(recipe, height, generator) for height in heights]
     counts = {"mlm": sum(micro["labels"].numel() for micro in micro_batches)}
+    if recipe["execution"]["device"] == "cuda":
+        micro_batches = [
+            pack(micro, torch.arange(len(micro["ids"])), Shape.of_rows(micro), PAD)
+            for micro in micro_batches
+        ]
     if recipe["format"]["nsp"]:
         counts["nsp"] = rows
     return Update(micro_batches, counts)

@@ -22,6 +22,9 @@ from study.stopping import StopRequest
 
 # Another process may hold the run directory for as long as a whole training takes.
 PATIENCE = timedelta(days=7)
+# A GPU that answers no longer than this is lost: its job fails and is started again.
+GPU_PATIENCE = timedelta(minutes=30)
+_gpu_groups: list[dist.ProcessGroup] = []  # of `open_ranks`, at most one
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Ranks:
     device: torch.device
     rank: int = 0
     world: int = 1
+    group: dist.ProcessGroup | None = None  # carries tensors on `device`; None: the default one
 
     @property
     def first(self) -> bool:
@@ -44,7 +48,7 @@ class Ranks:
     def sum(self, tensor: Tensor) -> Tensor:
         """Sum a tensor over the ranks, in place."""
         if self.world > 1:
-            dist.all_reduce(tensor)
+            dist.all_reduce(tensor, group=self.group if tensor.is_cuda else None)
         return tensor
 
     def any(self, *flags: bool) -> list[bool]:
@@ -73,7 +77,8 @@ def current_ranks(device: str) -> Ranks:
     chosen = _own_device(device)
     if not dist.is_initialized():
         return Ranks(chosen)
-    return Ranks(chosen, dist.get_rank(), dist.get_world_size())
+    group = _gpu_groups[0] if _gpu_groups and device == "cuda" else None
+    return Ranks(chosen, dist.get_rank(), dist.get_world_size(), group)
 
 
 @contextmanager
@@ -83,17 +88,14 @@ def open_ranks(device: str) -> Iterator[Ranks]:
     if world == 1:
         yield current_ranks(device)
         return
-    on_gpu = device == "cuda"
     meeting = {}
     if RANKS_FOLDER in os.environ:
         store = dist.FileStore(f"{os.environ[RANKS_FOLDER]}/store", world)
         meeting = {"store": store, "rank": int(os.environ["RANK"]), "world_size": world}
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
-        timeout=PATIENCE,
-        device_id=_own_device(device) if on_gpu else None,
-        **meeting,
-    )
+    dist.init_process_group("gloo", timeout=PATIENCE, **meeting)
+    if device == "cuda":
+        own = _own_device(device)
+        _gpu_groups[:] = [dist.new_group(backend="nccl", timeout=GPU_PATIENCE, device_id=own)]
     failed = True
     try:
         yield current_ranks(device)

@@ -176,7 +176,10 @@ class FastGradients:
         self.wrapped = module
         if ranks.world > 1:
             self.wrapped = DistributedDataParallel(
-                module, broadcast_buffers=False, gradient_as_bucket_view=True
+                module,
+                process_group=ranks.group,
+                broadcast_buffers=False,
+                gradient_as_bucket_view=True,
             )
         self.losses = torch.zeros(terms, dtype=torch.float64, device=ranks.device)
 
