@@ -26,7 +26,7 @@ from study.jobs import Job, needed
 from study.kinds import KIND_FACTS
 from study.manifest import NUMBER, Manifest, load_manifest
 from study.places import source_entries
-from study.recipe_shapes import RecipeSettings
+from study.recipes import RecipeSettings
 
 MB = 1e6
 # The two checkpoints that are kept and the one being written.

@@ -21,7 +21,7 @@ from study.contents import Contents
 from study.errors import StudyError
 from study.fields import without_defaults
 from study.identity import canonical_json, key_of
-from study.recipe_shapes import SHAPES
+from study.recipes import RECIPES
 from study.stages import PATHS, VERSIONS, generator_version
 from study.study_file import StudyFile
 
@@ -129,7 +129,7 @@ class Jobs(dict[str, Job]):
         """
         inputs: dict[str, list[Job]] = {}
         recipe = {"stage": stage, "version": version or VERSIONS[stage]}
-        recipe |= without_defaults(SHAPES[stage], _as_data(fields, inputs))
+        recipe |= without_defaults(RECIPES[stage], _as_data(fields, inputs))
         key = key_of(recipe)
         path = self.pattern(stage).format(**names, **folders or {}, key=key)
         if path not in self:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from study.identity import key_of
 from study.manifest import load_manifest, publish_manifest
-from study.recipe_shapes import RecipeTask
+from study.recipes import RecipeTask
 
 PAIR = {"id": ["a", "b"], "label": [0, 1]}
 # Columns of predictions.parquet by the task's kind; half of the classes are wrong.

@@ -12,7 +12,7 @@ from model.tasks.features import Features, pair_lengths
 from model.tasks.kinds import regression
 from model.tasks.kinds.classification import build
 from study.errors import StudyError
-from study.recipe_shapes import check_recipe
+from study.recipes import parse_recipe
 
 TASK = {"name": "toy", "kind": "classification", "labels": 2, "separators": 1}
 
@@ -126,7 +126,7 @@ def test_recipes_that_cannot_be_are_refused(task, length, message):
     keys = {"source": "a", "vocabulary": "b"}
     recipe = {"stage": "features", "version": 1, **keys, "task": task, "length": length}
     with pytest.raises(StudyError, match=message):
-        check_recipe(recipe, "features")
+        parse_recipe(recipe, "features")
 
 
 def test_a_bad_row_of_one_split_publishes_nothing(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from training_toy import OPTIMISER, ToyModel, optimiser, outcome, train_toy
 from model.training.optimiser import ScheduledOptimiser, learning_rate, parameter_groups
 from model.training.precision import Precision
 from study.errors import StudyError
-from study.recipe_shapes import check_recipe
+from study.recipes import parse_recipe
 
 
 def test_schedule_rises_to_the_peak_and_falls_to_0():
@@ -109,7 +109,7 @@ def test_unknown_settings_are_refused(change, message):
         "execution": {},
     }
     with pytest.raises(StudyError, match=message):
-        check_recipe(recipe, "throughput")
+        parse_recipe(recipe, "throughput")
 
 
 def test_clipping_is_off_unless_asked_for(tmp_path):

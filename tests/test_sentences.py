@@ -18,12 +18,10 @@ from model.text.sentences import (
 )
 from model.text.sources import read_texts
 
-RECIPE = {"splitter": "sentencex", "language": "en", "heldout_fraction": 0.0}
-
 
 def test_rows_and_figures(tmp_path):
     path = tmp_path / "s.parquet"
-    figures = write_sentences(["Title\n\nOne é. Two.", " \n", "Three."], RECIPE, path)
+    figures = write_sentences(["Title\n\nOne é. Two.", " \n", "Three."], path, "en", 0.0)
     rows = pq.read_table(path).to_pylist()
     assert [row["sentences"] for row in rows] == [["Title", "One é.", "Two."], ["Three."]]
     assert [row["heldout"] for row in rows] == [False, False]
@@ -41,7 +39,7 @@ def test_half_a_surrogate_pair_is_replaced(tmp_path):
     lines = ["One \\ud83d\\ude00.", "Two \\ud83d.", "\\ude00Three", "\\ude00\\ud83d"]
     file.write_text("".join(f'{{"text": "{line}"}}\n' for line in lines))
     path = tmp_path / "s.parquet"
-    figures = write_sentences(read_texts(file, "text"), RECIPE, path)
+    figures = write_sentences(read_texts(file, "text"), path, "en", 0.0)
     found = [row["sentences"] for row in pq.read_table(path).to_pylist()]
     assert found == [["One 😀."], ["Two \ufffd."], ["\ufffdThree"], ["\ufffd\ufffd"]]
     assert figures["train"]["bytes"] == 9 + 8 + 8 + 6
@@ -76,8 +74,7 @@ def test_a_cap_in_bytes_keeps_the_first_documents_that_fit(limit, expected):
 def test_files_are_written_and_read_in_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "BLOCK_CHARACTERS", 36)
     path = tmp_path / "s.parquet"
-    recipe = {**RECIPE, "heldout_fraction": 0.5}
-    figures = write_sentences((f"Item {i}." for i in range(10, 50)), recipe, path)
+    figures = write_sentences((f"Item {i}." for i in range(10, 50)), path, "en", 0.5)
     blocks = list(read_blocks(path))
     assert len(blocks) == 8
     assert sum(block.num_rows for block in blocks) == 40

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.text.splitting import split_with_sentencex, splitter
-from study.errors import StudyError
+from model.text.splitting import split_with_sentencex
 
 BOUNDARIES = Path(__file__).parent.parent / "benchmarks" / "sentence_boundaries.jsonl"
 
@@ -62,11 +61,6 @@ def test_hand_checked_boundaries_are_found():
         right += len(ends & true_ends)
     assert expected == 200
     assert right / found > 0.94 and right / expected > 0.97
-
-
-def test_unknown_splitter_names_the_field():
-    with pytest.raises(StudyError, match="field splitter: no splitter punkt"):
-        splitter("punkt")
 
 
 def _ends(sentences):

@@ -108,9 +108,8 @@ def test_characters_are_shared_in_proportion():
 
 
 def test_blocks_stop_at_the_limit_and_leave_heldout_documents_out(tmp_path):
-    recipe = {"splitter": "sentencex", "language": "en", "heldout_fraction": 0.5}
     path = tmp_path / "sentences.parquet"
-    figures = write_sentences((f"Number {i}. Yes." for i in range(50)), recipe, path)
+    figures = write_sentences((f"Number {i}. Yes." for i in range(50)), path, "en", 0.5)
     kept = [s for block in limited_blocks([path], [None]) for s in block]
     assert 0 < figures["train"]["documents"] < 50
     assert len(kept) == 2 * figures["train"]["documents"]

@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def build(work: Work, directory: Path) -> Result:
     """Write the features of all splits."""
-    task, files, figures = work.recipe["task"], [], {}
+    task, files, figures = work.written["task"], [], {}
     vocabulary = Vocabulary.load(work.input("vocabulary"))
     for split in splits_of(task):
         names, counts = build_split(work, vocabulary, split, directory / split)
@@ -55,7 +55,7 @@ def build_split(
     work: Work, vocabulary: Vocabulary, split: str, folder: Path
 ) -> tuple[list[str], dict]:
     """Write one split's arrays into `folder`; return their names, and the split's figures."""
-    task, length = work.recipe["task"], work.recipe["length"]
+    task, length = work.written["task"], work.written["length"]
     paths = source_files(work.input("source"), splits_of(task)[split], places_of(work.arguments))
     limit = task.get(f"{split}_examples")
     examples = read_examples(paths, task, limit, labelled=not split.startswith("test-"))

@@ -62,7 +62,7 @@ STAGE = Stage(
 def main(arguments: list[str] | None = None) -> None:
     """Command line of the fine-tuning stage."""
     work = STAGE.parse(arguments)
-    args, recipe, execution = work.arguments, work.recipe, execution_argument(work.arguments)
+    args, recipe, execution = work.arguments, work.written, execution_argument(work.arguments)
     features, tuned = work.input("features"), work.inputs["init"]
     if canonical_json(features.recipe["task"]) != canonical_json(recipe["task"]):
         raise StudyError(f"{args.features}: field recipe.task: differs from that of --recipe")
@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def read_inputs(work: Work, execution: Execution) -> Inputs:
     """Open what the manifests list; the network is the pre-trained one with this dropout."""
-    recipe, pretrain = work.recipe, work.input("pretrain")
+    recipe, pretrain = work.written, work.input("pretrain")
     dropout = recipe["settings"]["dropout"]
     return Inputs(
         label_argument(work.arguments, recipe),

@@ -160,7 +160,7 @@ def figures_of(result: TrainingResult, model: nn.Module, heldout: dict) -> dict:
 def main(arguments: list[str] | None = None) -> None:
     """Pre-train and publish; StudyError for inputs that do not fit, Resumable when stopped."""
     work = STAGE.parse(arguments)
-    args, recipe, execution = work.arguments, work.recipe, execution_argument(work.arguments)
+    args, recipe, execution = work.arguments, work.written, execution_argument(work.arguments)
     manifests = {name: work.input(name) for name in STAGE.one}
     with (
         StopRequest(args.time_budget) as stop,

@@ -12,6 +12,7 @@ from model.stages.stage import Result, Stage, Work
 from model.text.store import SPLITS, TokenStore
 from study.command import run_command
 from study.errors import StudyError
+from study.recipes import SamplesRecipe
 
 HELDOUT_SEED = 0  # held-out pairs are the same for every pre-training seed
 STAGE = Stage("samples", __doc__, one=("store",))
@@ -24,18 +25,19 @@ def main(arguments: list[str] | None = None) -> None:
 
 def build(work: Work, directory: Path) -> Result:
     """Write the samples of both splits; StudyError for a store that does not fit the format."""
-    recipe, store = work.recipe, work.input("store")
+    recipe: SamplesRecipe = work.recipe
+    store = work.input("store")
     files, figures = [], {}
     for split in SPLITS:
-        seed = recipe.get("seed", 0) if split == "train" else HELDOUT_SEED
+        seed = recipe.seed or 0 if split == "train" else HELDOUT_SEED
         try:
             samples = formats.build(
                 TokenStore.open(store, split),
-                recipe["format"],
-                recipe["length"],
-                recipe.get("separators", "document"),
+                recipe.format,
+                recipe.length,
+                recipe.separators or "document",
                 seed,
-                recipe.get("negatives", "any"),
+                recipe.negatives,
             )
         except StudyError as error:
             hint = "; held out is a share heldout_fraction of the documents"

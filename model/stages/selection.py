@@ -6,6 +6,7 @@ plays no part. The choice is made on the runs that are then reported, as in the 
 keeps all of them, so the price of another choice can be read off.
 """
 
+import argparse
 import math
 from statistics import median
 
@@ -13,8 +14,17 @@ from model.stages.stage import Stage
 from study.command import run_command
 from study.errors import StudyError
 from study.manifest import MAYBE_NUMBER, load_manifest
+from study.recipes import SelectionRecipe
 
-STAGE = Stage("selection", __doc__, several=("pretrain",))
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the inputs, whose keys stand in the recipe by member."""
+    parser.add_argument(
+        "--pretrain", required=True, nargs="+", metavar="FILE", help="manifests of all members"
+    )
+
+
+STAGE = Stage("selection", __doc__, add=add_arguments, example="--pretrain a.json b.json")
 
 
 def choose(perplexities: dict[str, list[float | None]]) -> str:
@@ -32,16 +42,16 @@ def choose(perplexities: dict[str, list[float | None]]) -> str:
     return min(perplexities, key=rank)
 
 
-def read_perplexities(recipe: dict, paths: list[str]) -> dict[str, list[float | None]]:
+def read_perplexities(recipe: SelectionRecipe, paths: list[str]) -> dict[str, list[float | None]]:
     """The perplexity of every replicate of every member; StudyError when one is not there."""
     runs = {run.key: run for run in (load_manifest(path, stage="pretrain") for path in paths)}
     perplexities = {}
-    for name, member in recipe["members"].items():
-        for key in member["pretrain"]:
+    for name, member in recipe.members.items():
+        for key in member.pretrain:
             if key not in runs:
                 raise StudyError(f"--pretrain: no manifest of {name} with key {key}")
         perplexities[name] = [
-            runs[key].figure(recipe["by"], kind=MAYBE_NUMBER) for key in member["pretrain"]
+            runs[key].figure(recipe.by, kind=MAYBE_NUMBER) for key in member.pretrain
         ]
     return perplexities
 
@@ -50,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Command line of the selection stage."""
     work = STAGE.parse(arguments)
     perplexities = read_perplexities(work.recipe, work.arguments.pretrain)
-    figures = {"winner": choose(perplexities), work.recipe["by"]: perplexities}
+    figures = {"winner": choose(perplexities), work.recipe.by: perplexities}
     work.run(lambda *_: ([], figures))
 
 

@@ -19,6 +19,7 @@ from model.text.sources import add_place_arguments, places_of, read_range, sourc
 from study.command import run_command
 from study.errors import StudyError
 from study.places import lists_all_parts, source_entries
+from study.recipes import SentencesRecipe
 
 STAGE = Stage("sentences", __doc__, one=("source",), add=add_place_arguments)
 
@@ -30,23 +31,25 @@ def main(arguments: list[str] | None = None) -> None:
 
 def build(work: Work, directory: Path) -> Result:
     """Write the shard's sentences."""
-    recipe, source = work.recipe, work.input("source")
-    split = recipe["split"]
+    recipe: SentencesRecipe = work.recipe
+    source, split = work.input("source"), recipe.split
     where = f"{source.path}: split {split}"
     paths = source_files(source, split, places_of(work.arguments))
     rows = [entry["rows"] for entry in source_entries(source, split)]
-    if not lists_all_parts(source, split) and sum(rows) < (recipe["documents"] or inf):
+    if not lists_all_parts(source, split) and sum(rows) < (recipe.documents or inf):
         raise StudyError(
             f"{where}: of its parts only {len(rows)} were fetched, with {sum(rows)} documents, "
             f"for a smaller study; {source.rebuild_hint}"
         )
-    documents = min(sum(rows), recipe["documents"] or sum(rows))
-    if "bytes" in recipe:
-        texts = read_range(paths, rows, recipe["column"], 0, documents)
-        documents = documents_within(texts, recipe["bytes"])
-    start, stop = shard_range(documents, recipe["shard"], recipe["shards"])
-    texts = read_range(paths, rows, recipe["column"], start, stop)
-    figures = write_sentences(texts, recipe, directory / SENTENCES_FILE)
+    documents = min(sum(rows), recipe.documents or sum(rows))
+    if recipe.bytes is not None:
+        texts = read_range(paths, rows, recipe.column, 0, documents)
+        documents = documents_within(texts, recipe.bytes)
+    start, stop = shard_range(documents, recipe.shard, recipe.shards)
+    texts = read_range(paths, rows, recipe.column, start, stop)
+    figures = write_sentences(
+        texts, directory / SENTENCES_FILE, recipe.language, recipe.heldout_fraction
+    )
     if not figures["train"]["documents"]:
         raise StudyError(f"{where}: documents {start} to {stop} leave no text to train on")
     return [SENTENCES_FILE], figures

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-STAGE = Stage("source", __doc__, add=add_arguments)
+STAGE = Stage("source", __doc__, add=add_arguments, example="--mirror DIR")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     work = STAGE.parse(arguments)
     places = places_of(work.arguments)
     needed = read_json_argument(work.arguments.needed, "--needed")
-    with open_run(work.arguments.manifest, work.recipe) as run:
+    with open_run(work.arguments.manifest, work.written) as run:
         manifest = run.adopt()
         if manifest is None:
             _find(run, places, needed.get(run.key, inf))

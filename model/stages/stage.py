@@ -14,7 +14,7 @@ from study.command import command_parser
 from study.errors import StudyError
 from study.identity import read_json_argument
 from study.manifest import Manifest, load_manifest
-from study.recipe_shapes import check_recipe
+from study.recipes import Recipe, parse_recipe
 from study.run import open_run
 
 STAGE_OF = {"init": "finetune"}  # inputs that are called otherwise than the stage that made them
@@ -23,10 +23,14 @@ Result = tuple[list[str], dict]  # names of the files that `build` wrote, and th
 
 @dataclass(frozen=True)
 class Work:
-    """One call of a stage's command; each input is the manifest whose key the recipe names."""
+    """One call of a stage's command; each input is the manifest whose key the recipe names.
+
+    `written` is the recipe as it was given, which its key is of.
+    """
 
     arguments: argparse.Namespace
-    recipe: dict
+    written: dict
+    recipe: Recipe
     inputs: dict[str, list[Manifest]]
 
     def input(self, name: str) -> Manifest:
@@ -36,7 +40,7 @@ class Work:
 
     def run(self, build: Callable[["Work", Path], Result]) -> Manifest:
         """Take over what an earlier process finished, or build in the run directory and publish."""
-        with open_run(self.arguments.manifest, self.recipe) as run:
+        with open_run(self.arguments.manifest, self.written) as run:
             return run.adopt() or run.publish(*build(self, run.directory))
 
 
@@ -45,7 +49,8 @@ class Stage:
     """A stage's command: its name, its description, its inputs.
 
     `one` names inputs of a single manifest, `several` those of a list; each is an option of the
-    command and a field of the recipe, with the keys. `add` adds further options.
+    command and a field of the recipe, with the keys. `add` adds further options, of which the
+    example in `--help` shows `example`.
     """
 
     name: str
@@ -53,22 +58,23 @@ class Stage:
     one: tuple[str, ...] = ()
     several: tuple[str, ...] = ()
     add: Callable[[argparse.ArgumentParser], None] = lambda parser: None
+    example: str = ""
 
     def parse(self, arguments: list[str] | None) -> Work:
         """Read the command line; StudyError for a recipe or an input that does not fit."""
         parsed = self._parser().parse_args(arguments)
-        recipe = read_json_argument(parsed.recipe, "--recipe")
-        check_recipe(recipe, self.name)
+        written = read_json_argument(parsed.recipe, "--recipe")
+        recipe = parse_recipe(written, self.name)
         inputs = {name: self._load(parsed, recipe, name) for name in (*self.one, *self.several)}
-        return Work(parsed, recipe, inputs)
+        return Work(parsed, written, recipe, inputs)
 
     def _parser(self) -> argparse.ArgumentParser:
-        inputs = "".join(f" --{name} {name}.json" for name in (*self.one, *self.several))
+        more = [f"--{name} {name}.json" for name in (*self.one, *self.several)] + [self.example]
         parser = command_parser(
             f"model.stages.{self.name}",
             self.about,
             f"python -m model.stages.{self.name} --recipe @runs/…/<key>/recipe.json "
-            f"--manifest {self.name}.json{inputs}",
+            f"--manifest {self.name}.json {' '.join(more)}".rstrip(),
         )
         parser.add_argument(
             "--recipe",
@@ -97,11 +103,9 @@ class Stage:
         self.add(parser)
         return parser
 
-    def _load(self, parsed: argparse.Namespace, recipe: dict, name: str) -> list[Manifest]:
+    def _load(self, parsed: argparse.Namespace, recipe: Recipe, name: str) -> list[Manifest]:
         """The manifests of an input, whole and of the recipe's keys."""
-        if name not in recipe:  # a vocabulary from a file, a fine-tuning that starts from no other
-            return []
-        paths, keys = vars(parsed)[name], recipe[name]
+        paths, keys = vars(parsed)[name], getattr(recipe, name) or []
         if name in self.one:
             paths, keys = [paths], [keys]
         if len(paths) != len(keys):

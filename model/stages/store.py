@@ -14,6 +14,7 @@ from model.text.store import SPLITS, STORE_FILES, write_store
 from study.command import run_command
 from study.errors import StudyError
 from study.manifest import Manifest
+from study.recipes import StoreRecipe
 
 STAGE = Stage("store", __doc__, several=("tokens",))
 
@@ -26,17 +27,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def check_shards(work: Work) -> None:
-    """Raise StudyError unless each shard has its corpus, the recipe's vocabulary and all files."""
-    shards, corpora = work.inputs["tokens"], work.recipe["corpora"]
-    if len(corpora) != len(shards):
-        raise StudyError(
-            f"--tokens: {len(shards)} manifests, but field corpora of the recipe has {len(corpora)}"
-        )
-    for shard in shards:
-        if shard.recipe["vocabulary"] != work.recipe["vocabulary"]:
+    """Raise StudyError unless each shard has the recipe's vocabulary and all its files."""
+    recipe: StoreRecipe = work.recipe
+    for shard in work.inputs["tokens"]:
+        if shard.recipe["vocabulary"] != recipe.vocabulary:
             raise StudyError(
                 f"{shard.path}: field vocabulary: {shard.recipe['vocabulary']}, "
-                f"expected {work.recipe['vocabulary']}"
+                f"expected {recipe.vocabulary}"
             )
         for name in PART_FILES:
             shard.file(name)
@@ -44,7 +41,7 @@ def check_shards(work: Work) -> None:
 
 def build(work: Work, directory: Path) -> Result:
     """Write the store of both splits."""
-    shards, corpora = work.inputs["tokens"], work.recipe["corpora"]
+    shards, corpora = work.inputs["tokens"], work.recipe.corpora
     names = list(dict.fromkeys(corpora))
     for split in SPLITS:
         write_store(

@@ -126,8 +126,8 @@ def measure(recipe: dict, execution: Execution, directory: Path) -> dict:
 def main(arguments: list[str] | None = None) -> None:
     """Measure, publish and print; StudyError for a recipe or device that does not fit."""
     work = STAGE.parse(arguments)
-    execution = Execution.from_json({**work.recipe["execution"], "tensorboard": False})
-    figures = work.run(lambda _, folder: ([], measure(work.recipe, execution, folder))).figures
+    execution = Execution.from_json({**work.written["execution"], "tensorboard": False})
+    figures = work.run(lambda _, folder: ([], measure(work.written, execution, folder))).figures
     print(
         f"throughput: {figures['flops_per_second'] / 1e9:.1f} GFLOP/s, "
         f"{short_count(figures['tokens_per_second'])} tokens/s on {figures['hardware']} "

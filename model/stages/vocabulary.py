@@ -19,7 +19,7 @@ from study.digests import sha256_file
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import Manifest, write_atomic
-from study.places import Places
+from study.recipes import VocabularyRecipe
 
 STAGE = Stage("vocabulary", __doc__, several=("sentences",), add=add_place_arguments)
 
@@ -31,35 +31,36 @@ def main(arguments: list[str] | None = None) -> None:
 
 def build(work: Work, directory: Path) -> Result:
     """Write the tokenizer."""
+    recipe: VocabularyRecipe = work.recipe
     target = directory / TOKENIZER_FILE
-    if work.recipe["kind"] == "file":
-        _copy(work.recipe, places_of(work.arguments), target)
+    if recipe.kind == "file":
+        path = places_of(work.arguments).by_key.get(key_of(work.written))
+        _copy(recipe.sha256, path, target)
     else:
-        write_atomic(target, _train(work.recipe, work.inputs["sentences"]))
+        write_atomic(target, _train(recipe, work.inputs["sentences"]))
     return [TOKENIZER_FILE], {"size": Vocabulary.load(target).size}
 
 
-def _copy(recipe: dict, places: Places, target: Path) -> None:
-    """Copy the tokenizer.json that the recipe describes; StudyError for another one."""
-    given = places.by_key.get(key_of(recipe))
-    if given is None:
+def _copy(digest: str, path: str | None, target: Path) -> None:
+    """Copy the tokenizer.json at `path`; StudyError where it is not that of the digest."""
+    if path is None:
         raise StudyError("--places: no path for the recipe's tokenizer.json")
-    if sha256_file(Path(given)) != recipe["sha256"]:
-        raise StudyError(f"{given}: SHA-256 differs from the recipe's")
-    Vocabulary.load(given)
-    shutil.copyfile(given, target)
+    if sha256_file(Path(path)) != digest:
+        raise StudyError(f"{path}: SHA-256 differs from the recipe's")
+    Vocabulary.load(path)
+    shutil.copyfile(path, target)
 
 
-def _train(recipe: dict, shards: list[Manifest]) -> str:
+def _train(recipe: VocabularyRecipe, shards: list[Manifest]) -> str:
     """The trained tokenizer's JSON."""
     paths: list[Path] = [shard.file(SENTENCES_FILE) for shard in shards]
     available = [shard.figure("train", "characters", kind=int) for shard in shards]
-    limits = share_characters(recipe["characters"], available)
+    limits = share_characters(recipe.characters, available)
     tokenizer = train_vocabulary(
         partial(limited_blocks, paths, limits),
-        recipe["kind"],
-        recipe["size"],
-        recipe.get("lowercase", False),
+        recipe.kind,
+        recipe.size,
+        bool(recipe.lowercase),
     )
     return tokenizer.to_str()
 

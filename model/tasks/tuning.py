@@ -28,7 +28,7 @@ from model.training.execution import Execution
 from model.training.precision import Precision
 from model.training.state import TrainingResult
 from study.manifest import write_atomic
-from study.recipe_shapes import RecipeSettings
+from study.recipes import RecipeSettings
 from study.stopping import StopRequest
 
 BEST = "best.safetensors"

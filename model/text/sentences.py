@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model.text.sources import open_parquet
-from model.text.splitting import splitter
+from model.text.splitting import split_with_sentencex
 
 SENTENCES_FILE = "sentences.parquet"
 SCHEMA = pa.schema(
@@ -60,24 +60,25 @@ def documents_within(texts: Iterable[str], limit: int) -> int:
     return count
 
 
-def write_sentences(texts: Iterable[str], recipe: dict, path: Path) -> dict:
-    """Split `texts` as the sentences recipe says and write `path`.
+def write_sentences(
+    texts: Iterable[str], path: Path, language: str, heldout_fraction: float
+) -> dict:
+    """Split `texts` and write `path`; about a share `heldout_fraction` of them is held out.
 
     Returns the figures: per split ("train", "heldout") documents, sentences, characters, words
     and bytes of the sentences, and `empty_documents`, those left out.
     """
-    split, language = splitter(recipe["splitter"]), recipe["language"]
     counts = {name: dict.fromkeys(COUNTS, 0) for name in ("train", "heldout")}
     empty = 0
     with BlockWriter(path) as writer:
         for read in texts:
             text = LONE_SURROGATE.sub("\ufffd", read)
-            sentences = split(text, language)
+            sentences = split_with_sentencex(text, language)
             if not sentences:
                 empty += 1
                 continue
             identity = document_id(text)
-            heldout = is_heldout(identity, recipe["heldout_fraction"])
+            heldout = is_heldout(identity, heldout_fraction)
             count_sentences(counts["heldout" if heldout else "train"], sentences)
             writer.add(identity, heldout, sentences, len(text))
     return {**counts, "empty_documents": empty}

@@ -8,11 +8,8 @@ quotations that open a sentence are split here. docs/sentence-splitting.md compa
 """
 
 import re
-from collections.abc import Callable
 
 from sentencex import segment
-
-from study.errors import StudyError
 
 PARAGRAPH_END = re.compile(r"\n\s*\n|\u2029")
 CLOSING_QUOTE = {'"': '"', "“": "”", "'": "'", "‘": "’"}
@@ -30,18 +27,6 @@ def split_with_sentencex(text: str, language: str) -> list[str]:
             elif sentence:
                 sentences.append(sentence)
     return sentences
-
-
-SPLITTERS: dict[str, Callable[[str, str], list[str]]] = {"sentencex": split_with_sentencex}
-
-
-def splitter(name: str) -> Callable[[str, str], list[str]]:
-    """The function (text, language) -> sentences that a recipe names; StudyError if unknown."""
-    if name not in SPLITTERS:
-        raise StudyError(
-            f"--recipe: field splitter: no splitter {name}; expected one of {', '.join(SPLITTERS)}"
-        )
-    return SPLITTERS[name]
 
 
 def _split_quotations(sentence: str, language: str) -> list[str]:

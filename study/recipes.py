@@ -1,8 +1,8 @@
-"""The shape of each stage's recipe: what `--recipe` must hold before a stage works with it.
+"""The recipe of each stage as a class: what a stage is told, and what `--recipe` must hold.
 
-The study's own recipes come from a checked configuration (`study.jobs`). One that a person wrote
-or changed by hand is held to the same types and ranges here, and a field that no stage reads is
-refused: it would give an equal result another key.
+The study's own recipes are made in `study.jobs` from a checked configuration, of whose classes
+these consist. One that a person wrote or changed by hand is held to the same types and ranges, and
+a field that no stage reads is refused: it would give an equal result another key.
 """
 
 from collections.abc import Iterator
@@ -97,7 +97,7 @@ class SentencesRecipe(Recipe):
     bytes: Omitted[Positive | None] = None
     shard: Count
     shards: Positive
-    splitter: str
+    splitter: Literal["sentencex"]
     heldout_fraction: Annotated[float, Field(ge=0, lt=1)]
 
     @model_validator(mode="after")
@@ -144,6 +144,16 @@ class StoreRecipe(Recipe):
     tokens: Annotated[list[Key], Field(min_length=1)]
     corpora: Annotated[list[Name], Field(min_length=1)]
     vocabulary: Key
+
+    @model_validator(mode="after")
+    def one_corpus_each(self):
+        """Each shard is of a corpus."""
+        if len(self.corpora) != len(self.tokens):
+            raise ValueError(
+                f"field corpora: {len(self.corpora)} entries, but field tokens has "
+                f"{len(self.tokens)}"
+            )
+        return self
 
 
 class SamplesRecipe(Recipe):
@@ -287,7 +297,7 @@ class ThroughputRecipe(Recipe):
 # A recipe leaves out what it has not, but for these.
 MAY_BE_NULL = ("documents", "characters")
 
-SHAPES: dict[str, type[Recipe]] = {
+RECIPES: dict[str, type[Recipe]] = {
     "source": SourceRecipe,
     "sentences": SentencesRecipe,
     "vocabulary": VocabularyRecipe,
@@ -302,17 +312,17 @@ SHAPES: dict[str, type[Recipe]] = {
 }
 
 
-def check_recipe(recipe: dict, stage: str) -> None:
-    """Raise StudyError naming the first field of a `stage`'s recipe that is wrong."""
+def parse_recipe(recipe: dict, stage: str) -> Recipe:
+    """A `stage`'s recipe as its class; StudyError names the first field that is wrong."""
     if recipe.get("stage") != stage:
         raise StudyError(f"--recipe: field stage: expected {stage}, found {recipe.get('stage')}")
     for name in _nulls(recipe):
         if name not in MAY_BE_NULL:
             raise StudyError(f"--recipe: field {name}: expected a value, found null")
     try:
-        SHAPES[stage].model_validate(recipe)
+        return RECIPES[stage].model_validate(recipe)
     except ValidationError as error:
-        fault = first_fault(error, SHAPES[stage])
+        fault = first_fault(error, RECIPES[stage])
         field = "".join(f"field {'.'.join(map(str, fault.location))}: " * bool(fault.location))
         raise StudyError(f"--recipe: {field}{fault}") from None
 
