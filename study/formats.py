@@ -28,4 +28,5 @@ FORMATS = {
     "sentence-pair": FormatFacts(pairs=True, repeated=2.15, per_sentence=True),
     "full-sentences": FormatFacts(),
     "doc-sentences": FormatFacts(),
+    "blocks": FormatFacts(),
 }

@@ -194,7 +194,7 @@ def test_scores_csv_is_tidy(study):
     frame = pd.read_csv("results/scores.csv")
     assert len(frame) == 2 * sum(len(metrics_of(study, job)) for job in study.all_table_jobs())
     formats = frame[frame["cell"].isin(study.table_cells("table2_extended"))]
-    assert len(formats) == 5 * 2 * (2 + 9 + 2 + 1 + 3)
+    assert len(formats) == 6 * 2 * (2 + 9 + 2 + 1 + 3)
     keys = ["cell", "pretraining_seed", "task", "setting", "finetuning_seed", "metric"]
     assert not frame.duplicated(keys).any()
     # Every seed is a run of its own.

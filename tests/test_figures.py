@@ -209,7 +209,7 @@ def test_curves_are_losses_over_tokens_per_first_table(study):
     assert list(run["heldout_loss"]) == [5.0, 4.0]
     groups = study.cells_by_first_table()
     assert groups["table1"] == ["static-segment-pair", "segment-pair"]
-    assert groups["table2_extended"] == ["segment-pair-no-nsp"]
+    assert groups["table2_extended"] == ["segment-pair-no-nsp", "blocks"]
     figure = curves_figure(frame, groups, "Scale smoke")
     shown = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
     assert shown == [table for table, cells in groups.items() if cells]

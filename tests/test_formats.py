@@ -1,5 +1,7 @@
 """Formats: literal inputs of a toy corpus, and what holds for any corpus."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -57,6 +59,18 @@ LITERAL = {
         [0, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 2],
         [0, 43, 2, 44, 45, 2],
     ],
+    ("blocks", "document", 12): [
+        [0, 10, 11, 12, 13, 14, 15, 2, 20, 21, 22, 2],
+        [0, 23, 24, 25, 2, 30, 31, 32, 33, 34, 35, 2],
+        [0, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 2],
+    ],
+    # The second block is shorter: a cut falls on the separator before it
+    ("blocks", "sentence", 14): [
+        [0, 10, 11, 12, 2, 13, 14, 2, 15, 2, 2, 20, 21, 2],
+        [0, 22, 23, 24, 25, 2, 2, 30, 31, 32, 2, 33, 2],
+        [0, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 2, 44, 2],
+        [0, 45, 2],
+    ],
     ("segment-pair", "document", 12): [
         [0, 10, 11, 12, 13, 14, 2, 15, 2],
         [0, 20, 21, 2, 22, 23, 24, 25, 2],
@@ -112,6 +126,10 @@ def test_the_examples_beside_the_code():
     assert blocks == [[0, 10, 11, 12, 13, 14, 2], [0, 20, 21, 2]]
     assert inputs(store, build(store, "full-sentences", 8 + 2)) == [
         [0, 10, 11, 12, 13, 14, 2, 20, 21, 2]
+    ]
+    assert inputs(store, build(store, "blocks", 4 + 2)) == [
+        [0, 10, 11, 12, 13, 2],
+        [0, 14, 2, 20, 21, 2],
     ]
     chunks = {build(store, "segment-pair", 4 + 3, seed=s).starts.shape[0] for s in range(9)}
     assert chunks == {2, 3}  # NEXT uses sentences 0 and 1 at once, RANDOM only sentence 0
@@ -190,6 +208,38 @@ def test_blocks_hold_every_token_once_and_fit(lengths, separators, length):
             if start not in starts:
                 sentence = np.searchsorted(store.sentences, start) - 1
                 assert np.diff(store.sentences)[sentence] > length - 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(corpora, st.sampled_from(["document", "sentence"]), st.integers(8, 24))
+def test_fixed_blocks_are_running_text_cut_every_so_many_places(lengths, separators, length):
+    store = numbered(lengths)
+    text, split, begins = [], set(), {}
+    for document, (first, last) in enumerate(itertools.pairwise(store.documents)):
+        text += [2] * (document > 0)
+        for sentence in range(first, last):
+            text += [2] * (separators == "sentence" and sentence > 0)
+            begins[len(text)] = sentence
+            text += store.tokens[slice(*store.sentences[sentence : sentence + 2])].tolist()
+    expected = []
+    for cut in range(0, len(text), length - 2):
+        block = text[cut : cut + length - 2]
+        while block[0] == 2:
+            block.pop(0)
+        while block[-1] == 2:
+            block.pop()
+        expected.append([0, *block, 2])
+        if text[cut] != 2 and cut not in begins:
+            split.add(max(begin for begin in begins if begin < cut))
+    samples = build(store, "blocks", length, separators)
+    assert inputs(store, samples) == expected
+    assert samples.lengths.tolist() == [len(row) for row in expected]
+    ends = np.cumsum([sum(document) for document in lengths])
+    assert (
+        samples.documents[:, 0].tolist()
+        == np.searchsorted(ends, samples.starts[:, 0], side="right").tolist()
+    )
+    assert samples.figures["split_sentences"] == len(split)
 
 
 @settings(max_examples=60, deadline=None)

@@ -141,10 +141,10 @@ def test_tables_add_their_cells_and_the_study_counts_each_job_once(place):
     assert table["jobs"] == 4
     assert table["device_hours"] == pytest.approx(4 * one) == pytest.approx(177.14, rel=1e-4)
     assert table["device_hours_counted_above"] == 0
-    assert extended["device_hours"] == pytest.approx(5 * one)
+    assert extended["device_hours"] == pytest.approx(6 * one)
     assert extended["device_hours_counted_above"] == pytest.approx(4 * one)
-    assert study["jobs"] == 5
-    assert study["device_hours"] == pytest.approx(5 * one)
+    assert study["jobs"] == 6
+    assert study["device_hours"] == pytest.approx(6 * one)
     assert list(frame.columns) == COLUMNS
     assert set(frame["level"]) == {"job", "cell", "table", "study"}
 
@@ -291,10 +291,10 @@ def test_command_writes_both_files_and_prints_totals_last(place, capsys):
     printed = capsys.readouterr().out
     assert printed == Path("results/plan.md").read_text()
     rows = [text for text in printed.splitlines() if text.startswith("|")]
-    assert rows[-1].startswith("| the study, each job once | 5 + 25     | 0/30 | 672.3 B | ")
+    assert rows[-1].startswith("| the study, each job once | 6 + 30     | 0/36 | 806.8 B | ")
     assert rows[-3].startswith("| table2 ")
     assert len({len(row) for row in rows[-5:]}) == 1
-    assert len(pd.read_csv("results/plan.csv")) == 30 + 5 * 3 + 3 * 4
+    assert len(pd.read_csv("results/plan.csv")) == 36 + 6 * 3 + 3 * 4
 
 
 def test_planning_loads_no_torch():
