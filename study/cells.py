@@ -86,6 +86,9 @@ class Masking(Section):
     policy: Literal["dynamic", "static"] = doc(
         "dynamic: masks anew at each pass; static: so many copies, in turn"
     )
+    unit: Omitted[Literal["token", "word"]] = doc(
+        "what is chosen: single tokens, or words with all their pieces", "token"
+    )
     copies: Omitted[Positive | None] = doc("of a static mask", None)
     rate: Annotated[float, Field(gt=0, lt=1)] = doc("share of an input's tokens that are predicted")
     mask: Share = doc("share of these that become [MASK]")

@@ -5,6 +5,18 @@ target slots. A mask depends only on (seed, copy, sample id, position), where th
 (dynamic masking) or the epoch modulo the number of copies (static masking); so in their first
 `copies` epochs both policies mask alike.
 
+With unit "word" all pieces of a chosen word are masked together, as in BERT's whole-word masking:
+words are taken in random order, each if the row's number of targets still has room for it. So a row
+has exactly as many targets as with unit "token" where some one-piece word is left, and a word of
+more pieces than that is never masked. Where words begin follows from the ids (`word_edges` of the
+vocabulary). Six tokens and three targets:
+
+    ids        a   ##b  c   d   ##e ##f
+    word       0   0    2   3   3   3      place of its first piece
+    sizes      2        1   3
+    order      0, 3, 2                     first pieces by their draws
+    taken      0 (two), not 3 (three more would be five), 2 (one): a ##b c
+
 Legend: B rows, T padded length, K target slots (the same for every batch of length T).
 """
 
@@ -16,6 +28,7 @@ from model.text.tokenizer import Vocabulary
 from study.cells import Masking
 
 POSITION_BITS = 16  # low bits of a position's draw that hold the position itself
+LAST = torch.iinfo(torch.int64).max  # behind all draws
 # Held-out masks are BERT's whatever training does, so that perplexities can be compared.
 HELDOUT_MASKING = Masking(policy="dynamic", rate=0.15, mask=0.8, random=0.1, special_tokens=False)
 
@@ -41,6 +54,8 @@ class Masker:
         self.in_text[torch.as_tensor(vocabulary.in_text)] = True
         counts = [target_count(masking.rate, n) for n in range(length + 1)]
         self.counts = torch.tensor(counts)
+        if masking.unit == "word":
+            self.begins, self.ends = map(torch.from_numpy, vocabulary.word_edges)
 
     def slots(self, maskable: int) -> int:
         """Target slots of rows with at most `maskable` maskable positions."""
@@ -69,7 +84,7 @@ class Masker:
             draws(key_of_stream(self.seed, f"mask.{stream}"), copies_B, samples_B)[:, None]
             for stream in ("place", "fate", "word")
         )
-        positions_BK, used_BK = self._choose(place_B1, maskable_BT, slots)
+        positions_BK, used_BK = self._choose(place_B1, ids_BT, maskable_BT, slots)
         labels_BK = ids_BT.gather(1, positions_BK)
         fate_BK = draws(fate_B1, positions_BK)
         word_BK = draws(word_B1, positions_BK)
@@ -89,9 +104,11 @@ class Masker:
             "weights": used_BK.to(torch.float32),
         }
 
-    def _choose(self, keys_B1: Tensor, maskable_BT: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+    def _choose(
+        self, keys_B1: Tensor, ids_BT: Tensor, maskable_BT: Tensor, slots: int
+    ) -> tuple[Tensor, Tensor]:
         """Target positions (B,slots), ascending, and which slots are used: the positions with the
-        smallest draws.
+        smallest draws, or the words whose first positions have them.
         """
         length = maskable_BT.shape[1]
         positions_T = torch.arange(length, device=maskable_BT.device)
@@ -100,9 +117,46 @@ class Masker:
         # depend on how a device orders equals.
         low = (1 << POSITION_BITS) - 1
         drawn_BT = (drawn_BT & ~low) | positions_T
-        drawn_BT = drawn_BT.masked_fill(~maskable_BT, torch.iinfo(torch.int64).max)
-        smallest_BK = drawn_BT.topk(slots, dim=1, largest=False, sorted=True).values
         wanted_B = self.counts.to(keys_B1.device)[maskable_BT.sum(dim=1)]
-        used_BK = torch.arange(slots, device=keys_B1.device) < wanted_B[:, None]
-        positions_BK = torch.where(used_BK, smallest_BK & low, length).sort(dim=1).values
+        if self.masking.unit == "word":
+            chosen_BT = self._whole_words(drawn_BT, ids_BT, maskable_BT, wanted_B)
+            positions_BT = torch.where(chosen_BT, positions_T, length)
+            positions_BK = positions_BT.sort(dim=1).values[:, :slots]
+        else:
+            drawn_BT = drawn_BT.masked_fill(~maskable_BT, LAST)
+            smallest_BK = drawn_BT.topk(slots, dim=1, largest=False, sorted=True).values
+            wanted_BK = torch.arange(slots, device=keys_B1.device) < wanted_B[:, None]
+            positions_BK = torch.where(wanted_BK, smallest_BK & low, length).sort(dim=1).values
+        used_BK = positions_BK < length
         return torch.where(used_BK, positions_BK, 0), used_BK
+
+    def _whole_words(
+        self, drawn_BT: Tensor, ids_BT: Tensor, maskable_BT: Tensor, wanted_B: Tensor
+    ) -> Tensor:
+        """Boolean (B,T): the tokens of words that together have at most wanted_B int64 (B,) tokens,
+        taken in the order of their first tokens' draws, int64 (B,T).
+        """
+        # Words: the position of the first piece at every piece, and there the number of pieces.
+        begins_BT = self.begins.to(ids_BT.device)[ids_BT]
+        ends_BT = self.ends.to(ids_BT.device)[ids_BT]
+        goes_on_BT = (begins_BT[:, 1:] & ends_BT[:, :-1] != 0) & maskable_BT[:, :-1]
+        first_BT = maskable_BT.clone()
+        first_BT[:, 1:] &= ~goes_on_BT
+        positions_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device).expand_as(ids_BT)
+        word_BT = torch.where(first_BT, positions_BT, 0).cummax(dim=1).values
+        sizes_BT = torch.zeros_like(ids_BT).scatter_add_(1, word_BT, maskable_BT.long())
+
+        # In random order each word that fits into what is left; those that do not never will. A
+        # round takes all up to the first that is too large for what the round has left.
+        order_BT = drawn_BT.masked_fill(~first_BT, LAST).argsort(dim=1)
+        sizes_BW = sizes_BT.gather(1, order_BT)
+        taken_BW = torch.zeros_like(first_BT)
+        left_B1 = wanted_B[:, None]
+        while (fits_BW := ~taken_BW & (sizes_BW > 0) & (sizes_BW <= left_B1)).any():
+            round_BW = fits_BW & ((sizes_BW * fits_BW).cumsum(dim=1) <= left_B1)
+            taken_BW |= round_BW
+            left_B1 = left_B1 - (sizes_BW * round_BW).sum(dim=1, keepdim=True)
+
+        # Back to their pieces.
+        taken_BT = torch.zeros_like(first_BT).scatter_(1, order_BT, taken_BW)
+        return maskable_BT & taken_BT.gather(1, word_BT)

@@ -7,17 +7,23 @@ document that spells `<mask>` gets the ids of its characters, or `<unk>` where t
 the name as an entry of its model (WordLevel, Unigram) or as an added token that is not special.
 """
 
+import json
+import unicodedata
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders
 
 from study.errors import StudyError
 from study.manifest import Manifest
 
 TOKENIZER_FILE = "tokenizer.json"
+# What a byte-level vocabulary's word may be made of: letters, numbers, or other characters.
+LETTER, NUMBER, OTHER = 1, 2, 4
+ANY = LETTER | NUMBER | OTHER
+CUT = "\ufffd"  # what a part of a character's bytes is decoded to
 STRANGE = "\U00012000 \U00013000"  # cuneiform and a hieroglyph, which normalisers keep
 
 # role -> names it goes by, ours (RoBERTa's) first
@@ -90,6 +96,38 @@ class Vocabulary:
         """Ids that the tokens of a text may have, int64, sorted: the ordinary ones and unknown."""
         return np.union1d(self.ordinary, self.unknown)
 
+    @cached_property
+    def word_edges(self) -> tuple[np.ndarray, np.ndarray]:
+        """Bits of every id's begin and end, uint8 (size,) each: a token goes on with the word of
+        the token before it where its begin and that one's end have a bit in common.
+
+        WordPiece marks the pieces that go on. Byte-level entries begin with the blank before a
+        word; but a sentence is encoded without one in front, and punctuation has none, so words
+        also change where letters, numbers and other characters meet, as the vocabulary's own word
+        pattern has it. The ends of two sentences with nothing but letters between them look like
+        one word. Special tokens are words of their own.
+
+        Raises StudyError for entries that tell nothing of words.
+        """
+        tokenizer = json.loads(self.tokenizer.to_str())
+        entries = [self.tokenizer.id_to_token(i) for i in range(self.size)]
+        if tokenizer["model"]["type"] == "WordLevel":
+            edges = [(0, 0)] * self.size
+        elif tokenizer["model"]["type"] == "WordPiece":
+            inside = tokenizer["model"]["continuing_subword_prefix"]
+            edges = [(int(entry.startswith(inside)), 1) for entry in entries]
+        elif '"ByteLevel"' in json.dumps(tokenizer["pre_tokenizer"]):
+            decoder = decoders.ByteLevel()
+            edges = [_edges(decoder.decode([entry])) for entry in entries]
+        else:
+            raise StudyError(
+                "masking.unit: word needs a vocabulary of kind wordpiece or byte-bpe, or one like "
+                f"them, not {tokenizer['model']['type']}"
+            )
+        begins, ends = np.array(edges, dtype=np.uint8).T.copy()
+        begins[self.special] = ends[self.special] = 0
+        return begins, ends
+
     @property
     def dtype(self) -> np.dtype:
         """The smallest unsigned type that holds every id: uint16 or uint32."""
@@ -133,6 +171,19 @@ def _role_id(entries: dict[str, int], role: str, where: str) -> int:
         if name in entries:
             return entries[name]
     raise StudyError(f"{where}: no {role} token; expected one of {', '.join(ROLES[role])}")
+
+
+def _edges(text: str) -> tuple[int, int]:
+    """Bits of the begin and the end of a byte-level token's text, as in `word_edges`."""
+
+    def bits(character: str) -> int:
+        if character.isspace():
+            return 0
+        kinds = {"L": LETTER, "N": NUMBER}
+        return ANY if character == CUT else kinds.get(unicodedata.category(character)[0], OTHER)
+
+    # A last blank belongs to what follows it, other white space to nothing.
+    return bits(text[0]), ANY if text[-1] == " " else bits(text[-1])
 
 
 def _without_leading_blanks(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]]:
