@@ -393,7 +393,7 @@ def store_name(data: Sequence[str], vocabulary: str) -> str:
 
 
 def samples_name(cell: Cell, seed: int) -> str:
-    """Folder name of a cell's samples: `full-sentences-512/all-seeds`."""
+    """Folder name of a cell's samples: `<format>-512/all-seeds`."""
     separators = "" if cell.format.separators == "document" else f"-{cell.format.separators}"
     negatives = "" if cell.format.negatives == "any" else f"-negatives-{cell.format.negatives}"
     seeds = f"seed-{seed}" if cell.format.pairs else "all-seeds"
