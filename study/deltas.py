@@ -105,13 +105,13 @@ def write_out(
     That is an entry of `section`, or of `commons`, whose entries have the same shape but are
     themselves left out. `join(model, delta, name of the model, *location)` puts the two together.
     """
-    parts = {name: part for part in (commons, section) for name in merged.get(part, {})}
+    homes = {name: home for home in (commons, section) for name in merged.get(home, {})}
 
     def resolve(name: str, behind: tuple[str, ...]) -> dict:
-        where = (parts[name], name)
-        written = merged[parts[name]][name]
+        where = (homes[name], name)
+        written = merged[homes[name]][name]
         delta = dict(_mapping({} if written is None else written, *where))
-        model = _like(delta, parts, section, *where)
+        model = _like(delta, homes, section, *where)
         if model in (*behind, name):
             raise Fault(f"{model} is like {name} itself", *where, "like")
         start = base or {} if model is None else resolve(model, (*behind, name))

@@ -1,4 +1,4 @@
-"""Reading `config/`: a study file with its parts, and a scale file -> one validated StudyFile.
+"""Reading `config/`: a study file, what it includes, a scale file -> one validated StudyFile.
 
 A scale changes sizes by the same keys as the study; its values win. Mappings are merged key by
 key, lists are replaced whole. A scale adds nothing: what it names is in the study, and tables stand
@@ -34,7 +34,7 @@ def load_study_file(
     `replicates` takes that many pre-training seeds (0, 1, ...) instead of the scale's.
     """
     study_path = Path(study_path)
-    study = read_parts(study_path)
+    study = read_included(study_path)
     scales = study_path.parent / "scales"
     scale_path = scales / f"{scale}.yaml"
     # By the listing: some file systems would find another name's file too.
@@ -47,14 +47,14 @@ def load_study_file(
     return build_study_file(study, (scale_path, overrides), replicates)
 
 
-def read_parts(study_path: Path) -> list[FileAndData]:
-    """The files that a study file names under `parts`, beside which they lie, and itself last."""
+def read_included(study_path: Path) -> list[FileAndData]:
+    """The files that a study file includes, by their places beside it, and itself last."""
     study = read_yaml(study_path)
-    parts = study.pop("parts", [])
-    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        found = value_text(parts)
-        raise StudyError(f"{study_path}: parts: expected a list of files, found {found}")
-    paths = [study_path.parent / part for part in parts]
+    names = study.pop("include", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        found = value_text(names)
+        raise StudyError(f"{study_path}: include: expected a list of files, found {found}")
+    paths = [study_path.parent / name for name in names]
     return [*((path, read_yaml(path)) for path in paths), (study_path, study)]
 
 
@@ -85,10 +85,10 @@ def build_study_file(
     return config
 
 
-def _join(parts: list[FileAndData]) -> dict:
-    """One mapping of all parts: each may name things of the same section, none the same thing."""
+def _join(files: list[FileAndData]) -> dict:
+    """One mapping of all files: each may name things of the same section, none the same thing."""
     joined: dict = {}
-    for path, data in parts:
+    for path, data in files:
         for section, value in data.items():
             earlier = joined.get(section, {})
             if isinstance(value, dict) and isinstance(earlier, dict):
@@ -98,7 +98,7 @@ def _join(parts: list[FileAndData]) -> dict:
                 twice = [section] if section in joined else []
                 joined[section] = value
             if twice:
-                raise StudyError(f"{path}: {twice[0]}: another part of the study has it too")
+                raise StudyError(f"{path}: {twice[0]}: another file of the study has it too")
     return joined
 
 

@@ -40,7 +40,7 @@ class WrittenExecution(ExecutionPlan):
 class WrittenStudy(StudyFile):
     """What the files of `config/` say together."""
 
-    parts: list[str] = doc("of a study file: further files, beside which it lies", [])
+    include: list[str] = doc("further files of the study, beside the one that says so", [])
     base: Cell = doc("the recipe that every cell is a delta on")
     cells: dict[str, WrittenCell] = doc("what is pre-trained (section 4), deltas on `base`")
     task_bases: dict[str, WrittenTask] = doc("what several tasks share, no tasks themselves", {})

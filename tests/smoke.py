@@ -231,10 +231,10 @@ def planned(project: Path, target: str = TABLE, mirror: str = "hub") -> dict[str
 def change(path: Path, how) -> None:
     """Change a YAML file in place or for what `how` returns.
 
-    Of a study file the parts are changed too: a section stays where it stands.
+    Of a study file those that it includes are changed too: a section stays where it stands.
     """
     files = {path: yaml.safe_load(path.read_text())}
-    for part in files[path].get("parts", []):
+    for part in files[path].get("include", []):
         files[path.parent / part] = yaml.safe_load((path.parent / part).read_text())
     homes = {section: file for file, data in files.items() for section in data}
     whole = {section: value for data in files.values() for section, value in data.items()}

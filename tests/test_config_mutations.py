@@ -11,7 +11,7 @@ from study.deltas import merge, spread
 from study.errors import StudyError
 from study.jobs import Jobs
 from study.names import SECTIONS
-from study.read import build_study_file, read_parts
+from study.read import build_study_file, read_included
 from study.yaml_file import read_yaml
 
 ROOT = Path(__file__).parent.parent
@@ -55,7 +55,7 @@ def changed(data, place, value):
 def test_wrong_values_build_or_end_in_one_line(scale, values, monkeypatch):
     monkeypatch.chdir(ROOT)
     whole: dict = {}
-    for _, data in read_parts(Path("config/study.yaml")):
+    for _, data in read_included(Path("config/study.yaml")):
         whole |= data
     recipes = whole["finetuning"].keys() - {"all"}
     sizes = read_yaml(ROOT / f"config/scales/{scale}.yaml")

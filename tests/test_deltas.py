@@ -1,4 +1,4 @@
-"""What the configuration says once: passes, common tasks, shared settings, executions, parts."""
+"""What the configuration says once: passes, common tasks, shared settings, executions, files."""
 
 from pathlib import Path
 
@@ -91,8 +91,8 @@ def test_passes_give_steps(edit, changes, cell, steps):
         ),
         (
             "scales/paper.yaml",
-            {"parts": ["study/cells.yaml"]},
-            f"{PAPER}: parts: unknown key",
+            {"include": ["study/cells.yaml"]},
+            f"{PAPER}: include: unknown key",
         ),
         (
             "study.yaml",
@@ -188,18 +188,18 @@ def test_an_execution_is_like_a_named_one(edit):
     assert plan.pretrain == plan.finetune and plan.pretrain.device == "cpu"
 
 
-def test_a_study_of_ones_own_names_the_parts_that_it_shares(edit):
+def test_a_study_of_ones_own_includes_the_files_that_it_shares(edit):
     text = Path("config/study.yaml").read_text()
     own = Path("config/own.yaml")
     own.write_text(f"{text}cells: {{heavy-mask: {{masking: {{rate: 0.4}}}}}}\n")
     assert load_study_file("paper", own).cells["heavy-mask"].masking.rate == 0.4
     own.write_text(f"{text}cells: {{batch-2k: {{steps: 3}}}}\n")
     assert error_of(study="config/own.yaml") == (
-        "config/own.yaml: cells.batch-2k: another part of the study has it too"
+        "config/own.yaml: cells.batch-2k: another file of the study has it too"
     )
     own.write_text(text.replace("study/tasks.yaml", "study/task.yaml"))
     assert error_of(study="config/own.yaml") == "config/study/task.yaml: No such file or directory"
-    own.write_text(text.replace("parts: [", "parts: [1, "))
+    own.write_text(text.replace("include: [", "include: [1, "))
     assert error_of(study="config/own.yaml").startswith(
-        "config/own.yaml: parts: expected a list of files, found [1, "
+        "config/own.yaml: include: expected a list of files, found [1, "
     )

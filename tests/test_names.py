@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent.parent
 
 
 SCALE = "config/scales/smoke.yaml"
-# The parts of the study by the sections that stand in them; the rest is in config/study.yaml.
-PARTS = {
+# The included files by the sections that stand in them; the rest is in config/study.yaml.
+FILES = {
     "cells": "cells",
     "families": "cells",
     "tasks": "tasks",
@@ -26,7 +26,7 @@ PARTS = {
 
 
 def file_of(section: str) -> str:
-    return f"config/study/{PARTS[section]}.yaml" if section in PARTS else "config/study.yaml"
+    return f"config/study/{FILES[section]}.yaml" if section in FILES else "config/study.yaml"
 
 
 @pytest.mark.parametrize(
