@@ -191,8 +191,8 @@ def test_an_execution_is_like_a_named_one(edit):
 def test_a_study_of_ones_own_includes_the_files_that_it_shares(edit):
     text = Path("config/study.yaml").read_text()
     own = Path("config/own.yaml")
-    own.write_text(f"{text}cells: {{heavy-mask: {{masking: {{rate: 0.4}}}}}}\n")
-    assert load_study_file("paper", own).cells["heavy-mask"].masking.rate == 0.4
+    own.write_text(f"{text}cells: {{heavy-mask: {{masking: {{rate: 0.5}}}}}}\n")
+    assert load_study_file("paper", own).cells["heavy-mask"].masking.rate == 0.5
     own.write_text(f"{text}cells: {{batch-2k: {{steps: 3}}}}\n")
     assert error_of(study="config/own.yaml") == (
         "config/own.yaml: cells.batch-2k: another file of the study has it too"
