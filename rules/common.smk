@@ -48,6 +48,11 @@ def literal(text):
     return shlex.quote(str(text)).replace("{", "{{").replace("}", "}}")
 
 
+def shell_line(line, *words):
+    """A shell line, with words at its end that snakemake is not to format."""
+    return " ".join([line, *(word.replace("{", "{{").replace("}", "}}") for word in words if word)])
+
+
 def lock_its_files():
     """Keep a second snakemake off what this one makes and reads.
 
@@ -163,15 +168,25 @@ def log_of(stage):
     return f"{LOGS}/{PATHS[stage]}/{{key}}.log"
 
 
-def input_options(wildcards, input):
-    """Params function: `--<name> FILE …` of all named inputs, as words of a shell line."""
-    return " ".join(f"--{name} {shlex.join(input.get(name))}" for name in input.keys())
+def stage_command(stage):
+    """Params function: a stage's module and the manifests that it reads, as `--<name> FILE …`."""
+
+    def words(wildcards, input):
+        options = [f"--{name} {shlex.join(input.get(name))}" for name in input.keys()]
+        return " ".join([f"model.stages.{stage}", *options])
+
+    return words
 
 
 def launcher_of(stage):
     """`python -m`, or our launcher where the stage runs in several processes of one machine."""
     processes = getattr(STUDY.config.execution, stage).processes
     return "python -m" if processes == 1 else f"python -m model.launch {processes}"
+
+
+def execution_of(stage):
+    """The `--execution` of a stage that trains; not a param, so that changing it re-runs nothing."""
+    return f"--execution {shlex.quote(STUDY.execution_json(stage))}"
 
 
 def cores_of(stage):
@@ -184,11 +199,6 @@ def request_of(stage):
     resources = getattr(STUDY.config.execution, stage).resources.model_dump(exclude_none=True)
     # Without nodes=1 SLURM may spread the GPUs of one job over machines.
     return {"nodes": 1, **resources}
-
-
-# Of the stages that train; not params, so that changing them re-runs nothing.
-LAUNCH = {stage: launcher_of(stage) for stage in ("pretrain", "finetune")}
-EXECUTION = {stage: f"--execution {shlex.quote(STUDY.execution_json(stage))}" for stage in LAUNCH}
 
 
 def manifests(jobs):

@@ -15,8 +15,12 @@ rule source:
     params:
         recipe=recipe_of("source"),
     shell:
-        "python -m model.stages.source --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        "{PLACES} {NEEDED} --log {log:q}"
+        shell_line(
+            "python -m model.stages.source --recipe {params.recipe:q} --manifest "
+            "{output.manifest:q} --log {log:q}",
+            PLACES,
+            NEEDED,
+        )
 
 
 rule sentences:
@@ -33,10 +37,13 @@ rule sentences:
         **request_of("text"),
     params:
         recipe=recipe_of("sentences"),
-        inputs=input_options,
+        command=stage_command("sentences"),
     shell:
-        "python -m model.stages.{rule} --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        "{params.inputs} {PLACES} --log {log:q}"
+        shell_line(
+            "python -m {params.command} --recipe {params.recipe:q} --manifest {output.manifest:q} "
+            "--log {log:q}",
+            PLACES,
+        )
 
 
 use rule sentences as vocabulary with:
@@ -48,7 +55,7 @@ use rule sentences as vocabulary with:
         log_of("vocabulary"),
     params:
         recipe=recipe_of("vocabulary"),
-        inputs=input_options,
+        command=stage_command("vocabulary"),
 
 
 rule tokens:
@@ -65,10 +72,10 @@ rule tokens:
         **request_of("text"),
     params:
         recipe=recipe_of("tokens"),
-        inputs=input_options,
+        command=stage_command("tokens"),
     shell:
-        "python -m model.stages.{rule} --recipe {params.recipe:q} --manifest {output.manifest:q} "
-        "{params.inputs} --log {log:q}"
+        "python -m {params.command} --recipe {params.recipe:q} --manifest {output.manifest:q} "
+        "--log {log:q}"
 
 
 use rule tokens as store with:
@@ -80,7 +87,7 @@ use rule tokens as store with:
         log_of("store"),
     params:
         recipe=recipe_of("store"),
-        inputs=input_options,
+        command=stage_command("store"),
 
 
 use rule tokens as samples with:
@@ -92,4 +99,4 @@ use rule tokens as samples with:
         log_of("samples"),
     params:
         recipe=recipe_of("samples"),
-        inputs=input_options,
+        command=stage_command("samples"),

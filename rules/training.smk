@@ -20,12 +20,15 @@ rule pretrain:
         **request_of("pretrain"),
     params:
         recipe=recipe_of("pretrain"),
-        inputs=input_options,
+        command=stage_command("pretrain"),
     shell:
-        "{LAUNCH[pretrain]} model.stages.pretrain --recipe {params.recipe:q} --manifest "
-        "{output.manifest:q} {params.inputs} {EXECUTION[pretrain]} "
-        "${{SLURM_JOB_ID:+--time-budget {resources.runtime}}} "
-        "--label {wildcards.cell:q} seed-{wildcards.seed:q} --log {log:q}"
+        shell_line(
+            launcher_of("pretrain")
+            + " {params.command} --recipe {params.recipe:q} --manifest {output.manifest:q} "
+            "--log {log:q} --label {wildcards.cell:q} seed-{wildcards.seed:q} "
+            "${{SLURM_JOB_ID:+--time-budget {resources.runtime}}}",
+            execution_of("pretrain"),
+        )
 
 
 rule selection:
@@ -39,10 +42,10 @@ rule selection:
         "../environment.yml"
     params:
         recipe=recipe_of("selection"),
-        inputs=input_options,
+        command=stage_command("selection"),
     shell:
-        "python -m model.stages.selection --recipe {params.recipe:q} --manifest "
-        "{output.manifest:q} {params.inputs} --log {log:q}"
+        "python -m {params.command} --recipe {params.recipe:q} --manifest {output.manifest:q} "
+        "--log {log:q}"
 
 
 use rule sentences as features with:
@@ -54,7 +57,7 @@ use rule sentences as features with:
         log_of("features"),
     params:
         recipe=recipe_of("features"),
-        inputs=input_options,
+        command=stage_command("features"),
 
 
 rule finetune:
@@ -71,12 +74,15 @@ rule finetune:
         **request_of("finetune"),
     params:
         recipe=recipe_of("finetune"),
-        inputs=input_options,
+        command=stage_command("finetune"),
     shell:
-        "{LAUNCH[finetune]} model.stages.finetune --recipe {params.recipe:q} --manifest "
-        "{output.manifest:q} {params.inputs} {EXECUTION[finetune]} "
-        "${{SLURM_JOB_ID:+--time-budget {resources.runtime}}} "
-        "--label {wildcards.cell:q} seed-{wildcards.seed:q} {wildcards.tuning:q} --log {log:q}"
+        shell_line(
+            launcher_of("finetune")
+            + " {params.command} --recipe {params.recipe:q} --manifest {output.manifest:q} "
+            "--log {log:q} --label {wildcards.cell:q} seed-{wildcards.seed:q} {wildcards.tuning:q} "
+            "${{SLURM_JOB_ID:+--time-budget {resources.runtime}}}",
+            execution_of("finetune"),
+        )
 
 
 # For results/plan.csv: one process on one device.
