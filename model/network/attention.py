@@ -72,11 +72,12 @@ class Packed:
         P, C = qkv_PC.shape
         if qkv_PC.device.type == "cpu":
             return self._by_rows(qkv_PC, heads, rate, site)
-        from model.network.packed_attention import packed_attention  # needs Triton
+        from model.network.packed_attention import mixed_values  # needs Triton
 
         qkv_P3ND = qkv_PC.view(P, 3, heads, C // 3 // heads)
-        mixed, _ = packed_attention(qkv_P3ND, self.offsets, self.keys, self.longest, site, rate)
-        return mixed.view(P, C // 3)
+        return mixed_values(qkv_P3ND, self.offsets, self.keys, self.longest, site, rate).reshape(
+            P, C // 3
+        )
 
     def _by_rows(self, qkv_PC: Tensor, heads: int, rate: float, site: int) -> Tensor:
         """The plain reference: each sample a padded row of its own."""

@@ -19,6 +19,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.nn import functional
 
 from model.network.dropout import FIRST, GOLDEN, SECOND, SIGN, threshold
 
@@ -257,17 +258,16 @@ def _backward_keys(
     tl.store(grad_qkv_ptr + tile_KD + 2 * N * D, grad_v_KD, mask=inside_K[:, None])
 
 
-def _constants(qkv: Tensor, site: int, rate: float) -> dict:
+def _constants(qkv: Tensor, scale: float, site: int, rate: float) -> dict:
     """What both kernels are told besides tensors and blocks."""
-    width = qkv.shape[-1]
     return {
         "tokens": qkv.shape[0],
         "site": site + 1,
         "dropped": threshold(rate) + SIGN,
         "kept_scale": 1 / (1 - rate),
-        "softmax_scale": LOG2E * width**-0.5,
+        "softmax_scale": LOG2E * scale,
         "N": qkv.shape[2],
-        "D": width,
+        "D": qkv.shape[3],
         "DROPOUT": rate > 0,
         "PRECISION": "ieee" if qkv.dtype == torch.float32 else "tf32",
         "FIRST": FIRST,
@@ -279,17 +279,24 @@ def _constants(qkv: Tensor, site: int, rate: float) -> dict:
 
 @torch.library.custom_op("roberta::packed_attention", mutates_args=())
 def packed_attention(
-    qkv: Tensor, offsets: Tensor, keys: Tensor, longest: int, site: int, rate: float
+    qkv: Tensor,
+    offsets: Tensor,
+    keys: Tensor,
+    longest: int,
+    scale: float,
+    site: int,
+    rate: float,
 ) -> tuple[Tensor, Tensor]:
     """Mixed values (P, N, D) and log2 sums (N, P) fp32; no sample is longer than `longest`.
 
-    `site` is the first of N places of the network, one for each head.
+    D is a power of two, at least 16; `scale` multiplies the products of queries and keys; `site` is
+    the first of N places of the network, one for each head.
     """
     tokens, _, heads, width = qkv.shape
     out = torch.empty(tokens, heads, width, dtype=qkv.dtype, device=qkv.device)
     log_sums = torch.empty(heads, tokens, dtype=torch.float32, device=qkv.device)
     _forward[(triton.cdiv(longest, FORWARD.M), heads, len(offsets) - 1)](
-        qkv, offsets, keys, out, log_sums, **_constants(qkv, site, rate), **FORWARD._asdict()
+        qkv, offsets, keys, out, log_sums, **_constants(qkv, scale, site, rate), **FORWARD._asdict()
     )
     return out, log_sums
 
@@ -303,13 +310,14 @@ def packed_attention_backward(
     offsets: Tensor,
     keys: Tensor,
     longest: int,
+    scale: float,
     site: int,
     rate: float,
 ) -> Tensor:
     """The gradient of qkv, (P, 3, N, D)."""
-    _, _, heads, width = qkv.shape
+    heads = qkv.shape[2]
     grad, delta, grad_qkv = grad.contiguous(), torch.empty_like(log_sums), torch.empty_like(qkv)
-    numbers = {**_constants(qkv, site, rate), "grad_scale": width**-0.5}
+    numbers = {**_constants(qkv, scale, site, rate), "grad_scale": scale}
     tensors = (qkv, offsets, keys)
     _backward_queries[(triton.cdiv(longest, BACK_QUERIES.M), heads, len(offsets) - 1)](
         *tensors, out, log_sums, grad, delta, grad_qkv, **numbers, **BACK_QUERIES._asdict()
@@ -321,13 +329,13 @@ def packed_attention_backward(
 
 
 @packed_attention.register_fake
-def _(qkv, offsets, keys, longest, site, rate):
+def _(qkv, offsets, keys, longest, scale, site, rate):
     tokens, _, heads, width = qkv.shape
     return qkv.new_empty(tokens, heads, width), qkv.new_empty(heads, tokens, dtype=torch.float32)
 
 
 @packed_attention_backward.register_fake
-def _(grad, qkv, out, log_sums, offsets, keys, longest, site, rate):
+def _(grad, qkv, out, log_sums, offsets, keys, longest, scale, site, rate):
     return torch.empty_like(qkv)
 
 
@@ -338,7 +346,20 @@ def _remember(ctx, inputs, output):
 
 def _gradient(ctx, grad, _):
     tensors = ctx.saved_tensors
-    return packed_attention_backward(grad, *tensors, *ctx.numbers), *[None] * 5
+    return packed_attention_backward(grad, *tensors, *ctx.numbers), *[None] * 6
 
 
 packed_attention.register_autograd(_gradient, setup_context=_remember)
+
+
+def mixed_values(
+    qkv_P3ND: Tensor, offsets: Tensor, keys: Tensor, longest: int, site: int, rate: float
+) -> Tensor:
+    """Mixed values (P, N, D) of any width D, as `packed_attention` gives them."""
+    width = qkv_P3ND.shape[3]
+    # The kernels' tiles are powers of two; further dimensions of zeros change no product.
+    spare = max(16, 1 << (width - 1).bit_length()) - width
+    if spare:
+        qkv_P3ND = functional.pad(qkv_P3ND, (0, spare))
+    mixed_PND, _ = packed_attention(qkv_P3ND, offsets, keys, longest, width**-0.5, site, rate)
+    return mixed_PND[..., :width]
