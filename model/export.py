@@ -25,6 +25,7 @@ from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.manifest import MANIFEST_NAME, Manifest, load_manifest
+from study.stages import PATHS
 
 WEIGHTS = "model.safetensors"
 
@@ -52,8 +53,9 @@ def find_vocabulary(run: Manifest) -> Manifest:
     Raises StudyError naming the key and the option that points to it.
     """
     key = run.recipe["vocabulary"]
+    pattern = f"{PATHS['vocabulary'].format(vocabulary='*')}/{key}.json"
     for folder in run.path.resolve().parents:
-        for path in sorted((folder / "vocabularies").glob(f"*/{key}.json")):
+        for path in sorted(folder.glob(pattern)):
             return load_manifest(path, key=key, stage="vocabulary")
     raise StudyError(
         f"{run.path}: field recipe.vocabulary: no vocabulary {key} beside this run; "

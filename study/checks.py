@@ -48,12 +48,10 @@ def _check_data(config: StudyFile) -> None:
             if config.tasks[task.init].init:
                 problem = f"{task.init} starts from another task itself"
                 raise Fault(problem, "tasks", name, "init")
-    read = {("tasks", name): task.splits for name, task in config.tasks.items()}
-    read |= {("corpora", name): [corpus.split] for name, corpus in config.corpora.items()}
-    for (section, name), splits in read.items():
-        sizes = getattr(config, section)[name].source.sizes
-        if sizes is not None:
-            _known(splits, sizes, section, name, "source", "sizes")
+    for section in ("tasks", "corpora"):
+        for name, read in getattr(config, section).items():
+            if read.source.sizes is not None:
+                _known(read.splits, read.source.sizes, section, name, "source", "sizes")
 
 
 def _check_cells(config: StudyFile) -> None:

@@ -8,6 +8,7 @@ from study.digests import MEMORY, sha256_file
 from study.errors import StudyError
 from study.manifest import load_manifest
 from study.places import folder_contents
+from study.stages import PATHS
 
 
 class Contents:
@@ -30,7 +31,7 @@ class Contents:
             return {"folder": folder}
         splits = sorted(splits)
         if (folder, *splits) not in self._known:
-            runs = Path(self.root, "sources", name)
+            runs = Path(self.root, PATHS["source"].format(source=name))
             manifests = [] if Path(folder).exists() else list(runs.glob("*.json"))
             recipe = load_manifest(manifests[0]).recipe if len(manifests) == 1 else {}
             files = recipe.get("files", {})

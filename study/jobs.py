@@ -57,14 +57,14 @@ class Job:
 
 def needed(jobs: Iterable[Job]) -> list[Job]:
     """These jobs and all that their inputs come from, each once."""
-    found: dict[str, Job] = {}
+    by_path: dict[str, Job] = {}
     todo = list(jobs)
     while todo:
         job = todo.pop()
-        if job.path not in found:
-            found[job.path] = job
+        if job.path not in by_path:
+            by_path[job.path] = job
             todo += [read for jobs in job.inputs.values() for read in jobs]
-    return list(found.values())
+    return list(by_path.values())
 
 
 def once(stage: Callable[..., Job]) -> Callable[..., Job]:
@@ -145,8 +145,7 @@ class Jobs(dict[str, Job]):
         spec = corpus or self.config.tasks.get(name)
         if spec is None:
             raise _unread(name)
-        splits = sorted({corpus.split} if corpus else spec.splits)
-        names, source = {"source": name}, spec.source
+        names, source, splits = {"source": name}, spec.source, sorted(set(spec.splits))
         if source.folder:
             files = self._contents.folder(name, source.folder, splits)
             job = self._add("source", names, files=files, splits=splits)

@@ -30,6 +30,11 @@ class Corpus(Section):
     )
     planned: PlannedCorpus | None = doc("its size for plans, until its sentences are there", None)
 
+    @property
+    def splits(self) -> list[str]:
+        """All splits that it reads, as of a task: one."""
+        return [self.split]
+
 
 class Vocabulary(Section):
     """A subword vocabulary (section 4.4), trained on the study's corpora or read from a file."""

@@ -1,5 +1,6 @@
 """The graph of a study: what its jobs read follows from their recipes."""
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from study.errors import StudyError
 from study.graph import Study
 from study.jobs import Jobs, needed
 from study.read import load_study_file
+from study.stages import PATHS
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,6 +37,16 @@ def test_a_recipe_holds_the_keys_of_what_the_job_reads(study):
             for read in inputs:
                 assert (name, read.key) in keys
                 assert study.jobs[read.path] is read
+
+
+# The inputs of a selection stand in its recipe by member, so its command reads them itself.
+@pytest.mark.parametrize("stage", sorted(set(PATHS) - {"selection"}))
+def test_a_command_takes_what_the_graph_gives_it(study, stage):
+    command = importlib.import_module(f"model.stages.{stage}").STAGE
+    jobs = [job for job in study.jobs.values() if job.stage == stage]
+    assert jobs and command.name == stage
+    for job in jobs:
+        assert set(command.one) <= set(job.inputs) <= {*command.one, *command.several}
 
 
 def test_a_job_stands_behind_what_it_reads_and_needs_nothing_else(study):
