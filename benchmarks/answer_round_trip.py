@@ -18,11 +18,10 @@ import numpy as np
 
 from benchmarks.task_data import generate_mirror, read_task, task_examples, wiki_vocabulary
 from model.tasks.columns import Examples
-from model.tasks.decoding import WindowSpans, answer_texts, best_spans
 from model.tasks.features import Features
 from model.tasks.kinds import span
 from model.tasks.squad_metric import normalise
-from model.tasks.windows import Context
+from model.tasks.windows import Context, WindowSpans, answer_texts, best_spans
 from model.text.tokenizer import Vocabulary
 from study.command import command_parser, run_command
 

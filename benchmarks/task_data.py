@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from language.write import CORPUS_PLACES, TASKS, write_source
+from model.stages.features import read_examples
 from model.tasks.columns import Examples
-from model.tasks.data import read_examples
 from model.text.tokenizer import Vocabulary
 from model.text.vocabulary import train_vocabulary
 from study.jobs import Jobs

@@ -8,12 +8,11 @@ from typing import Any
 class KindFacts:
     """What holds of all tasks of a kind."""
 
-    fields: tuple[str, ...]  # that its tasks need; those of other kinds they must not have
-    metrics: tuple[str, ...]  # that its tasks may ask for
+    fields: tuple[str, ...] = ()  # that its tasks need; those of other kinds they must not have
+    metrics: tuple[str, ...] = ()  # that its tasks may ask for
     parts: tuple[str, ...] = ()  # metrics that are reported too, whatever a task asks for
-    # What a field's value adds to the fields or the parts, by (field, value).
-    more_fields: dict[tuple[str, Any], tuple[str, ...]] = field(default_factory=dict)
-    more_parts: dict[tuple[str, Any], tuple[str, ...]] = field(default_factory=dict)
+    # By a field and its value: the further fields and parts of such tasks.
+    added: dict[tuple[str, Any], "KindFacts"] = field(default_factory=dict)
     refused: tuple[str, ...] = ()  # fields of all other kinds that its tasks must not have
     texts: tuple[int, ...] = (1, 2)  # how many text columns its tasks may name
     rows: int = 1  # inputs of the network per example, before any are cut into windows
@@ -23,6 +22,10 @@ class KindFacts:
     changed_features: int = 0  # how often equal recipes came to mean other rows of this kind only
 
 
+SQUAD20_PARTS = (
+    *("best_f1", "best_em", "best_threshold"),
+    *("has_answer_f1", "has_answer_em", "no_answer_f1", "no_answer_em"),
+)
 KIND_FACTS = {
     "classification": KindFacts(("texts", "label", "labels"), ("accuracy", "f1", "matthews")),
     "regression": KindFacts(("texts", "label", "scale"), ("pearson", "spearman")),
@@ -30,12 +33,7 @@ KIND_FACTS = {
         ("stride", "question_length", "answer_length", "answerability"),
         ("f1", "em"),
         parts=("f1", "em"),
-        more_parts={
-            ("answerability", True): (
-                *("best_f1", "best_em", "best_threshold"),
-                *("has_answer_f1", "has_answer_em", "no_answer_f1", "no_answer_em"),
-            )
-        },
+        added={("answerability", True): KindFacts(parts=SQUAD20_PARTS)},
         refused=("more_dev", "test"),  # the official test sets are hidden altogether
         averaged=False,
         changed_features=1,
@@ -55,6 +53,6 @@ KIND_FACTS = {
     "wsc": KindFacts(
         ("candidates", "loss"),
         ("accuracy",),
-        more_fields={("loss", "margin"): ("alpha", "beta")},
+        added={("loss", "margin"): KindFacts(fields=("alpha", "beta"))},
     ),
 }

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from itertools import product
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from study.cells import Optimiser
 from study.fields import (
@@ -24,13 +24,6 @@ from study.fields import (
 from study.kinds import KIND_FACTS, KindFacts
 
 
-def known_kind(kind: str) -> str:
-    """`kind` if it is one; ValueError otherwise."""
-    if kind not in KIND_FACTS:
-        raise ValueError(f"expected one of {', '.join(KIND_FACTS)}")
-    return kind
-
-
 class PlannedTask(Section):
     """A task's examples and mean tokens per row, for plans until its features are there."""
 
@@ -43,9 +36,9 @@ class Task(Section):
     """An end task: where its data lie and how it is cast (sections 3.3 and 5)."""
 
     source: Source = doc("where its files come from")
-    kind: Annotated[
-        str, AfterValidator(known_kind), Field(json_schema_extra={"enum": [*KIND_FACTS]})
-    ] = doc("how it is cast, what its network predicts")
+    kind: Annotated[str, Field(json_schema_extra={"enum": [*KIND_FACTS]})] = doc(
+        "how it is cast, what its network predicts"
+    )
     texts: Omitted[Annotated[list[str], Field(min_length=1, max_length=2)] | None] = doc(
         "columns of its texts", None
     )
@@ -84,21 +77,17 @@ class Task(Section):
     @model_validator(mode="after")
     def fields_of_kind(self):
         """Each kind has its own fields, all of them needed, and its own metrics."""
+        if self.kind not in KIND_FACTS:
+            raise ValueError(f"no kind {self.kind}; known: {', '.join(KIND_FACTS)}")
         facts, kind = self.facts, f"kind {self.kind}"
-        needed = {*facts.fields, *self._added(facts.more_fields)}
-        own = {
-            name
-            for other in KIND_FACTS.values()
-            for names in (other.fields, *other.more_fields.values())
-            for name in names
-        }
-        deciding = dict.fromkeys(name for name, _ in facts.more_fields)
-        kind += "".join(
-            f" with {name} {value}" for name in deciding if (value := getattr(self, name))
-        )
-        for name in sorted(own):
+        needed = {name for one in (facts, *self._added()) for name in one.fields}
+        if self.loss:
+            kind += f" with loss {self.loss}"
+        own = [one for other in KIND_FACTS.values() for one in (other, *other.added.values())]
+        for name in sorted({name for one in own for name in one.fields}):
             if (getattr(self, name) is None) == (name in needed):
-                raise ValueError(f"{kind} {'needs' if name in needed else 'has no'} {name}")
+                word = "needs" if name in needed else "has no"
+                raise ValueError(f"{kind} {word} {name}")
         for name in facts.refused:
             if getattr(self, name) is not None:
                 raise ValueError(f"{kind} has no {name}")
@@ -115,14 +104,10 @@ class Task(Section):
         """What is known of its kind."""
         return KIND_FACTS[self.kind]
 
-    def _added(self, more: dict[tuple[str, Any], tuple[str, ...]]) -> Iterable[str]:
-        """The names that the values of its fields add."""
-        return (
-            name
-            for (field, value), names in more.items()
-            if getattr(self, field) == value
-            for name in names
-        )
+    def _added(self) -> list[KindFacts]:
+        """What the values of its fields add."""
+        added = self.facts.added.items()
+        return [more for (name, value), more in added if getattr(self, name) == value]
 
     def _on_all_splits(self, metrics: Iterable[str]) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(metrics))
@@ -131,8 +116,8 @@ class Task(Section):
     @property
     def reported_metrics(self) -> tuple[str, ...]:
         """The metrics that its scores hold: those asked for, and the parts that come with them."""
-        parts = (*self.facts.parts, *self._added(self.facts.more_parts))
-        return self._on_all_splits((*self.metrics, *parts))
+        parts = [part for one in (self.facts, *self._added()) for part in one.parts]
+        return self._on_all_splits([*self.metrics, *parts])
 
     @property
     def averaged_metrics(self) -> tuple[str, ...]:

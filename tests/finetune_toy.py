@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from tasks_toy import wordpiece
 
-from model.network.finetuning import EncoderSpec, FineTuningModel
+from model.network.pretraining import PretrainingModel
 from model.stages import features, finetune, source
 from study.identity import key_of
 from study.manifest import load_manifest, publish_manifest
@@ -155,7 +155,7 @@ class Study:
         target = folder / "pretrain" / key_of(self.pretrain)
         target.mkdir(parents=True)
         torch.manual_seed(7)
-        model = FineTuningModel({}, EncoderSpec(NETWORK, vocabulary.size, segments))
+        model = PretrainingModel(NETWORK, vocabulary.size, segments)
         save_file(model.state_dict(), target / "model.safetensors")
         self.publish(self.pretrain, ["model.safetensors"])
         keys = {name: key_of(getattr(self, name)) for name in ("source", "vocabulary", "pretrain")}

@@ -123,8 +123,8 @@ ERRORS = [
     ),
     (
         ("study.yaml", "tasks.sst2.kind", "rating"),
-        "config/study/tasks.yaml: tasks.sst2.kind: expected one of classification, regression, "
-        "span, choice, ranking, wsc, found 'rating'",
+        "config/study/tasks.yaml: tasks.sst2: no kind rating; known: classification, regression, "
+        "span, choice, ranking, wsc",
     ),
     (
         ("study.yaml", "tasks.squad20.test", {"test": "test"}),

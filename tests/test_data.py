@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model.tasks.data import read_examples
+from model.stages.features import read_examples
 from study.errors import StudyError
 
 PAIR = {

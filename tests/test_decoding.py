@@ -5,15 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.tasks.decoding import (
-    WindowSpans,
-    answer_texts,
-    best_spans,
-    log_normaliser,
-    log_sigmoid,
-    null_log_odds,
-)
 from model.tasks.features import Features
+from model.tasks.scoring import log_normaliser, log_sigmoid
+from model.tasks.windows import WindowSpans, answer_texts, best_spans, null_log_odds
 
 
 def row(*values):

@@ -6,11 +6,8 @@ import finetune_toy
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from language.write import task_table
-from model.network.pretraining import PretrainingModel
 from model.stages import finetune
 from model.tasks.kinds.ranking import decide_ranking
 from model.tasks.kinds.wsc import decide_pronouns
@@ -69,25 +66,12 @@ TASKS = {
 }
 
 
-class Study(finetune_toy.Study):
-    """A study whose pre-trained model has its masked-language head."""
-
-    def publish(self, recipe, files):
-        if recipe["stage"] == "pretrain":
-            torch.manual_seed(7)
-            size = finetune_toy.wordpiece().size
-            model = PretrainingModel(finetune_toy.NETWORK, size, recipe["format"]["segments"])
-            path = self.folder / "pretrain" / key_of(recipe) / "model.safetensors"
-            save_file(model.state_dict(), path)
-        super().publish(recipe, files)
-
-
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """Function that makes the study of a task, with changed settings."""
     for name, task in TASKS.items():
         monkeypatch.setitem(finetune_toy.TASKS, name, task)
-    return lambda name, **changes: Study(tmp_path, name, **changes)
+    return lambda name, **changes: finetune_toy.Study(tmp_path, name, **changes)
 
 
 def predictions(study):

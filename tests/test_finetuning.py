@@ -6,12 +6,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
-from model.network.finetuning import EncoderSpec, load_encoder
+from model.network.finetuning import EncoderSpec, FineTuningModel, load_encoder
 from model.network.pretraining import PretrainingModel
-from model.tasks.kinds.choice import ChoiceModel
-from model.tasks.kinds.classification import ClassificationModel
-from model.tasks.kinds.regression import RegressionModel
-from model.tasks.kinds.span import SpanModel
+from model.tasks.kinds import KINDS
 from study.errors import StudyError
 
 
@@ -19,9 +16,9 @@ def spec(segments=False, **changes):
     return EncoderSpec(toy.config(**changes), toy.VOCABULARY, segments, toy.PAD)
 
 
-def build(network, segments=False, **task):
+def build(kind, segments=False, **task):
     torch.manual_seed(0)
-    return toy.randomise(network(task, spec(segments))).eval()
+    return toy.randomise(KINDS[kind].network(task, spec(segments), KINDS[kind].loss)).eval()
 
 
 def micro_batch(**more):
@@ -35,7 +32,7 @@ def backward_is_finite(model, micro):
 
 
 def test_classification():
-    model = build(ClassificationModel, labels=3)
+    model = build("classification", labels=3)
     micro = micro_batch(labels=torch.tensor([2, 0, 0]))
     logits = model.predict(micro)["logits"]
     expected = functional.cross_entropy(logits[:2], torch.tensor([2, 0]), reduction="sum")
@@ -47,9 +44,9 @@ def test_classification():
 
 
 def test_regression():
-    model = build(RegressionModel)
+    model = build("regression")
     micro = micro_batch(values=torch.tensor([0.5, 0.1, 9.0]))
-    values = model.predict(micro)["values"]
+    values = model.predict(micro)["logits"][:, 0]
     expected = (values[0] - 0.5) ** 2 + (values[1] - 0.1) ** 2
     losses = model(micro)
     assert list(losses) == ["regression"]
@@ -70,7 +67,7 @@ def span_micro():
 
 
 def test_span_with_answerability():
-    model, micro = build(SpanModel, answerability=True), span_micro()
+    model, micro = build("span", answerability=True), span_micro()
     found, losses = model.predict(micro), model(micro)
     assert list(losses) == ["span", "answerability"]
     start = functional.cross_entropy(found["start"][0, 10:20], torch.tensor(1))
@@ -83,7 +80,7 @@ def test_span_with_answerability():
 
 
 def test_no_span_outside_the_context():
-    model, micro = build(SpanModel, answerability=False), span_micro()
+    model, micro = build("span", answerability=False), span_micro()
     found = model.predict(micro)
     assert set(found) == {"start", "end"}
     for logits in found.values():
@@ -97,11 +94,11 @@ def test_no_span_outside_the_context():
 
 
 def test_choice():
-    model = build(ChoiceModel)
+    model = build("choice")
     rows = toy.inputs(lengths=(24, 20, 9, 11, 8, 24, 5, 6))
     micro = {**rows, "labels": torch.tensor([1, 3]), "weights": torch.tensor([1.0, 1.0])}
     scores = torch.stack([model.head(model.hidden(micro))[i, 0] for i in range(8)])
-    logits = model.predict(micro)["logits"]
+    logits = model.predict(micro)["logits"].view(2, 4)
     assert torch.equal(logits, scores.view(2, 4))
     losses = model(micro)
     expected = functional.cross_entropy(logits, torch.tensor([1, 3]), reduction="sum")
@@ -119,7 +116,7 @@ def pretrained(tmp_path):
 
 
 def test_load_encoder_copies_the_encoder_and_names_what_is_new(pretrained):
-    model = build(ClassificationModel, segments=True, labels=3)
+    model = build("classification", segments=True, labels=3)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     new = load_encoder(model, pretrained)
     assert new == ["head.dense.bias", "head.dense.weight", "head.output.bias", "head.output.weight"]
@@ -137,14 +134,14 @@ def test_load_encoder_copies_the_encoder_and_names_what_is_new(pretrained):
     ],
 )
 def test_another_encoder_is_one_line(pretrained, change, segments, message):
-    model = ClassificationModel({"labels": 2}, spec(segments, **change))
+    model = FineTuningModel({}, spec(segments, **change), None)
     with pytest.raises(StudyError, match=message) as caught:
         load_encoder(model, pretrained)
     assert str(pretrained) in str(caught.value)
 
 
 def test_a_file_that_is_no_safetensors_is_one_line(tmp_path):
-    model = build(ClassificationModel, labels=2)
+    model = build("classification", labels=2)
     path = tmp_path / "model.safetensors"
     for content in (None, b"\x00" * 3, b"not tensors at all"):
         if content is not None:

@@ -13,7 +13,7 @@ from language.corpora import CORPORA, corpus_columns
 from language.passages import LETTERS
 from language.world import corpus_pools, task_pools
 from language.write import TASKS, task_table, write_mirror, write_source
-from model.tasks.data import read_examples
+from model.stages.features import read_examples
 from study.errors import StudyError
 from study.stages import generator_version
 

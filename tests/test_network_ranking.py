@@ -14,7 +14,7 @@ from model.network.finetuning import EncoderSpec, load_encoder
 from model.network.pretraining import PretrainingModel
 from model.tasks.batches import DevBatches, FineTuningBatches
 from model.tasks.features import Features
-from model.tasks.kinds.ranking import RankingModel
+from model.tasks.kinds import KINDS
 from model.tasks.kinds.wsc import PronounModel, margin_loss
 from model.tasks.units import by_unit, first_of_unit_loss, members_of
 from study.errors import StudyError
@@ -52,10 +52,10 @@ def features() -> Features:
     )
 
 
-def build(network, **changes):
+def build(kind="wsc", **changes):
     torch.manual_seed(0)
-    spec = EncoderSpec(toy.config(), toy.VOCABULARY, False, toy.PAD)
-    return toy.randomise(network(TASK | changes, spec)).eval()
+    kind, spec = KINDS[kind], EncoderSpec(toy.config(), toy.VOCABULARY, False, toy.PAD)
+    return toy.randomise(kind.network(TASK | changes, spec, kind.loss)).eval()
 
 
 def batches(task=TASK, tokens=10_000):
@@ -79,7 +79,7 @@ def scores_by_hand(model: PronounModel) -> list[float]:
 
 
 def test_a_candidate_scores_the_mean_log_probability_of_its_masked_tokens():
-    model = build(PronounModel)
+    model = build()
     expected = scores_by_hand(model)
     for tokens in (10_000, 32, 1):
         found = np.empty(len(ROWS))
@@ -115,7 +115,7 @@ def test_members_are_rows_by_unit():
 
 
 def test_cross_entropy_is_over_the_query_and_its_candidates():
-    model = build(PronounModel)
+    model = build()
     scores = scores_by_hand(model)
     expected = sum(
         math.log(sum(math.exp(s) for s in scores[first:last])) - scores[first]
@@ -129,7 +129,7 @@ def test_cross_entropy_is_over_the_query_and_its_candidates():
 
 @pytest.mark.parametrize(("alpha", "beta"), [(1.0, 0.0), (20.0, 0.2)])
 def test_the_margin_counts_every_candidate(alpha, beta):
-    model = build(PronounModel, loss="margin", alpha=alpha, beta=beta)
+    model = build(loss="margin", alpha=alpha, beta=beta)
     scores = scores_by_hand(model)
     expected = sum(
         -scores[query] + alpha * max(0.0, scores[other] - scores[query] + beta)
@@ -158,11 +158,11 @@ def test_losses_by_formula():
 
 
 def test_ranking_scores_a_row_and_compares_within_the_unit():
-    model = build(RankingModel)
+    model = build("ranking")
     task = {"name": "qnli", "kind": "ranking"}
     (micro,) = batches(task)[0].micro_batches
     assert set(micro) == {"ids", "lengths", "members", "weights"}
-    scores = model.predict(micro)["scores"]
+    scores = model.predict(micro)["logits"][:, 0]
     assert scores.shape == (6,)
     expected = sum(
         functional.cross_entropy(scores[rows[rows >= 0]][None], torch.tensor([0])).item()
@@ -182,12 +182,12 @@ def pretrained(tmp_path):
 
 def test_the_masked_language_head_comes_from_pretraining(pretrained):
     source, path = pretrained
-    model = build(PronounModel)
+    model = build()
     assert load_encoder(model, path) == []
     assert torch.equal(model.mlm.dense.weight, source.mlm.dense.weight)
     assert torch.equal(model.mlm.bias, source.mlm.bias)
     assert torch.equal(model.encoder.words.weight, source.encoder.words.weight)
-    fresh = load_encoder(build(RankingModel), path)
+    fresh = load_encoder(build("ranking"), path)
     assert fresh == [
         "head.dense.bias",
         "head.dense.weight",
@@ -201,4 +201,4 @@ def test_weights_without_that_head_are_refused(pretrained, tmp_path):
     encoder = {k: v for k, v in source.state_dict().items() if k.startswith("encoder.")}
     save_file(encoder, tmp_path / "encoder.safetensors")
     with pytest.raises(StudyError, match=r"encoder.safetensors: tensor mlm.bias: missing"):
-        load_encoder(build(PronounModel), tmp_path / "encoder.safetensors")
+        load_encoder(build(), tmp_path / "encoder.safetensors")

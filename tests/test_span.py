@@ -7,9 +7,14 @@ from hypothesis import strategies as st
 from tasks_toy import byte_bpe, questions, readable, wordpiece
 
 from model.tasks.columns import Examples
-from model.tasks.decoding import WindowSpans, answer_texts
 from model.tasks.kinds.span import build
-from model.tasks.windows import Context, most_context, window_starts
+from model.tasks.windows import (
+    Context,
+    WindowSpans,
+    answer_texts,
+    most_context,
+    window_starts,
+)
 from model.text.tokenizer import Vocabulary
 from model.text.vocabulary import train_vocabulary
 

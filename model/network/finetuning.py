@@ -2,14 +2,14 @@
 
 In: a micro-batch (dict of tensors) with ids (B, T) int64, lengths (B,) int64 (may be left out when
 no row is padded), segments (B, T) int64 where the pre-trained encoder has them, weights float32 (0
-= padding row), and what the task's kind adds (`model.tasks.kinds`). Out: `forward` gives fp32 sums
-by loss term, which the engine divides by the update's counts of the same names; `predict` gives
-fp32 tensors and needs no targets.
+= padding row), and what the task's kind adds (`model.tasks.kinds`). Out: `predict` gives fp32
+tensors and needs no targets; `forward` gives the kind's losses of them, fp32 sums by term, which
+the engine divides by the update's counts of the same names.
 
 RoBERTa (arXiv 1907.11692) sections 3.3 and 5. All heads start from fresh weights.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,10 @@ from torch import Tensor, nn
 
 from model.network.config import NetworkConfig
 from model.network.encoder import Encoder
+from model.network.heads import ClassificationHead
 from study.errors import StudyError
+
+Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -33,22 +36,41 @@ class EncoderSpec:
 
 
 class FineTuningModel(nn.Module):
-    """An encoder that `load_encoder` fills; subclasses add the heads of a `task`.
+    """An encoder that `load_encoder` fills; subclasses add heads and `predict`.
 
-    `pretrained` are the beginnings of the names of all tensors that pre-training gives.
+    `loss` takes the task, what is predicted and the micro-batch. `pretrained` are the beginnings of
+    the names of all tensors that pre-training gives.
     """
 
     pretrained: tuple[str, ...] = ("encoder.",)
 
-    def __init__(self, task: dict, spec: EncoderSpec):
+    def __init__(
+        self, task: dict, spec: EncoderSpec, loss: Callable[[dict, Tensors, Tensors], Tensors]
+    ):
         super().__init__()
-        self.task = task
+        self.task, self.loss = task, loss
         self.config = NetworkConfig.of(spec.network)
         self.encoder = Encoder(self.config, spec.vocabulary_size, spec.segments, spec.pad)
 
-    def hidden(self, micro: dict[str, Tensor]) -> Tensor:
+    def forward(self, micro: Tensors) -> Tensors:
+        """Losses of the micro-batch by term."""
+        return self.loss(self.task, self.predict(micro), micro)
+
+    def hidden(self, micro: Tensors) -> Tensor:
         """Hidden vectors (B, T, H) of the micro-batch."""
         return self.encoder(micro["ids"], micro.get("lengths"), micro.get("segments"))
+
+
+class HeadModel(FineTuningModel):
+    """BERT's head on `<s>`: as many outputs as the task has `labels`, one where it has none."""
+
+    def __init__(self, task, spec, loss):
+        super().__init__(task, spec, loss)
+        self.head = ClassificationHead(self.config, task.get("labels", 1))
+
+    def predict(self, micro: Tensors) -> Tensors:
+        """{"logits": (B, outputs)}."""
+        return {"logits": self.head(self.hidden(micro)).float()}
 
 
 def load_encoder(module: FineTuningModel, path: str | Path) -> list[str]:

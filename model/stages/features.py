@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 from model.stages.stage import Result, Stage, Work
-from model.tasks.data import read_examples
+from model.tasks.columns import Examples, Split
 from model.tasks.kinds import KINDS
 from model.text.sources import add_place_arguments, places_of, source_files
 from model.text.tokenizer import Vocabulary
 from study.command import run_command
+from study.kinds import KIND_FACTS
 
 STAGE = Stage("features", __doc__, one=("source", "vocabulary"), add=add_place_arguments)
 
@@ -49,6 +50,22 @@ def splits_of(task: dict) -> dict[str, str]:
         **{f"dev-{name}": split for name, split in task.get("more_dev", {}).items()},
         **{f"test-{name}": split for name, split in task.get("test", {}).items()},
     }
+
+
+def read_examples(
+    paths: list[Path], task: dict, limit: int | None = None, *, labelled: bool = True
+) -> Examples:
+    """Examples of one split in the files' order; without their labels unless `labelled`.
+
+    With a limit, those that come first in a keyed order of the whole split, so that every cell of a
+    study sees the same ones; of a task of questions, all rows of so many questions. Raises
+    StudyError naming the file, the column and the row for what the task's kind cannot read.
+    """
+    split = Split.open(paths)
+    if limit is not None and limit < len(split.rows):
+        by_question = KIND_FACTS[task["kind"]].by_question
+        split = split.first(limit, task["texts"][0] if by_question else None)
+    return KINDS[task["kind"]].read(split, task, labelled)
 
 
 def build_split(

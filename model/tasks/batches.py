@@ -66,7 +66,9 @@ class UnitBatches:
 
     def rows(self, units: np.ndarray) -> np.ndarray:
         """Row numbers of the units."""
-        return concatenated_ranges(self.unit_offsets[units], self.unit_rows[units])
+        sizes = self.unit_rows[units]
+        before = np.cumsum(sizes) - sizes
+        return np.arange(sizes.sum()) + np.repeat(self.unit_offsets[units] - before, sizes)
 
     def micro_batch(self, units: np.ndarray, counts: Counter | None = None) -> dict[str, Tensor]:
         """ids (B, T), lengths (B,), where the encoder has them segments (B, T), and what the task's
@@ -98,14 +100,11 @@ class FineTuningBatches(UnitBatches):
         batch: int,
         epochs: int,
         seed: int,
-        pad: int,
-        segments: bool,
-        micro_batch_tokens: int,
         group_by_length: bool = True,
+        **shape: int,
     ):
-        super().__init__(
-            features, task, pad=pad, segments=segments, micro_batch_tokens=micro_batch_tokens
-        )
+        """`shape` is that of the units: pad, segments, micro_batch_tokens."""
+        super().__init__(features, task, **shape)
         self.batch = batch
         self.seed = seed
         self.pool = POOL if group_by_length else 1
@@ -162,9 +161,3 @@ class DevBatches(UnitBatches):
         order = np.argsort(self.unit_lengths, kind="stable")
         for units in self.cut(order):
             yield units, self.micro_batch(units)
-
-
-def concatenated_ranges(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """The numbers start, start + 1, ... of every range in turn, int64 (sum of sizes,)."""
-    before = np.cumsum(sizes) - sizes
-    return np.arange(int(sizes.sum())) + np.repeat(starts - before, sizes)

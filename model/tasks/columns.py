@@ -15,9 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model.samples.keyed import permutation
 from study.errors import StudyError
 
 ID_COLUMNS = ("id", "idx", "example_id")  # SQuAD, GLUE, RACE
+SUBSET_SEED = 0
 
 
 @dataclass
@@ -55,17 +57,24 @@ class Split:
     def open(cls, paths: list[Path]) -> "Split":
         """All rows of the files; StudyError where one cannot be read or none has a row."""
         counts = [_read(path, lambda file: file.metadata.num_rows) for path in paths]
+        names = _read(paths[-1], lambda file: file.schema_arrow.names)
         if not any(counts):
             raise StudyError(f"{paths[0]}: no rows" + f", nor in {paths[-1]}" * (len(paths) > 1))
         starts = np.cumsum([0, *counts])
         split = cls(paths, starts[:-1], np.arange(starts[-1]), [])
-        names = _read(paths[-1], lambda file: file.schema_arrow.names)
         id_column = next((name for name in ID_COLUMNS if names.count(name) == 1), None)
         ids = split.rows if id_column is None else split.values(id_column, "an id", lambda _: True)
         return replace(split, ids=_unique([str(value) for value in ids]))
 
-    def subset(self, rows: np.ndarray) -> "Split":
-        """Only these of its rows."""
+    def first(self, limit: int, unit_column: str | None) -> "Split":
+        """The rows of the first `limit` units in a keyed order, in the files' order: every row is
+        one, or with a column all rows that have the same text there.
+        """
+        units = self.rows
+        if unit_column is not None:
+            _, units = unique_indices(self.texts(unit_column))
+        chosen = permutation(SUBSET_SEED, "task-subset", 0, int(np.max(units)) + 1)[:limit]
+        rows = np.flatnonzero(np.isin(units, chosen))
         return replace(self, rows=self.rows[rows], ids=[self.ids[row] for row in rows])
 
     def place(self, row: int) -> tuple[Path, int]:
@@ -176,16 +185,21 @@ def _is_utf8(cell: pa.Scalar) -> bool:
 def _unique(names: list[str]) -> list[str]:
     """The names, where a repeated one gets `#1`, `#2`, ... (RACE)."""
     taken, repeats = set(names), Counter()
-    seen: set[str] = set()
-    ids = []
+    ids: dict[str, None] = {}
     for name in names:
         unique = name
-        while unique in seen or (unique != name and unique in taken):
+        while unique in ids or (unique != name and unique in taken):
             repeats[name] += 1
             unique = f"{name}#{repeats[name]}"
-        seen.add(unique)
-        ids.append(unique)
-    return ids
+        ids[unique] = None
+    return list(ids)
+
+
+def unique_indices(texts: list[str]) -> tuple[list[str], list[int]]:
+    """The different texts in order of appearance, and for each text its place among them."""
+    places: dict[str, int] = {}
+    indices = [places.setdefault(text, len(places)) for text in texts]
+    return list(places), indices
 
 
 def is_text(kind: pa.DataType) -> bool:

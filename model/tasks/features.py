@@ -136,26 +136,16 @@ class Rows:
         """Tokens left for text in a row of one or two texts."""
         return self.length - (2 if texts == 1 else 2 + self.separators)
 
-    def _arrays(self) -> dict[str, np.ndarray]:
-        """tokens, offsets and boundaries of all rows."""
-        self.flush()
-        offsets = np.zeros(len(self._lengths) + 1, dtype=np.int64)
-        np.cumsum(self._lengths, out=offsets[1:])
-        return {
-            "tokens": np.concatenate(self._tokens),
-            "offsets": offsets,
-            "boundaries": np.array(self._boundaries, dtype=np.int32),
-        }
-
-    def finish(
-        self,
-        examples: Examples,
-        arrays: dict[str, np.ndarray] | None = None,
-        figures: dict | None = None,
-    ) -> tuple[Features, dict]:
+    def finish(self, examples: Examples, figures: dict, **arrays: np.ndarray):
         """Features of all rows, with `arrays` and the labels that the split has, and `figures`
         beside the counts of examples, rows, tokens and of the rows or texts that had to be cut.
         """
+        self.flush()
+        rows = {
+            "tokens": np.concatenate(self._tokens),
+            "offsets": np.cumsum([0, *self._lengths], dtype=np.int64),
+            "boundaries": np.array(self._boundaries, dtype=np.int32),
+        }
         labels = {} if examples.labels is None else {"labels": examples.labels}
         counts = {
             "examples": len(examples),
@@ -163,8 +153,7 @@ class Rows:
             "tokens": sum(self._lengths),
             "truncated": self.truncated,
         }
-        features = Features(self._arrays() | labels | (arrays or {}), examples.ids)
-        return features, counts | (figures or {})
+        return Features(rows | labels | arrays, examples.ids), counts | figures
 
 
 def pair_lengths(first: int, second: int, room: int) -> tuple[int, int]:
@@ -181,18 +170,9 @@ def label_figures(labels: np.ndarray | None) -> dict:
         return {}
     values, counts = np.unique(labels, return_counts=True)
     return {
-        "labels": {
-            str(int(value)): int(count) for value, count in zip(values, counts, strict=True)
-        },
+        "labels": dict(zip(values.astype(str).tolist(), counts.tolist(), strict=True)),
         "majority": 100.0 * int(counts.max()) / len(labels),
     }
-
-
-def unique_indices(texts: list[str]) -> tuple[list[str], list[int]]:
-    """The different texts in order of appearance, and for each text its place among them."""
-    places: dict[str, int] = {}
-    indices = [places.setdefault(text, len(places)) for text in texts]
-    return list(places), indices
 
 
 def add_texts(rows: Rows, texts: list[list[str]]) -> None:
@@ -202,9 +182,6 @@ def add_texts(rows: Rows, texts: list[list[str]]) -> None:
         encoded = [rows.vocabulary.encode_batch(column[begin : begin + CHUNK]) for column in texts]
         for parts in zip(*encoded, strict=True):
             rows.truncated += sum(map(len, parts)) > room
-            if len(parts) == 1:
-                rows.add(parts[0][:room])
-            else:
-                first, second = pair_lengths(len(parts[0]), len(parts[1]), room)
-                rows.add(parts[0][:first], parts[1][:second])
+            kept = pair_lengths(len(parts[0]), sum(map(len, parts[1:])), room)
+            rows.add(*(part[:length] for part, length in zip(parts, kept, strict=False)))
         rows.flush()

@@ -11,18 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.network.finetuning import EncoderSpec, FineTuningModel
+from model.network.finetuning import FineTuningModel, Tensors
 from model.tasks.columns import Examples, Split
 from model.tasks.features import Features, PaddedRows
 from model.tasks.scoring import Outcome, Predicted
 from model.text.tokenizer import Vocabulary
 
-Tensors = dict[str, np.ndarray]
-
-
-def no_inputs(features: Features, task: dict, padded: PaddedRows) -> Tensors:
-    """For a kind whose network reads ids, lengths and segments only."""
-    return {}
+Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -35,6 +30,9 @@ class Average:
     decide: Callable[[np.ndarray, dict[str, list]], np.ndarray]
 
 
+CLASSES = Average("probabilities", lambda mean, columns: mean.argmax(1))
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of task."""
@@ -44,12 +42,13 @@ class Kind:
     # Examples -> features and figures, at most `length` tokens per row; of the training split if
     # `train`.
     build: Callable[[Examples, Vocabulary, dict, int, bool], tuple[Features, dict]]
-    # The network with fresh heads.
-    network: Callable[[dict, EncoderSpec], FineTuningModel]
+    network: type[FineTuningModel]
     # Units int64 (U,) -> the number of targets by loss term, and the arrays that the losses need.
-    targets: Callable[[Features, dict, np.ndarray], tuple[dict[str, int], Tensors]]
+    targets: Callable[[Features, dict, np.ndarray], tuple[dict[str, int], Arrays]]
+    # What the network predicts, and the micro-batch -> fp32 sums by loss term.
+    loss: Callable[[dict, Tensors, Tensors], Tensors]
     # What the network predicts of a whole split -> metrics and stored predictions.
     score: Callable[[Features, dict, Iterable[Predicted]], Outcome]
     average: Average | None  # None: its answers are words
     # What the network reads besides ids, lengths and segments.
-    inputs: Callable[[Features, dict, PaddedRows], Tensors] = no_inputs
+    inputs: Callable[[Features, dict, PaddedRows], Arrays] = lambda features, task, padded: {}

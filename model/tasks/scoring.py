@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model.tasks.decoding import log_normaliser
 from model.tasks.features import Features
 from model.tasks.metrics import METRICS
 from study.manifest import write_atomic
@@ -20,9 +19,8 @@ from study.manifest import write_atomic
 
 @dataclass(frozen=True)
 class Predicted:
-    """One batch: its units and rows int64, the rows' lengths, and the network's outputs."""
+    """One batch: its rows int64, their lengths, and the network's outputs."""
 
-    units: np.ndarray
     rows: np.ndarray
     lengths: np.ndarray
     outputs: dict[str, np.ndarray]
@@ -56,19 +54,22 @@ class Outcome:
         return [parquet, *self.files]
 
 
-def unit_outputs(batches: Iterable[Predicted], name: str) -> np.ndarray:
-    """An output of one entry per unit, in the order of the units."""
-    return _in_order([(batch.units, batch.outputs[name]) for batch in batches])
+def log_normaliser(logits: np.ndarray) -> np.ndarray:
+    """log of the sum of exponentials over tokens, float64 (B,)."""
+    logits = logits.astype(np.float64)
+    peak = logits.max(1, keepdims=True)
+    return peak[:, 0] + np.log(np.exp(logits - peak).sum(1))
 
 
-def row_outputs(batches: Iterable[Predicted], name: str) -> np.ndarray:
+def log_sigmoid(values: np.ndarray) -> np.ndarray:
+    """log(1 / (1 + exp(-x))) without overflow, float64."""
+    return -np.logaddexp(0.0, -values.astype(np.float64))
+
+
+def in_order(batches: Iterable[Predicted], name: str) -> np.ndarray:
     """An output of one entry per row, in the order of the rows."""
-    return _in_order([(batch.rows, batch.outputs[name]) for batch in batches])
-
-
-def _in_order(parts: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    places, outputs = zip(*parts, strict=True)
-    return np.concatenate(outputs)[np.argsort(np.concatenate(places))]
+    rows, outputs = zip(*((batch.rows, batch.outputs[name]) for batch in batches), strict=True)
+    return np.concatenate(outputs)[np.argsort(np.concatenate(rows))]
 
 
 def class_columns(logits: np.ndarray) -> tuple[dict[str, np.ndarray], bool]:

@@ -54,7 +54,8 @@ def build_model(inputs: Inputs, weights: Path, seed: int) -> tuple[FineTuningMod
     spec = EncoderSpec(
         inputs.network, inputs.vocabulary.size, inputs.segments, inputs.vocabulary.pad
     )
-    model = KINDS[task["kind"]].network(task, spec)
+    kind = KINDS[task["kind"]]
+    model = kind.network(task, spec, kind.loss)
     return model, load_encoder(model, weights)
 
 
@@ -160,7 +161,7 @@ def outcome_of(inputs: Inputs, model: nn.Module, split: str) -> Outcome:
             with torch.inference_mode(), precision.autocast():
                 outputs = model.predict({name: part.to(device) for name, part in micro.items()})
             outputs = {name: tensor.cpu().numpy() for name, tensor in outputs.items()}
-            yield Predicted(units, batches.rows(units), micro["lengths"].numpy(), outputs)
+            yield Predicted(batches.rows(units), micro["lengths"].numpy(), outputs)
 
     task = inputs.recipe["task"]
     return KINDS[task["kind"]].score(features, task, predicted())

@@ -1,8 +1,26 @@
-"""Windows over a tokenised context, and where its characters stand (SQuAD, protocol section 9)."""
+"""Windows over tokenised contexts, and from span logits back to answers (SQuAD, section 9).
+
+In: contexts with their tokens' characters; of the dev features' windows fp32 logits as (B, T)
+arrays with their flags and characters. Out: where windows begin and which shows a token best; per
+window its best span, per question its best window's text and its null log-odds.
+
+The search is exhaustive: among all pairs of a permitted start and a permitted end at most
+`answer_length` tokens long, which lists of the 20 best starts and ends only approximate. Blank
+tokens are never ends of a span and every context has a start, so no answer is empty.
+
+Over windows: without an answerability classifier (1.1) the spans' logit sums are compared, as BERT
+does, since training pointed windows without the answer elsewhere. With it (2.0) the span loss has
+never seen such windows, so log-probabilities are compared: of the span within its window plus of
+the window being answerable. The question's null log-odds are the least over its windows: one
+window that answers is enough.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from model.tasks.features import Features
 
 
 @dataclass(frozen=True)
@@ -79,3 +97,59 @@ def most_context(tokens: int, starts: np.ndarray, capacity: int) -> np.ndarray:
     context = 100 * np.minimum(left, right) + (ends - starts)[:, None]
     context = np.where((left >= 0) & (right >= 0), context, -1)
     return np.arange(len(starts))[:, None] == context.argmax(0)
+
+
+@dataclass
+class WindowSpans:
+    """Best span of each window: score float64, first and last token int64 (-inf score: none)."""
+
+    score: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+
+
+def best_spans(
+    start: np.ndarray,
+    end: np.ndarray,
+    may_start: np.ndarray,
+    may_end: np.ndarray,
+    answer_length: int,
+) -> WindowSpans:
+    """Best span of every window from (B, T) logits and flags; ties go to the earlier tokens."""
+    width = start.shape[1]
+    start = np.where(may_start, start.astype(np.float64), -np.inf)
+    end = np.where(may_end, end.astype(np.float64), -np.inf)
+    padded = np.pad(end, ((0, 0), (0, answer_length - 1)), constant_values=-np.inf)
+    reach = sliding_window_view(padded, answer_length, axis=1)  # (B, T, answer_length)
+    length = reach.argmax(-1)
+    total = start + np.take_along_axis(padded, length + np.arange(width), axis=1)
+    first = total.argmax(1)
+    rows = np.arange(len(first))
+    return WindowSpans(total[rows, first], first, first + length[rows, first])
+
+
+def answer_texts(features: Features, spans: WindowSpans) -> tuple[list[str], np.ndarray]:
+    """Text and score of every question's best span; a tie goes to the earlier window.
+
+    `spans` holds all rows of `features`, which must have characters and contexts.
+    """
+    questions = np.asarray(features.arrays["questions"])
+    order = np.lexsort((np.arange(len(questions)), -spans.score, questions))
+    best = order[np.flatnonzero(np.diff(questions[order], prepend=-1))]
+    place = features.arrays["offsets"][best]
+    characters = features.arrays["characters"]
+    begin = characters[place + spans.first[best], 0]
+    end = characters[place + spans.last[best], 1]
+    texts = [
+        context[first:last]
+        for context, first, last in zip(
+            features.contexts, begin.tolist(), end.tolist(), strict=True
+        )
+    ]
+    return texts, spans.score[best]
+
+
+def null_log_odds(features: Features, answerable: np.ndarray) -> np.ndarray:
+    """Log-odds (N,) that a question has no answer, from its windows' log-odds of having one."""
+    first_rows = np.flatnonzero(np.diff(features.arrays["questions"], prepend=-1))
+    return np.minimum.reduceat(-answerable.astype(np.float64), first_rows)

@@ -14,16 +14,14 @@ import re
 from collections.abc import Iterable
 
 import numpy as np
-from torch import Tensor
 
-from model.network.finetuning import EncoderSpec, FineTuningModel
-from model.network.heads import ClassificationHead
+from model.network.finetuning import HeadModel, Tensors
 from model.network.pretraining import weighted_cross_entropy
-from model.tasks.columns import Examples, Split, is_list, is_text
-from model.tasks.features import CHUNK, Features, Rows, label_figures, unique_indices
-from model.tasks.kind import Average, Kind
+from model.tasks.columns import Examples, Split, is_list, is_text, unique_indices
+from model.tasks.features import CHUNK, Features, Rows, label_figures
+from model.tasks.kind import CLASSES, Kind
 from model.tasks.metrics import accuracy
-from model.tasks.scoring import Outcome, Predicted, class_columns, score_columns, unit_outputs
+from model.tasks.scoring import Outcome, Predicted, class_columns, in_order, score_columns
 from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
 from study.kinds import KIND_FACTS
@@ -93,25 +91,7 @@ def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, t
             rows.truncated += len(context) > room
             rows.add(side, context[:room])
         rows.flush()
-    figures = {"questions_truncated": cut} | label_figures(examples.labels)
-    return rows.finish(examples, figures=figures)
-
-
-class ChoiceModel(FineTuningModel):
-    """One of `CHOICES` rows per question, by a scalar per row."""
-
-    def __init__(self, task: dict, spec: EncoderSpec):
-        super().__init__(task, spec)
-        self.head = ClassificationHead(self.config, 1)
-
-    def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"choice": weighted sum over questions of cross-entropies}."""
-        logits_BC = self.predict(micro)["logits"]
-        return {"choice": weighted_cross_entropy(logits_BC, micro["labels"], micro["weights"])}
-
-    def predict(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"logits": (questions, CHOICES)}."""
-        return {"logits": self.head(self.hidden(micro)).view(-1, CHOICES).float()}
+    return rows.finish(examples, {"questions_truncated": cut} | label_figures(examples.labels))
 
 
 def targets(features: Features, task: dict, units: np.ndarray):
@@ -119,9 +99,15 @@ def targets(features: Features, task: dict, units: np.ndarray):
     return {"choice": len(units)}, {"labels": features.arrays["labels"][units]}
 
 
+def loss(task: dict, predicted: Tensors, micro: Tensors) -> Tensors:
+    """Cross-entropies over the options of each question."""
+    logits_UC = predicted["logits"].view(-1, CHOICES)
+    return {"choice": weighted_cross_entropy(logits_UC, micro["labels"], micro["weights"])}
+
+
 def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outcome:
     """The likeliest option; the accuracy of each school level too."""
-    columns, finite = class_columns(unit_outputs(batches, "logits"))
+    columns, finite = class_columns(in_order(batches, "logits").reshape(-1, CHOICES))
     outcome = score_columns(features, task, columns, finite)
     for level in LEVELS if outcome.metrics else ():
         rows = np.array([name.startswith(level) for name in features.ids])
@@ -130,11 +116,4 @@ def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outco
     return outcome
 
 
-KIND = Kind(
-    read=read,
-    build=build,
-    network=ChoiceModel,
-    targets=targets,
-    score=score,
-    average=Average("probabilities", lambda mean, columns: mean.argmax(1)),
-)
+KIND = Kind(read, build, HeadModel, targets, loss, score, CLASSES)

@@ -10,15 +10,13 @@ RoBERTa (arXiv 1907.11692) section 5.1: BERT's head on `<s>`.
 from collections.abc import Iterable
 
 import numpy as np
-from torch import Tensor
 
-from model.network.finetuning import EncoderSpec, FineTuningModel
-from model.network.heads import ClassificationHead
+from model.network.finetuning import HeadModel, Tensors
 from model.network.pretraining import weighted_cross_entropy
 from model.tasks.columns import Examples, Split
 from model.tasks.features import Features, Rows, add_texts, label_figures
-from model.tasks.kind import Average, Kind
-from model.tasks.scoring import Outcome, Predicted, class_columns, score_columns, unit_outputs
+from model.tasks.kind import CLASSES, Kind
+from model.tasks.scoring import Outcome, Predicted, class_columns, in_order, score_columns
 from model.text.tokenizer import Vocabulary
 
 
@@ -33,25 +31,7 @@ def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, t
     """One row per example; figures: the labels."""
     rows = Rows(vocabulary, task, length)
     add_texts(rows, examples.texts)
-    return rows.finish(examples, figures=label_figures(examples.labels))
-
-
-class ClassificationModel(FineTuningModel):
-    """Logits per row."""
-
-    def __init__(self, task: dict, spec: EncoderSpec):
-        super().__init__(task, spec)
-        self.head = ClassificationHead(self.config, task["labels"])
-
-    def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"classification": weighted sum of cross-entropies}."""
-        logits_BC = self.predict(micro)["logits"]
-        loss = weighted_cross_entropy(logits_BC, micro["labels"], micro["weights"])
-        return {"classification": loss}
-
-    def predict(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"logits": (B, C)}."""
-        return {"logits": self.head(self.hidden(micro)).float()}
+    return rows.finish(examples, label_figures(examples.labels))
 
 
 def targets(features: Features, task: dict, units: np.ndarray):
@@ -59,16 +39,15 @@ def targets(features: Features, task: dict, units: np.ndarray):
     return {"classification": len(units)}, {"labels": features.arrays["labels"][units]}
 
 
+def loss(task: dict, predicted: Tensors, micro: Tensors) -> Tensors:
+    """Cross-entropies."""
+    losses = weighted_cross_entropy(predicted["logits"], micro["labels"], micro["weights"])
+    return {"classification": losses}
+
+
 def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outcome:
     """The likeliest class."""
-    return score_columns(features, task, *class_columns(unit_outputs(batches, "logits")))
+    return score_columns(features, task, *class_columns(in_order(batches, "logits")))
 
 
-KIND = Kind(
-    read=read,
-    build=build,
-    network=ClassificationModel,
-    targets=targets,
-    score=score,
-    average=Average("probabilities", lambda mean, columns: mean.argmax(1)),
-)
+KIND = Kind(read, build, HeadModel, targets, loss, score, CLASSES)

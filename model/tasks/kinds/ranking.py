@@ -15,16 +15,13 @@ other questions are left out and counted. Development and test splits keep every
 from collections.abc import Iterable
 
 import numpy as np
-from torch import Tensor
 
-from model.network.finetuning import EncoderSpec, FineTuningModel
-from model.network.heads import ClassificationHead
+from model.network.finetuning import HeadModel, Tensors
 from model.tasks.columns import Examples, Split
-from model.tasks.decoding import log_sigmoid
-from model.tasks.features import Features, Rows, add_texts, label_figures, unique_indices
+from model.tasks.features import Features, Rows, add_texts, label_figures
 from model.tasks.kind import Average, Kind
 from model.tasks.mining import mine_sentences
-from model.tasks.scoring import Outcome, Predicted, row_outputs, score_columns
+from model.tasks.scoring import Outcome, Predicted, in_order, log_sigmoid, score_columns
 from model.tasks.units import by_unit, first_of_unit_loss, members_of, shares
 from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
@@ -41,11 +38,10 @@ def read(split: Split, task: dict, labelled: bool) -> Examples:
 
 def question_groups(questions: list[str]) -> list[list[int]]:
     """Rows of each question, in order of its first row."""
-    _, places = unique_indices(questions)
-    groups: list[list[int]] = [[] for _ in range(max(places) + 1)]
-    for row, place in enumerate(places):
-        groups[place].append(row)
-    return groups
+    groups: dict[str, list[int]] = {}
+    for row, question in enumerate(questions):
+        groups.setdefault(question, []).append(row)
+    return list(groups.values())
 
 
 def training_groups(
@@ -98,32 +94,13 @@ def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, t
         figures = {"questions": len(groups), "alone": sum(len(rows) == 1 for rows in groups)}
     rows = Rows(vocabulary, task, length)
     order = [[pair[part] for group in pairs for pair in group] for part in (0, 1)]
-    add_texts(
-        rows,
-        [[texts[row] for row in of] for texts, of in zip(examples.texts, order, strict=True)],
+    add_texts(rows, [[examples.texts[part][row] for row in order[part]] for part in (0, 1)])
+    return rows.finish(
+        examples,
+        figures | label_figures(examples.labels),
+        groups=np.cumsum([0, *map(len, pairs)], dtype=np.int64),
+        order=np.array(order[1], dtype=np.int64),
     )
-    arrays = {
-        "groups": np.cumsum([0, *map(len, pairs)], dtype=np.int64),
-        "order": np.array(order[1], dtype=np.int64),
-    }
-    return rows.finish(examples, arrays, figures | label_figures(examples.labels))
-
-
-class RankingModel(FineTuningModel):
-    """A scalar per row; trained so that the first row of a unit scores highest."""
-
-    def __init__(self, task: dict, spec: EncoderSpec):
-        super().__init__(task, spec)
-        self.head = ClassificationHead(self.config, 1)
-
-    def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"ranking": weighted sum over units of cross-entropies}."""
-        scores_UC = by_unit(self.predict(micro)["scores"], micro["members"])
-        return {"ranking": first_of_unit_loss(scores_UC, micro["weights"])}
-
-    def predict(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"scores": (R,)}."""
-        return {"scores": self.head(self.hidden(micro)).squeeze(-1).float()}
 
 
 def targets(features: Features, task: dict, units: np.ndarray):
@@ -131,9 +108,15 @@ def targets(features: Features, task: dict, units: np.ndarray):
     return {"ranking": len(units)}, {"members": members_of(features, units)}
 
 
+def loss(task: dict, predicted: Tensors, micro: Tensors) -> Tensors:
+    """Cross-entropies of each question's right row among all of its rows."""
+    scores_UC = by_unit(predicted["logits"][:, 0], micro["members"])
+    return {"ranking": first_of_unit_loss(scores_UC, micro["weights"])}
+
+
 def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outcome:
     """Every row decided within its question, in the order of the examples."""
-    scores = row_outputs(batches, "scores").astype(np.float64)
+    scores = in_order(batches, "logits")[:, 0].astype(np.float64)
     columns = ranking_columns(np.nan_to_num(scores), np.asarray(features.arrays["groups"]))
     order = np.argsort(features.arrays["order"])
     columns = {name: values[order] for name, values in columns.items()}
@@ -190,13 +173,7 @@ def decide_ranking(probability: np.ndarray, question: np.ndarray) -> np.ndarray:
     return predictions
 
 
-KIND = Kind(
-    read=read,
-    build=build,
-    network=RankingModel,
-    targets=targets,
-    score=score,
-    average=Average(
-        "probability", lambda mean, columns: decide_ranking(mean, np.array(columns["question"]))
-    ),
+AVERAGE = Average(
+    "probability", lambda mean, columns: decide_ranking(mean, np.array(columns["question"]))
 )
+KIND = Kind(read, build, HeadModel, targets, loss, score, AVERAGE)

@@ -10,14 +10,12 @@ RoBERTa (arXiv 1907.11692) section 5.1: BERT's head on `<s>` with one output.
 from collections.abc import Iterable
 
 import numpy as np
-from torch import Tensor
 
-from model.network.finetuning import EncoderSpec, FineTuningModel
-from model.network.heads import ClassificationHead
+from model.network.finetuning import HeadModel, Tensors
 from model.tasks.columns import Examples, Split, is_number
 from model.tasks.features import Features, Rows, add_texts
 from model.tasks.kind import Average, Kind
-from model.tasks.scoring import Outcome, Predicted, score_columns, unit_outputs
+from model.tasks.scoring import Outcome, Predicted, in_order, score_columns
 from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
 
@@ -41,24 +39,7 @@ def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, t
     """One row per example."""
     rows = Rows(vocabulary, task, length)
     add_texts(rows, examples.texts)
-    return rows.finish(examples)
-
-
-class RegressionModel(FineTuningModel):
-    """One real number per row."""
-
-    def __init__(self, task: dict, spec: EncoderSpec):
-        super().__init__(task, spec)
-        self.head = ClassificationHead(self.config, 1)
-
-    def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"regression": weighted sum of squared errors}."""
-        errors_B = self.predict(micro)["values"] - micro["values"]
-        return {"regression": (errors_B.square() * micro["weights"]).sum()}
-
-    def predict(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"values": (B,)}."""
-        return {"values": self.head(self.hidden(micro)).squeeze(-1).float()}
+    return rows.finish(examples, {})
 
 
 def targets(features: Features, task: dict, units: np.ndarray):
@@ -67,17 +48,17 @@ def targets(features: Features, task: dict, units: np.ndarray):
     return {"regression": len(units)}, {"values": values}
 
 
+def loss(task: dict, predicted: Tensors, micro: Tensors) -> Tensors:
+    """Squared errors."""
+    errors_B = predicted["logits"][:, 0] - micro["values"]
+    return {"regression": (errors_B.square() * micro["weights"]).sum()}
+
+
 def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outcome:
     """The values in the unit of the labels; NaN where a metric of them is."""
-    values = unit_outputs(batches, "values") * task["scale"]
+    values = in_order(batches, "logits")[:, 0] * task["scale"]
     return score_columns(features, task, {"prediction": values}, bool(np.isfinite(values).all()))
 
 
-KIND = Kind(
-    read=read,
-    build=build,
-    network=RegressionModel,
-    targets=targets,
-    score=score,
-    average=Average("prediction", lambda mean, columns: mean),
-)
+AVERAGE = Average("prediction", lambda mean, columns: mean)
+KIND = Kind(read, build, HeadModel, targets, loss, score, AVERAGE)

@@ -25,26 +25,33 @@ from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
-from torch import Tensor
 from torch.nn import functional
 
-from model.network.finetuning import EncoderSpec, FineTuningModel
+from model.network.finetuning import FineTuningModel, Tensors
 from model.network.heads import ClassificationHead, SpanHead
 from model.network.pretraining import weighted_cross_entropy
-from model.tasks.columns import Examples, Split, is_list, is_number, is_text, whole
-from model.tasks.decoding import (
+from model.tasks.columns import (
+    Examples,
+    Split,
+    is_list,
+    is_number,
+    is_text,
+    unique_indices,
+    whole,
+)
+from model.tasks.features import CHUNK, Features, PaddedRows, Rows
+from model.tasks.kind import Kind
+from model.tasks.scoring import Outcome, Predicted, log_normaliser, log_sigmoid
+from model.tasks.squad_metric import normalise, score_answers, squad11_metrics, squad20_metrics
+from model.tasks.windows import (
+    Context,
     WindowSpans,
     answer_texts,
     best_spans,
-    log_normaliser,
-    log_sigmoid,
+    most_context,
     null_log_odds,
+    window_starts,
 )
-from model.tasks.features import CHUNK, Features, PaddedRows, Rows, unique_indices
-from model.tasks.kind import Kind
-from model.tasks.scoring import Outcome, Predicted
-from model.tasks.squad_metric import normalise, score_answers, squad11_metrics, squad20_metrics
-from model.tasks.windows import Context, most_context, window_starts
 from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
 
@@ -98,11 +105,9 @@ class SpanBuilder:
     def __init__(self, vocabulary: Vocabulary, task: dict, length: int, characters: bool):
         self.rows = Rows(vocabulary, task, length)
         self.task = task
-        self.with_characters = characters
         self.windows: list[tuple[int, int, int, bool]] = []  # question, start, end, answerable
-        self.characters: list[np.ndarray] = []
-        self.may_start: list[np.ndarray] = []
-        self.may_end: list[np.ndarray] = []
+        names = ("characters", "may_start", "may_end") if characters else ()
+        self.by_token: dict[str, list[np.ndarray]] = {name: [] for name in names}
         self.golds = dict.fromkeys(("answers", "exact", "normalised", "whole_in_no_window"), 0)
         self.questions_truncated = 0
 
@@ -127,7 +132,7 @@ class SpanBuilder:
                 self.windows.append((question, span[0] + shift, span[1] + shift, True))
             else:
                 self.windows.append((question, 0, 0, False))
-        if self.with_characters:
+        if self.by_token:
             self._add_characters(context, first_place, starts, capacity)
 
     def _add_characters(
@@ -139,9 +144,9 @@ class SpanBuilder:
             part = slice(begin, begin + capacity)
             around = (first_place, 1)
             visible = context.visible[part]
-            self.characters.append(np.pad(context.characters[part], (around, (0, 0))))
-            self.may_end.append(np.pad(visible, around))
-            self.may_start.append(np.pad(visible & best[window, part], around))
+            self.by_token["characters"].append(np.pad(context.characters[part], (around, (0, 0))))
+            self.by_token["may_end"].append(np.pad(visible, around))
+            self.by_token["may_start"].append(np.pad(visible & best[window, part], around))
 
     def _count_golds(self, context: Context, answers, starts, ends) -> None:
         """Count the different gold answers, and how many come back from their tokens."""
@@ -156,18 +161,10 @@ class SpanBuilder:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays of the windows."""
-        questions, starts, ends, answerable = zip(*self.windows, strict=True)
-        arrays = {
-            "questions": np.array(questions, dtype=np.int32),
-            "starts": np.array(starts, dtype=np.int32),
-            "ends": np.array(ends, dtype=np.int32),
-            "answerable": np.array(answerable, dtype=bool),
-        }
-        if self.with_characters:
-            arrays["characters"] = np.concatenate(self.characters)
-            arrays["may_start"] = np.concatenate(self.may_start)
-            arrays["may_end"] = np.concatenate(self.may_end)
-        return arrays
+        names = ("questions", "starts", "ends", "answerable")
+        arrays = dict(zip(names, np.array(self.windows, dtype=np.int32).T.copy(), strict=True))
+        arrays["answerable"] = arrays["answerable"].astype(bool)
+        return arrays | {name: np.concatenate(parts) for name, parts in self.by_token.items()}
 
 
 def build(
@@ -201,7 +198,7 @@ def build(
     }
     if task["answerability"]:
         figures["majority"] = 100.0 * unanswerable / len(examples)
-    features, figures = builder.rows.finish(examples, builder.arrays(), figures)
+    features, figures = builder.rows.finish(examples, figures, **builder.arrays())
     if not train:
         features.contexts = contexts
         features.answers = [[text for text, _ in answers] for answers in examples.answers]
@@ -211,27 +208,12 @@ def build(
 class SpanModel(FineTuningModel):
     """First and last token of the answer inside the context; with `answerability` also yes/no."""
 
-    def __init__(self, task: dict, spec: EncoderSpec):
-        super().__init__(task, spec)
+    def __init__(self, task, spec, loss):
+        super().__init__(task, spec, loss)
         self.span = SpanHead(self.config)
         self.answerability = ClassificationHead(self.config, 1) if task["answerability"] else None
 
-    def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"span": sum of (start + end)/2 cross-entropies where span_weights, "answerability"}."""
-        found = self.predict(micro)
-        start = weighted_cross_entropy(found["start"], micro["starts"], micro["span_weights"])
-        end = weighted_cross_entropy(found["end"], micro["ends"], micro["span_weights"])
-        losses = {"span": (start + end) / 2}
-        if self.answerability is not None:
-            losses["answerability"] = functional.binary_cross_entropy_with_logits(
-                found["answerable"],
-                micro["answerable"].float(),
-                weight=micro["weights"],
-                reduction="sum",
-            )
-        return losses
-
-    def predict(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
+    def predict(self, micro: Tensors) -> Tensors:
         """{"start", "end": (B, T), -1e9 outside the context} and, where it has the classifier,
         {"answerable": (B,)}: log-odds that the context answers the question."""
         hidden_BTH = self.hidden(micro)
@@ -271,20 +253,29 @@ def targets(features: Features, task: dict, units: np.ndarray):
     }
 
 
+def loss(task: dict, predicted: Tensors, micro: Tensors) -> Tensors:
+    """Half the cross-entropies of start and end, and where there is a classifier its own."""
+    start = weighted_cross_entropy(predicted["start"], micro["starts"], micro["span_weights"])
+    end = weighted_cross_entropy(predicted["end"], micro["ends"], micro["span_weights"])
+    losses = {"span": (start + end) / 2}
+    if task["answerability"]:
+        losses["answerability"] = functional.binary_cross_entropy_with_logits(
+            predicted["answerable"],
+            micro["answerable"].float(),
+            weight=micro["weights"],
+            reduction="sum",
+        )
+    return losses
+
+
 def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outcome:
     """The best span of each question, its metrics question by question, and the official files."""
     spans, answerable, finite = _window_spans(features, task, batches)
     texts, scores = answer_texts(features, spans)
     golds, separate = features.answers, task["answerability"]
-    predictions = texts
-    if separate:
-        odds = null_log_odds(features, answerable)
-        predictions = [
-            "" if refused else text for text, refused in zip(texts, odds > 0, strict=True)
-        ]
-        metrics = squad20_metrics(texts, odds, golds)
-    else:
-        metrics = squad11_metrics(texts, golds)
+    odds = null_log_odds(features, answerable)  # without a classifier 0: no answer is refused
+    predictions = ["" if refused else text for text, refused in zip(texts, odds > 0, strict=True)]
+    metrics = squad20_metrics(texts, odds, golds) if separate else squad11_metrics(texts, golds)
     each = score_answers(predictions, golds, no_answer=separate)
     columns = {
         "id": pa.array(features.ids),
@@ -322,20 +313,9 @@ def _window_spans(
             answerable[batch.rows] = outputs["answerable"]
             best.score += log_sigmoid(outputs["answerable"])
             best.score -= log_normaliser(start) + log_normaliser(end)
-        found.score[batch.rows], found.first[batch.rows], found.last[batch.rows] = (
-            best.score,
-            best.first,
-            best.last,
-        )
+        for name, values in vars(best).items():
+            getattr(found, name)[batch.rows] = values
     return found, answerable, finite
 
 
-KIND = Kind(
-    read=read,
-    build=build,
-    network=SpanModel,
-    inputs=inputs,
-    targets=targets,
-    score=score,
-    average=None,
-)
+KIND = Kind(read, build, SpanModel, targets, loss, score, None, inputs)

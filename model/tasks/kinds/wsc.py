@@ -27,14 +27,14 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional
 
-from model.network.finetuning import EncoderSpec, FineTuningModel
+from model.network.finetuning import FineTuningModel, Tensors
 from model.network.heads import MaskedLanguageHead
 from model.network.pretraining import targets as vectors_at
 from model.tasks.columns import Examples, Split
 from model.tasks.features import CHUNK, Features, PaddedRows, Rows, label_figures
 from model.tasks.kind import Average, Kind
-from model.tasks.nouns import Phrases, phrase_finder
-from model.tasks.scoring import Outcome, Predicted, row_outputs, score_columns
+from model.tasks.nouns import phrase_finder
+from model.tasks.scoring import Outcome, Predicted, in_order, score_columns
 from model.tasks.units import by_unit, first_of_unit_loss, members_of, shares
 from model.tasks.words import PRONOUNS
 from model.text.tokenizer import Vocabulary
@@ -125,17 +125,16 @@ class PronounBuilder:
         self.counts["pronouns_moved"] += not any(a <= place[0] < b for a, b in stated)
         query = query.strip().rstrip(".,;:!?")
         span = find_words(text, query, words[0])
-        phrases: Phrases = find(text)
         # As the text spells it: the data capitalise some queries, which no other candidate is.
         named = [text[slice(*span)] if span else query]
-        named += candidates(text, query, span, place, phrases)
+        named += candidates(text, query, span, place, find(text))
         start, end = place
         return [(f"{text[:start]}{name}{text[end:]}", start, start + len(name)) for name in named]
 
-    def add(self, number: int, encoded: list[tuple[list[int], list, int, int]]) -> None:
-        """Append the rows of example `number`: tokens, offsets, and the candidate's characters."""
+    def add(self, number: int, encoded: Iterable[tuple[list[int], list, tuple]]) -> None:
+        """Append the rows of example `number`: tokens, offsets, and what `texts` gave."""
         rows = 0
-        for tokens, offsets, start, end in encoded:
+        for tokens, offsets, (_, start, end) in encoded:
             touched = [i for i, (a, b) in enumerate(offsets) if a < end and start < b]
             if not touched and rows == 0:
                 raise StudyError(f"task {self.task['name']}: row {number}: the query has no tokens")
@@ -178,47 +177,33 @@ def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, t
                 flat += versions
             else:
                 builder.counts["without_candidates"] += 1
-        tokens, offsets = vocabulary.encode_with_offsets([text for text, _, _ in flat])
-        rows = (
-            (ids, places, *version[1:])
-            for ids, places, version in zip(tokens, offsets, flat, strict=True)
-        )
+        encoded = vocabulary.encode_with_offsets([text for text, _, _ in flat])
+        rows = zip(*encoded, flat, strict=True)
         for row, count in chosen:
-            builder.add(row, list(islice(rows, count)))
+            builder.add(row, islice(rows, count))
         builder.rows.flush()
     if not builder.kept:
         raise StudyError(f"task {task['name']}: no example of label 1 has another candidate")
-    arrays = {
-        "originals": np.array(builder.originals, dtype=vocabulary.dtype),
-        "groups": np.array(builder.groups, dtype=np.int64),
-    }
-    if examples.labels is not None:
-        arrays["labels"] = examples.labels[builder.kept]
-    figures = builder.counts | {"candidates_from": source} | label_figures(examples.labels)
-    return builder.rows.finish(examples, arrays, figures)
+    kept = {} if examples.labels is None else {"labels": examples.labels[builder.kept]}
+    return builder.rows.finish(
+        examples,
+        builder.counts | {"candidates_from": source} | label_figures(examples.labels),
+        originals=np.array(builder.originals, dtype=vocabulary.dtype),
+        groups=np.array(builder.groups, dtype=np.int64),
+        **kept,
+    )
 
 
 class PronounModel(FineTuningModel):
-    """The referent of a pronoun among candidates; nothing but the pre-trained tensors.
-
-    The task's `loss` is the margin loss of its alpha and beta, or cross-entropy over candidates.
-    """
+    """The masked-language head: nothing but the pre-trained tensors."""
 
     pretrained = ("encoder.", "mlm.")
 
-    def __init__(self, task: dict, spec: EncoderSpec):
-        super().__init__(task, spec)
+    def __init__(self, task, spec, loss):
+        super().__init__(task, spec, loss)
         self.mlm = MaskedLanguageHead(self.config, spec.vocabulary_size)
 
-    def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"wsc": weighted sum over pronouns of the loss}."""
-        scores_UC = by_unit(self.predict(micro)["scores"], micro["members"])
-        if self.task["loss"] == "cross-entropy":
-            return {"wsc": first_of_unit_loss(scores_UC, micro["weights"])}
-        present_UC, alpha, beta = micro["members"] >= 0, self.task["alpha"], self.task["beta"]
-        return {"wsc": margin_loss(scores_UC, present_UC, micro["weights"], alpha, beta)}
-
-    def predict(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
+    def predict(self, micro: Tensors) -> Tensors:
         """{"scores": (R,)}: mean log-probability of the masked tokens, in nats."""
         vectors = vectors_at(self.hidden(micro), micro["positions"])
         logits_MW = self.mlm(vectors, self.encoder.words.weight).float()
@@ -240,16 +225,9 @@ def margin_loss(
 
 
 def inputs(features: Features, task: dict, padded: PaddedRows) -> dict[str, np.ndarray]:
-    """The masked tokens of each row."""
+    """The masked tokens of each row, K the most of one; unused slots have a share of 0."""
     originals = features.gather("originals", padded.rows, padded.inside).astype(np.int64)
-    return masked_targets(padded.ids, np.where(padded.inside, originals, padded.ids))
-
-
-def masked_targets(ids: np.ndarray, originals: np.ndarray) -> dict[str, np.ndarray]:
-    """Where ids and originals (B, T) differ: positions and targets int64 (B, K), K the most masks
-    of a row, and shares float32 (B, K): one over the row's masks, 0 in slots that it does not use.
-    """
-    masked = ids != originals
+    masked = padded.inside & (padded.ids != originals)
     counts = masked.sum(1)
     slots = np.arange(counts.max()) < counts[:, None]
     positions = np.zeros(slots.shape, dtype=np.int64)
@@ -267,9 +245,20 @@ def targets(features: Features, task: dict, units: np.ndarray):
     return {"wsc": len(units)}, {"members": members_of(features, units)}
 
 
+def loss(task: dict, predicted: Tensors, micro: Tensors) -> Tensors:
+    """The margin loss of the task's alpha and beta, or cross-entropies over the candidates."""
+    scores_UC = by_unit(predicted["scores"], micro["members"])
+    if task["loss"] == "cross-entropy":
+        return {"wsc": first_of_unit_loss(scores_UC, micro["weights"])}
+    present_UC = micro["members"] >= 0
+    return {
+        "wsc": margin_loss(scores_UC, present_UC, micro["weights"], task["alpha"], task["beta"])
+    }
+
+
 def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outcome:
     """Whether each query is the referent."""
-    scores = row_outputs(batches, "scores").astype(np.float64)
+    scores = in_order(batches, "scores").astype(np.float64)
     columns = pronoun_columns(np.nan_to_num(scores), np.asarray(features.arrays["groups"]))
     return score_columns(features, task, columns, bool(np.isfinite(scores).all()))
 
@@ -295,12 +284,5 @@ def decide_pronouns(margins: np.ndarray) -> np.ndarray:
     return (margins >= 0).astype(np.int64)
 
 
-KIND = Kind(
-    read=read,
-    build=build,
-    network=PronounModel,
-    inputs=inputs,
-    targets=targets,
-    score=score,
-    average=Average("margin", lambda mean, columns: decide_pronouns(mean)),
-)
+AVERAGE = Average("margin", lambda mean, columns: decide_pronouns(mean))
+KIND = Kind(read, build, PronounModel, targets, loss, score, AVERAGE, inputs)
