@@ -70,7 +70,7 @@ ERRORS = [
     (
         ("study.yaml", "cells.full-sentences.vocabulary", "latin"),
         "config/study/cells.yaml: cells.full-sentences.vocabulary: latin is not defined; known: "
-        "byte-50k, character-30k",
+        "byte-50k, character-10k, character-30k",
     ),
     (
         ("scales/smoke.yaml", "base.length", 65),

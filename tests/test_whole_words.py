@@ -213,6 +213,6 @@ def test_a_vocabulary_that_tells_nothing_of_words_is_one_line():
 
 
 def test_only_a_cell_that_masks_words_says_so_in_its_recipe():
-    recipes = [job.recipe for job in Study("smoke").pretrain_jobs(["full-sentences", "whole-word"])]
+    recipes = [job.recipe for job in Study("smoke").pretrain_jobs(["mask-15", "whole-word"])]
     plain, whole = (recipe["masking"] for recipe in recipes)
     assert whole == {**plain, "unit": "word"} != plain
