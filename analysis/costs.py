@@ -18,7 +18,7 @@ from model.network.sizes import (
     vocabulary_parameters,
 )
 from model.training.optimisers import MOMENTS
-from study.cells import Optimiser
+from study.cells import Model
 from study.errors import StudyError
 from study.formats import FORMATS
 from study.graph import Study
@@ -26,7 +26,7 @@ from study.jobs import Job, needed
 from study.kinds import KIND_FACTS
 from study.manifest import NUMBER, Manifest, load_manifest
 from study.places import source_entries
-from study.recipes import RecipeSettings
+from study.recipes import PretrainRecipe, RecipeSettings
 
 MB = 1e6
 # The two checkpoints that are kept and the one being written.
@@ -82,33 +82,33 @@ def cost_of(study: Study, job: Job) -> Cost:
 
 
 def _pretraining(study: Study, job: Job) -> Cost:
-    recipe, execution = job.recipe, study.config.execution.pretrain
-    form, share = recipe["format"], recipe["masking"]["rate"]
+    recipe = PretrainRecipe.model_validate(job.recipe)
+    model, form, execution = recipe.model, recipe.format, study.config.execution.pretrain
     entries = job.inputs["vocabulary"][0].recipe["size"]
-    per_update = recipe["batch"]["sequences"] * form["length"]
-    parameters = pretraining_parameters(recipe["model"], entries, form["segments"], form["nsp"])
+    per_update = recipe.batch.sequences * form.length
+    parameters = pretraining_parameters(model, entries, form.segments, form.nsp)
     activations = activation_bytes(
-        recipe["model"],
+        model,
         entries,
         tokens=min(execution.micro_batch_tokens, per_update),
-        length=form["length"],
-        target_share=share,
+        length=form.length,
+        target_share=recipe.masking.rate,
         precision=execution.precision,
         device=execution.device,
     )
-    tokens = recipe["steps"] * per_update
-    moments = MOMENTS[Optimiser.model_validate(recipe["optimiser"]).name]
+    tokens = recipe.steps * per_update
+    moments = MOMENTS[recipe.optimiser.name]
     state = state_bytes(parameters, moments, execution.precision, execution.mode)
     return Cost(
         tokens=tokens,
-        flops=tokens * flops_per_token(recipe["model"], form["length"], entries, share),
+        flops=tokens * flops_per_token(model, form.length, entries, recipe.masking.rate),
         weights_mb=4 * parameters / MB,
         checkpoint_mb=CHECKPOINTS * checkpoint_bytes(parameters, moments) / MB,
         memory_mb=(state + activations) / MB,
         devices=execution.processes,
         basis="steps",
         parameters=parameters,
-        vocabulary_parameters=vocabulary_parameters(recipe["model"], entries),
+        vocabulary_parameters=vocabulary_parameters(model, entries),
         passes=_passes(study, job, tokens),
     )
 
@@ -129,7 +129,9 @@ def _passes(study: Study, job: Job, tokens: float) -> float | None:
 def _finetuning(study: Study, job: Job) -> Cost:
     execution, settings = study.config.execution.finetune, job.recipe["settings"]
     pretrain, features = job.inputs["pretrain"][0], job.inputs["features"][0]
-    model = {**pretrain.recipe["model"], "attention_dropout": settings["dropout"]}
+    model = Model.model_validate(
+        {**pretrain.recipe["model"], "attention_dropout": settings["dropout"]}
+    )
     entries = job.inputs["vocabulary"][0].recipe["size"]
     train = rows_of(study, features, "train")
     mean = train.tokens / train.rows

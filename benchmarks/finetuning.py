@@ -29,6 +29,7 @@ from benchmarks.finetuning_arms import PADDING, Ours, Theirs, Turn, Work, initia
 from benchmarks.task_data import generate_mirror, read_task, task_examples, wiki_vocabulary
 from model.training.execution import CHOICES
 from model.training.hardware import device_name
+from study.cells import Model
 from study.command import command_parser, run_command
 from study.errors import StudyError
 
@@ -81,7 +82,7 @@ def make_work(args: argparse.Namespace, folder: Path) -> Work:
     dev_rows = task_examples(mirror, args.task, "dev", args.dev_rows)
     if len(train_rows) < rows:
         raise StudyError(f"--updates: {rows} training rows are needed, there are {len(train_rows)}")
-    work = Work(task, train_rows, dev_rows, vocabulary, network, args, folder)
+    work = Work(task, train_rows, dev_rows, vocabulary, Model(**network), args, folder)
     save_file(initial_state(work), folder / "model.safetensors")
     return work
 

@@ -23,7 +23,6 @@ from transformers import (
     TrainingArguments,
 )
 
-from model.network.config import NetworkConfig
 from model.network.huggingface import to_transformers, transformers_config
 from model.network.pretraining import PretrainingModel
 from model.tasks.batches import FineTuningBatches
@@ -34,7 +33,7 @@ from model.tasks.tuning import Inputs, build_model, outcome_of
 from model.text.tokenizer import Vocabulary
 from model.training.engine import Attempt, Evaluation, train
 from model.training.execution import Execution
-from study.cells import Optimiser
+from study.cells import Model, Optimiser
 
 OPTIMISER = Optimiser.usual(learning_rate=2e-5, warmup=0.1)
 PADDING = {  # arm -> options of the Trainer, whether rows are padded beforehand
@@ -52,7 +51,7 @@ class Work:
     train: Examples
     dev: Examples
     vocabulary: Vocabulary
-    network: dict
+    network: Model
     args: argparse.Namespace
     folder: Path
 
@@ -120,7 +119,7 @@ class Ours:
         self.inputs = Inputs(
             label="",
             recipe={"task": work.task},
-            network=NetworkConfig.of(work.network),
+            network=work.network,
             segments=False,
             vocabulary=work.vocabulary,
             splits=self.splits,
@@ -295,7 +294,7 @@ def their_model(work: Work, seed: int) -> RobertaForSequenceClassification:
     """transformers' network with the encoder that ours starts from."""
     torch.manual_seed(seed)
     state = initial_state(work)
-    values = transformers_config(NetworkConfig.of(work.network), state, work.vocabulary)
+    values = transformers_config(work.network, state, work.vocabulary)
     config = RobertaConfig(**values, num_labels=work.task["labels"])
     model = RobertaForSequenceClassification(config)
     model.load_state_dict(to_transformers(state, work.vocabulary.pad), strict=False)

@@ -33,7 +33,7 @@ from model.training.hardware import device_name, matrix_peak
 from model.training.optimiser import ScheduledOptimiser
 from model.training.precision import Precision
 from model.training.update import Update
-from study.cells import Optimiser
+from study.cells import Model, Optimiser
 from study.command import command_parser, run_command
 
 OPTIMISER = Optimiser.usual(learning_rate=1e-4, warmup=0.0)
@@ -51,7 +51,7 @@ IGNORED = -100  # transformers' label for a position that is not predicted
 class Workload:
     """A network and the shape of its batches."""
 
-    network: dict
+    network: Model
     vocabulary: int
     length: int
     batch: int
@@ -74,7 +74,7 @@ def workload(name: str, batch: int | None) -> Workload:
     else:
         sizes, vocabulary, length, usual = (12, 768, 12, 3072), 50_265, 512, 256
     network = dict(zip(("layers", "hidden", "heads", "ffn"), sizes, strict=True))
-    network |= {"positions": length, **COMMON}
+    network = Model(**network, positions=length, **COMMON)
     return Workload(network, vocabulary, length, batch or usual)
 
 

@@ -15,13 +15,13 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
-from model.network.config import NetworkConfig
 from model.network.huggingface import (
     predicts_next_sentence,
     to_transformers,
     transformers_config,
 )
 from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
+from study.cells import Model
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.manifest import MANIFEST_NAME, Manifest, load_manifest
@@ -71,7 +71,7 @@ def export(run: Manifest, vocabulary_manifest: Manifest, target: Path) -> None:
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise StudyError(f"{target}: exists and is not an empty folder")
     vocabulary = Vocabulary.load(vocabulary_manifest)
-    config = NetworkConfig.of(run.recipe["model"])
+    config = Model.model_validate(run.recipe["model"])
     state = load_file(run.file(WEIGHTS))
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))

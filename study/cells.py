@@ -79,6 +79,10 @@ class Model(Section):
             raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}")
         return self
 
+    def word_rows(self, vocabulary_size: int) -> int:
+        """Rows of the word table: the vocabulary's size rounded up to `vocabulary_multiple`."""
+        return -(-vocabulary_size // self.vocabulary_multiple) * self.vocabulary_multiple
+
 
 class Masking(Section):
     """Masked language modelling (sections 2.3 and 4.1)."""

@@ -11,22 +11,23 @@ from tasks_toy import wordpiece
 
 from model.network.pretraining import PretrainingModel
 from model.stages import features, finetune, source
+from study.cells import Model
 from study.identity import key_of
 from study.manifest import load_manifest, publish_manifest
 from study.places import folder_contents
 
-NETWORK = {
-    "layers": 1,
-    "hidden": 32,
-    "heads": 2,
-    "ffn": 64,
-    "positions": 48,
-    "dropout": 0.1,
-    "attention_dropout": 0.1,
-    "layer_norm_eps": 1e-5,
-    "init_std": 0.1,
-    "vocabulary_multiple": 8,
-}
+NETWORK = Model(
+    layers=1,
+    hidden=32,
+    heads=2,
+    ffn=64,
+    positions=48,
+    dropout=0.1,
+    attention_dropout=0.1,
+    layer_norm_eps=1e-5,
+    init_std=0.1,
+    vocabulary_multiple=8,
+)
 SETTINGS = {
     "batch": 16,
     "learning_rate": 3e-3,
@@ -149,7 +150,7 @@ class Study:
         self.pretrain = {
             "stage": "pretrain",
             "version": 1,
-            "model": NETWORK,
+            "model": NETWORK.in_recipe(),
             "format": {"name": "segment-pair", "segments": segments},
         }
         target = folder / "pretrain" / key_of(self.pretrain)

@@ -2,6 +2,8 @@
 
 import torch
 
+from study.cells import Model
+
 VOCABULARY = 100  # rounded up to 128 rows
 CONFIG = {
     "layers": 2,
@@ -18,9 +20,9 @@ CONFIG = {
 PAD = 1
 
 
-def config(**changes) -> dict:
-    """The tiny network's model section with some fields changed."""
-    return {**CONFIG, **changes}
+def config(**changes) -> Model:
+    """The tiny network's sizes with some changed."""
+    return Model(**{**CONFIG, **changes})
 
 
 def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from network_toy import config
-from samples_toy import recipe_of, toy_vocabulary
+from samples_toy import pretraining_fields, toy_vocabulary
 from training_toy import OPTIMISER
 
 from model.stages.samples import main as build_samples
@@ -77,14 +77,12 @@ def make_study(folder: Path, name: str, **changes) -> dict:
     place = ("--manifest", f"{folder}/{form}.json", "--store", f"{folder}/store.json")
     build_samples(["--recipe", json.dumps(samples), *place])
     return {
-        **recipe_of(form, LENGTH),
-        "stage": "pretrain",
-        "version": 1,
+        **pretraining_fields(form, LENGTH),
         "store": key_of(STORE),
         "samples": key_of(samples),
         "vocabulary": key_of(VOCABULARY),
         "format": {"name": form, "nsp": paired, "segments": paired, "length": LENGTH},
-        "model": config(positions=LENGTH),
+        "model": config(positions=LENGTH).in_recipe(),
         "optimiser": OPTIMISER.in_recipe(),
         "steps": 20,
         **changes,

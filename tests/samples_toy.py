@@ -2,13 +2,16 @@
 
 import numpy as np
 from hypothesis import strategies as st
+from network_toy import config
 from tokenizers import Tokenizer, models
+from training_toy import OPTIMISER
 
 from model.samples.gather import Gatherer
 from model.samples.index import Samples
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
 from study.formats import FORMATS
+from study.recipes import PretrainRecipe, parse_recipe
 
 PAIR_FORMATS = [name for name, facts in FORMATS.items() if facts.pairs]
 
@@ -71,10 +74,28 @@ mixed_corpora = st.lists(
 ).map(lambda documents: [[3, 3], [2], *documents])
 
 
-def recipe_of(name: str = "full-sentences", length: int = 32, **changes) -> dict:
-    """A pretrain recipe as far as batches read it."""
+def recipe_of(name: str = "full-sentences", length: int = 32, **changes) -> PretrainRecipe:
+    """A pretrain recipe of some store and samples; `changes` of a section are those of its fields.
+
+    StudyError names the field that is wrong.
+    """
+    fields = pretraining_fields(name, length)
+    for field, change in changes.items():
+        fields[field] = {**fields[field], **change} if isinstance(change, dict) else change
+    return parse_recipe(fields, "pretrain")
+
+
+def pretraining_fields(name: str, length: int) -> dict:
+    """A pretrain recipe as JSON."""
     pairs = name in PAIR_FORMATS
     return {
+        "stage": "pretrain",
+        "version": 1,
+        "store": "store",
+        "samples": "samples",
+        "vocabulary": "vocabulary",
+        "model": config(positions=length).in_recipe(),
+        "optimiser": OPTIMISER.in_recipe(),
         "format": {"name": name, "nsp": pairs, "segments": pairs, "length": length},
         "masking": {
             "policy": "dynamic",
@@ -87,5 +108,4 @@ def recipe_of(name: str = "full-sentences", length: int = 32, **changes) -> dict
         "steps": 50,
         "evaluation": {"points": 2, "samples": 20},
         "seed": 0,
-        **changes,
     }

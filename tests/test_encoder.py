@@ -93,25 +93,3 @@ def test_attention_dropout_keeps_the_expectation():
 def test_too_long_input_is_one_line():
     with pytest.raises(StudyError, match="25 tokens: the network has 24 positions"):
         encoder()(torch.zeros(1, 25, dtype=torch.long))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"heads": 5}, "field model.heads: 5 do not divide hidden 32"),
-        ({"layers": 0}, "field model.layers: expected 1 or more, found 0"),
-        ({"hidden": 32.5}, "field model.hidden: expected 1 or more"),
-        ({"dropout": 1.0}, r"field model.dropout: expected \[0, 1\)"),
-        ({"depth": 3}, "field model.depth: unknown"),
-    ],
-)
-def test_wrong_sizes_are_one_line(changes, message):
-    with pytest.raises(StudyError, match=message):
-        encoder(**changes)
-
-
-def test_a_missing_size_is_one_line():
-    sizes = toy.config()
-    del sizes["ffn"]
-    with pytest.raises(StudyError, match=r"field model.ffn: missing"):
-        Encoder(sizes, toy.VOCABULARY)

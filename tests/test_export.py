@@ -45,7 +45,7 @@ def study(root, vocabulary, nsp):
         "version": 1,
         "vocabulary": key_of(recipe),
         "format": {"name": "segment-pair" if nsp else "full-sentences", "length": 24},
-        "model": toy.config(),
+        "model": toy.config().in_recipe(),
         "masking": {"policy": "dynamic"},
         "steps": 7,
         "seed": 3,

@@ -3,6 +3,7 @@
 import finetune_toy
 import numpy as np
 import pyarrow.parquet as pq
+from study.recipe_shapes import RecipeTask
 from torch.nn import functional
 
 from model.network.finetuning import HeadModel
@@ -12,7 +13,6 @@ from model.tasks.kind import Average, Kind
 from model.tasks.kinds import KINDS
 from model.tasks.scoring import in_order, score_columns
 from study.kinds import KIND_FACTS, KindFacts
-from study.recipe_shapes import RecipeTask
 
 
 def read(split, task, labelled):

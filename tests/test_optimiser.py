@@ -102,7 +102,7 @@ def test_unknown_settings_are_refused(change, message):
         "version": 1,
         "vocabulary_size": 100,
         "format": {"nsp": False, "segments": False, "length": 16},
-        "model": config(),
+        "model": config().in_recipe(),
         "rate": 0.15,
         "sequences": 4,
         "optimiser": {name: value for name, value in section.items() if value is not None},

@@ -92,7 +92,7 @@ def test_packed_losses_and_gradients_are_the_padded_ones(name):
         torch.manual_seed(0)
         form = source.micro_batches.format
         still = config(positions=32, dropout=0.0, attention_dropout=0.0)
-        model = PretrainingModel(still, SIZE, form["segments"], form["nsp"]).double()
+        model = PretrainingModel(still, SIZE, form.segments, form.nsp).double()
         totals = dict.fromkeys(model.terms, 0.0)
         for micro in source[0].micro_batches:
             losses = model(micro)
@@ -110,7 +110,7 @@ def test_each_sample_alone_loses_the_same_to_dropout(name):
     source = batches(name, packed=True)
     form = source.micro_batches.format
     torch.manual_seed(0)
-    model = PretrainingModel(config(positions=32), SIZE, form["segments"], form["nsp"]).double()
+    model = PretrainingModel(config(positions=32), SIZE, form.segments, form.nsp).double()
     for micro in source[0].micro_batches:
         together = model(micro)
         alone = dict.fromkeys(model.terms, 0.0)

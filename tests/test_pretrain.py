@@ -29,6 +29,7 @@ from model.training.state import TrainingResult
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest
+from study.recipes import parse_recipe
 from study.run import open_run
 from study.stages import VERSIONS
 
@@ -49,11 +50,12 @@ def gradients(folder: Path, recipe: dict, micro: int, mode: str) -> dict[str, to
     """Gradients and losses of the first update, in micro-batches of `micro` rows at most."""
     tokens = micro * recipe["format"]["length"]
     execution = Execution(mode=mode, micro_batch_tokens=tokens, tensorboard=False)
-    data = Data.open(manifests(folder, recipe), recipe, execution, world=1)
+    parsed = parse_recipe(recipe, "pretrain")
+    data = Data.open(manifests(folder, recipe), parsed, execution, world=1)
     update = data.training[0]
     targets = {float(batch["weights"].sum()) for batch in update.micro_batches}
     assert len(targets) > 1 or len(update.micro_batches) == 1
-    model = make_model(recipe, data.vocabulary)
+    model = make_model(parsed, data.vocabulary)
     training = Training(model, data.training, OPTIMISER, 0, folder / "gradients", execution)
     losses = training.backward(update, 1)
     return {**{name: p.grad.clone() for name, p in model.named_parameters()}, "losses": losses}
@@ -86,7 +88,7 @@ def test_without_updates_the_weights_are_those_that_the_seed_draws(folder, tmp_p
     assert manifest.figures["heldout_loss"] == pytest.approx(math.log(63), abs=0.5)
     assert manifest.figures["curve"] == [[0, manifest.figures["heldout_loss"]]]
     vocabulary = Vocabulary.load(manifests(folder, recipe)["vocabulary"])
-    drawn = make_model(recipe, vocabulary).state_dict()
+    drawn = make_model(parse_recipe(recipe, "pretrain"), vocabulary).state_dict()
     for name, tensor in load_file(manifest.file("model.safetensors")).items():
         assert torch.equal(tensor, drawn[name])
 
@@ -209,7 +211,7 @@ def test_a_single_update_trains(folder, tmp_path):
     recipe["optimiser"] = optimiser(warmup=0.0, learning_rate=1e-3).in_recipe()
     directory = run(folder, recipe, tmp_path)
     vocabulary = Vocabulary.load(manifests(folder, recipe)["vocabulary"])
-    drawn = make_model(recipe, vocabulary).state_dict()
+    drawn = make_model(parse_recipe(recipe, "pretrain"), vocabulary).state_dict()
     trained = load_file(directory / "model.safetensors")
     moved = [(trained[name] - tensor).abs().max().item() for name, tensor in drawn.items()]
     assert max(moved) == pytest.approx(1e-3, rel=0.01)

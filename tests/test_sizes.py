@@ -14,6 +14,7 @@ from model.network.sizes import (
     state_bytes,
 )
 from model.stages.throughput import make_micro
+from study.recipes import Measured
 
 
 def test_parameters_are_those_of_the_network():
@@ -42,7 +43,7 @@ def test_activations_are_about_what_backward_keeps(dropout):
     sizes = network(
         hidden=64, ffn=256, positions=64, dropout=dropout, attention_dropout=dropout, layers=4
     )
-    recipe = {"format": {"nsp": False, "segments": False, "length": 64}}
+    form = Measured(nsp=False, segments=False, length=64)
     model = PretrainingModel(sizes, 1000)
     own = {parameter.data_ptr() for parameter in model.parameters()}
     kept = {}
@@ -53,7 +54,7 @@ def test_activations_are_about_what_backward_keeps(dropout):
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    micro = make_micro({**recipe, "vocabulary_size": 1000, "rate": 0.15}, 16, torch.Generator())
+    micro = make_micro(form, 1000, 0.15, 16, torch.Generator())
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         losses = model(micro)  # alive, or the memory of its tensors would be counted once only
     stated = activation_bytes(

@@ -13,22 +13,20 @@ after each residual sum, exact (erf) GELU, no dropout inside the feed-forward bl
 Legend: B rows, T tokens, P packed tokens, S samples, H hidden width, X is B, T or P.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from model.network.attention import Packed, Padded, attention_backends
-from model.network.config import NetworkConfig
 from model.network.dropout import Dropout
+from study.cells import Model
 from study.errors import StudyError
 
 
 class SelfAttention(nn.Module):
     """Multi-head self-attention with one product for queries, keys and values."""
 
-    def __init__(self, config: NetworkConfig, site: int):
+    def __init__(self, config: Model, site: int):
         super().__init__()
         self.heads, self.site = config.heads, site
         self.dropout = config.attention_dropout
@@ -65,7 +63,7 @@ class Layer(nn.Module):
     `site` is the first of its places for dropout: its heads, then the outputs of both blocks.
     """
 
-    def __init__(self, config: NetworkConfig, site: int):
+    def __init__(self, config: Model, site: int):
         super().__init__()
         self.attention = SelfAttention(config, site)
         self.attention_norm = Norm(config.hidden, eps=config.layer_norm_eps)
@@ -92,14 +90,14 @@ class Encoder(nn.Module):
 
     def __init__(
         self,
-        config: Mapping | NetworkConfig,
+        config: Model,
         vocabulary_size: int,
         segments: bool = False,
         pad: int = 1,
     ):
         super().__init__()
-        self.config = config = NetworkConfig.of(config)
-        self.pad = pad
+        self.config, self.pad = config, pad
+        self.longest = config.positions
         self.words = nn.Embedding(config.word_rows(vocabulary_size), config.hidden)
         self.positions = nn.Embedding(config.positions, config.hidden)
         self.segments = nn.Embedding(2, config.hidden) if segments else None
@@ -121,9 +119,9 @@ class Encoder(nn.Module):
         Raises StudyError when T is longer than the position table.
         """
         T = ids.shape[1]
-        if self.config.positions < T:
+        if self.longest < T:
             raise StudyError(
-                f"input of {T} tokens: the network has {self.config.positions} positions "
+                f"input of {T} tokens: the network has {self.longest} positions "
                 "(recipe field model.positions)"
             )
         layout = Padded(self._key_mask(lengths, T))
@@ -142,7 +140,7 @@ class Encoder(nn.Module):
 
         `keys` int32 (P,) decide what dropout drops (dropout.py).
         """
-        layout = Packed(offsets, keys, self.config.positions)
+        layout = Packed(offsets, keys, self.longest)
         return self._encode(ids, self.positions(places), segments, layout)
 
     def _encode(

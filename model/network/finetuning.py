@@ -9,7 +9,7 @@ the engine divides by the update's counts of the same names.
 RoBERTa (arXiv 1907.11692) sections 3.3 and 5. All heads start from fresh weights.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from model.network.config import NetworkConfig
 from model.network.encoder import Encoder
 from model.network.heads import ClassificationHead
+from study.cells import Model
 from study.errors import StudyError
 
 Tensors = dict[str, Tensor]
@@ -29,7 +29,7 @@ Tensors = dict[str, Tensor]
 class EncoderSpec:
     """What an encoder is built from: that of the pre-training, perhaps with other dropout."""
 
-    network: Mapping | NetworkConfig
+    network: Model
     vocabulary_size: int
     segments: bool = False
     pad: int = 1
@@ -49,7 +49,7 @@ class FineTuningModel(nn.Module):
     ):
         super().__init__()
         self.task, self.loss = task, loss
-        self.config = NetworkConfig.of(spec.network)
+        self.config = spec.network
         self.encoder = Encoder(self.config, spec.vocabulary_size, spec.segments, spec.pad)
 
     def forward(self, micro: Tensors) -> Tensors:

@@ -5,13 +5,11 @@ encoder matrices, attention, and the masked-language head on the target position
 an implementation does beyond that (padding, logits that no loss reads) does not count.
 """
 
-from collections.abc import Mapping
-
-from model.network.config import NetworkConfig
+from study.cells import Model
 
 
 def flops_per_token(
-    config: Mapping | NetworkConfig,
+    config: Model,
     length: int,
     vocabulary_size: int,
     target_share: float = 0.15,
@@ -21,7 +19,6 @@ def flops_per_token(
     `target_share` is the share of tokens that the masked-language head predicts; 0 for fine-tuning,
     whose heads cost next to nothing.
     """
-    config = NetworkConfig.of(config)
     per_layer = 4 * config.hidden**2 + 2 * config.hidden * config.ffn
     attention = 2 * length * config.hidden
     head = target_share * (config.hidden**2 + config.hidden * vocabulary_size)

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.network.config import NetworkConfig
 from model.network.dropout import Dropout
 from model.network.encoder import initialiser
+from study.cells import Model
 
 
 class MaskedLanguageHead(nn.Module):
     """Linear, GELU, LayerNorm, then the word table as decoder with a bias of its own."""
 
-    def __init__(self, config: NetworkConfig, vocabulary_size: int):
+    def __init__(self, config: Model, vocabulary_size: int):
         super().__init__()
         self.dense = nn.Linear(config.hidden, config.hidden)
         self.norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
@@ -38,7 +38,7 @@ class MaskedLanguageHead(nn.Module):
 class NextSentenceHead(nn.Module):
     """Tanh pooler on the first token, then two classes: 0 = B follows A, 1 = B is random."""
 
-    def __init__(self, config: NetworkConfig):
+    def __init__(self, config: Model):
         super().__init__()
         self.pooler = nn.Linear(config.hidden, config.hidden)
         self.output = nn.Linear(config.hidden, 2)
@@ -52,7 +52,7 @@ class NextSentenceHead(nn.Module):
 class ClassificationHead(nn.Module):
     """Dropout, Linear, tanh, dropout, Linear on the first token; C outputs."""
 
-    def __init__(self, config: NetworkConfig, outputs: int):
+    def __init__(self, config: Model, outputs: int):
         super().__init__()
         self.dense = nn.Linear(config.hidden, config.hidden)
         self.output = nn.Linear(config.hidden, outputs)
@@ -68,7 +68,7 @@ class ClassificationHead(nn.Module):
 class SpanHead(nn.Module):
     """One vector each for the first and the last token of an answer."""
 
-    def __init__(self, config: NetworkConfig):
+    def __init__(self, config: Model):
         super().__init__()
         self.output = nn.Linear(config.hidden, 2)
         self.apply(initialiser(config.init_std))

@@ -1,6 +1,6 @@
 """Our weights under transformers' names: a state dict and a config.json.
 
-In: the state dict of a PretrainingModel, its NetworkConfig, the vocabulary's special ids. Out: the
+In: the state dict of a PretrainingModel, its sizes, the vocabulary's special ids. Out: the
 state dict and configuration of `BertForPreTraining` where the network predicts next sentences, of
 `RobertaForMaskedLM` otherwise, such that transformers computes the same logits (RoBERTa, arXiv
 1907.11692, section 2). Nothing here imports transformers.
@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from model.network.config import NetworkConfig
+from study.cells import Model
 
 LAYER_PARTS = {
     "attention.output": "attention.output.dense",
@@ -98,7 +98,7 @@ def _pair(state: Mapping[str, Tensor], source: str, target: str) -> dict[str, Te
 
 
 def transformers_config(
-    config: NetworkConfig, state: Mapping[str, Tensor], ids: SpecialIds
+    config: Model, state: Mapping[str, Tensor], ids: SpecialIds
 ) -> dict[str, object]:
     """Content of config.json for `to_transformers(state, ids.pad)`."""
     bert = predicts_next_sentence(state)

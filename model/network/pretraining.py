@@ -13,34 +13,31 @@ fp32 scalars in nats, not yet divided by the update's number of targets (engine'
 RoBERTa (arXiv 1907.11692) section 2.3. The head runs on the target positions only.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.network.config import NetworkConfig
 from model.network.encoder import Encoder
 from model.network.heads import MaskedLanguageHead, NextSentenceHead
+from study.cells import Model
 
 
 class PretrainingModel(nn.Module):
     """Encoder, tied masked-language head and, where `nsp`, the next-sentence head.
 
-    `config` is the recipe's model section, `vocabulary_size` the number of *real* entries (the
+    `config` are its sizes, `vocabulary_size` the number of *real* entries (the
     word table is padded here), `pad` the padding id.
     """
 
     def __init__(
         self,
-        config: Mapping | NetworkConfig,
+        config: Model,
         vocabulary_size: int,
         segments: bool = False,
         nsp: bool = False,
         pad: int = 1,
     ):
         super().__init__()
-        config = NetworkConfig.of(config)
         self.encoder = Encoder(config, vocabulary_size, segments, pad)
         self.mlm = MaskedLanguageHead(config, vocabulary_size)
         self.nsp = NextSentenceHead(config) if nsp else None

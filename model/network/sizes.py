@@ -7,43 +7,32 @@ Legend: H hidden, F feed-forward, L layers, N heads, W rows of the word table, V
 P positions, b bytes of an activation (4, or 2 in bf16 and fp16), m of a dropout mask's element.
 """
 
-from collections.abc import Mapping
-
-from model.network.config import NetworkConfig
+from study.cells import Model
 
 FP32 = 4
 
 
-def encoder_parameters(
-    config: Mapping | NetworkConfig, vocabulary_size: int, segments: bool
-) -> int:
+def encoder_parameters(config: Model, vocabulary_size: int, segments: bool) -> int:
     """Parameters of the encoder: (W + P + 2 if segments) H tables, one LayerNorm, L layers."""
-    config = NetworkConfig.of(config)
     hidden, ffn = config.hidden, config.ffn
     rows = config.word_rows(vocabulary_size) + config.positions + (2 if segments else 0)
     matrices = 4 * hidden * (hidden + 1) + ffn * (hidden + 1) + hidden * (ffn + 1)
     return rows * hidden + 2 * hidden + config.layers * (matrices + 4 * hidden)
 
 
-def pretraining_parameters(
-    config: Mapping | NetworkConfig, vocabulary_size: int, segments: bool, nsp: bool
-) -> int:
+def pretraining_parameters(config: Model, vocabulary_size: int, segments: bool, nsp: bool) -> int:
     """Parameters with the masked-language head (tied to the word table) and, with `nsp`, its own.
 
     They are what a pre-training's model.safetensors holds, 4 bytes each.
     """
-    config = NetworkConfig.of(config)
     dense = config.hidden * (config.hidden + 1)
     mlm = dense + 2 * config.hidden + vocabulary_size
     pooler = dense + 2 * (config.hidden + 1) if nsp else 0
     return encoder_parameters(config, vocabulary_size, segments) + mlm + pooler
 
 
-def vocabulary_parameters(
-    config: Mapping | NetworkConfig, vocabulary_size: int, *, decoder: bool = True
-) -> int:
+def vocabulary_parameters(config: Model, vocabulary_size: int, *, decoder: bool = True) -> int:
     """Parameters that a vocabulary adds (section 4.4): W H of the word table, V of the decoder."""
-    config = NetworkConfig.of(config)
     return config.word_rows(vocabulary_size) * config.hidden + decoder * vocabulary_size
 
 
@@ -65,7 +54,7 @@ def state_bytes(parameters: int, moments: int, precision: str, mode: str) -> int
 
 
 def activation_bytes(
-    config: Mapping | NetworkConfig,
+    config: Model,
     vocabulary_size: int,
     *,
     tokens: int,
@@ -82,7 +71,6 @@ def activation_bytes(
     probabilities, N length (2 b + m). Per target: logits, their fp32 copy and softmax, W (b + 8).
     For m = 1, b = 2 and F = 4 H this is the 34 H of Korthikanti et al. (arXiv 2205.05198).
     """
-    config = NetworkConfig.of(config)
     size = FP32 if precision == "fp32" else 2
     mask = (size if device == "cpu" else 1) if config.dropout > 0 else 0
     per_layer = config.hidden * (8 * size + 2 * mask) + 2 * config.ffn * size

@@ -27,8 +27,8 @@ from model.samples.packed import Shape, deal, filled, pack
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
 from model.training.update import Update
-from study.cells import Masking
 from study.errors import StudyError
+from study.recipes import PretrainRecipe, RecipeFormat
 
 CACHED_EPOCHS = 2  # an update usually touches one epoch or the seam of two
 HELDOUT_SEED = 0  # of the fixed choice and masks of held-out samples, in every study
@@ -40,10 +40,6 @@ class SampleStream:
 
     def __init__(self, lengths: np.ndarray, length: int, sequences: int, unit: str, seed: int):
         """lengths int (N,): real tokens; `length`: the longest possible input."""
-        if unit not in ("tokens", "sequences"):
-            raise StudyError(f"batch.unit: {unit!r}, expected tokens or sequences")
-        if sequences < 1:
-            raise StudyError(f"batch.sequences: {sequences}, expected at least 1")
         self.unit, self.seed = unit, seed
         self._lengths = np.asarray(lengths)
         self.mean_length = float(self._lengths.mean(dtype=np.float64))
@@ -96,7 +92,7 @@ class MicroBatches:
         store: TokenStore,
         samples: Samples,
         vocabulary: Vocabulary,
-        format: dict,
+        format: RecipeFormat,
         masker: Masker,
         tokens: int,
     ):
@@ -104,13 +100,14 @@ class MicroBatches:
 
         Raises StudyError when the samples are not of that format.
         """
-        for field, found in (("name", samples.format), ("length", samples.length)):
-            if format[field] != found:
+        for field, wanted, found in (
+            ("name", format.name, samples.format),
+            ("length", format.length, samples.length),
+        ):
+            if wanted != found:
                 raise StudyError(
-                    f"format.{field}: the recipe says {format[field]}, the samples are {found}"
+                    f"format.{field}: the recipe says {wanted}, the samples are {found}"
                 )
-        if format["nsp"] and not samples.pairs:
-            raise StudyError(f"format.nsp: {samples.format} has no pairs to predict")
         if tokens < 1:
             raise StudyError(f"micro_batch_tokens: {tokens}, expected at least 1")
         self.samples, self.format, self.masker, self.tokens = samples, format, masker, tokens
@@ -133,7 +130,7 @@ class MicroBatches:
             tokens += int(self.samples.lengths[rows[members]].sum(dtype=np.int64))
             padded += micros[-1]["ids"].numel()
         masked = int(sum(micro["weights"].sum() for micro in micros))
-        counts = {"mlm": masked, **({"nsp": samples} if self.format["nsp"] else {})}
+        counts = {"mlm": masked, **({"nsp": samples} if self.format.nsp else {})}
         own = {"samples": samples, "tokens": tokens, "masked": masked, "padded": padded}
         return Update(micros, counts, {**own, **figures})
 
@@ -155,9 +152,9 @@ class MicroBatches:
             ),
             "lengths": lengths_B,
         }
-        if self.format["segments"]:
+        if self.format.segments:
             micro["segments"] = filled(self._gatherer.segments(rows, length), height, 0)
-        if self.format["nsp"]:
+        if self.format.nsp:
             labels = self.samples.labels[rows].astype(np.int64)
             micro["nsp"] = filled(labels, height, 0)
             micro["nsp_weights"] = filled(np.ones(len(rows), np.float32), height, 0)
@@ -219,29 +216,29 @@ class PretrainingBatches:
         store: TokenStore,
         samples: Samples,
         vocabulary: Vocabulary,
-        recipe: dict,
+        recipe: PretrainRecipe,
         micro_batch_tokens: int,
         packed: bool = False,
         parts: int = 1,
     ):
-        """`recipe` is a pretrain recipe; StudyError names its field that does not fit.
+        """StudyError names a field of the recipe that does not fit the samples.
 
         `packed` micro-batches are for GPUs; an update has a multiple of `parts` of them.
         """
-        seed, batch = recipe["seed"], recipe["batch"]
-        masker = Masker(Masking.model_validate(recipe["masking"]), vocabulary, seed, samples.length)
-        self.steps = recipe["steps"]
+        seed, batch = recipe.seed, recipe.batch
+        masker = Masker(recipe.masking, vocabulary, seed, samples.length)
+        self.steps = recipe.steps
         self.stream = SampleStream(
-            samples.lengths, samples.length, batch["sequences"], batch["unit"], seed
+            samples.lengths, samples.length, batch.sequences, batch.unit, seed
         )
         update_tokens = self.stream.budget
-        if batch["unit"] == "sequences":
+        if batch.unit == "sequences":
             update_tokens *= round(self.stream.mean_length)
         self.micro_batches = make_micro_batches(
             store,
             samples,
             vocabulary,
-            recipe["format"],
+            recipe.format,
             masker,
             micro_batch_tokens=micro_batch_tokens,
             packed=packed,
@@ -280,7 +277,7 @@ class HeldoutBatches:
         store: TokenStore,
         samples: Samples,
         vocabulary: Vocabulary,
-        recipe: dict,
+        recipe: PretrainRecipe,
         micro_batch_tokens: int,
         corpus: int | None = None,
         packed: bool = False,
@@ -293,7 +290,7 @@ class HeldoutBatches:
             store,
             samples,
             vocabulary,
-            recipe["format"],
+            recipe.format,
             masker,
             micro_batch_tokens=micro_batch_tokens,
             packed=packed,
@@ -301,7 +298,7 @@ class HeldoutBatches:
             parts=1,
         )
         order = permutation(HELDOUT_SEED, "heldout", HELDOUT_EPOCH, len(samples))
-        self.rows = np.sort(order[: recipe["evaluation"]["samples"]])
+        self.rows = np.sort(order[: recipe.evaluation.samples])
         if corpus is not None:
             corpora = store.corpora[samples.documents[self.rows, 0]]
             self.rows = self.rows[corpora == corpus]

@@ -21,7 +21,6 @@ from typing import Any
 
 from safetensors.torch import save
 
-from model.network.config import NetworkConfig
 from model.network.finetuning import FineTuningModel
 from model.stages.features import splits_of
 from model.stages.stage import Stage, Work
@@ -37,6 +36,7 @@ from model.training.execution import (
     label_argument,
 )
 from model.training.state import TrainingResult
+from study.cells import Model
 from study.command import Resumable, run_command
 from study.errors import StudyError
 from study.identity import canonical_json, key_of, seed_recipe
@@ -91,7 +91,7 @@ def read_inputs(work: Work, execution: Execution) -> Inputs:
     return Inputs(
         label_argument(work.arguments, recipe),
         recipe,
-        NetworkConfig.of(
+        Model.model_validate(
             {**pretrain.recipe["model"], "dropout": dropout, "attention_dropout": dropout}
         ),
         pretrain.recipe["format"]["segments"],

@@ -36,9 +36,9 @@ from model.training.journal import Journal, finite
 from model.training.perplexity import heldout_losses, perplexity
 from model.training.precision import Precision
 from model.training.state import TrainingResult
-from study.cells import Optimiser
 from study.command import run_command
 from study.manifest import Manifest, write_atomic
+from study.recipes import PretrainRecipe
 from study.stopping import StopRequest
 
 WEIGHTS = "model.safetensors"
@@ -57,7 +57,11 @@ class Data:
 
     @classmethod
     def open(
-        cls, manifests: dict[str, Manifest], recipe: dict, execution: Execution, world: int
+        cls,
+        manifests: dict[str, Manifest],
+        recipe: PretrainRecipe,
+        execution: Execution,
+        world: int,
     ) -> "Data":
         """Map the files and make the batches as the execution, on `world` ranks, wants them."""
         tokens, packed = execution.micro_batch_tokens, execution.device == "cuda"
@@ -93,13 +97,11 @@ def evaluation_steps(steps: int, points: int) -> list[int]:
     return sorted({max(1, round(steps * point / points)) for point in range(1, points + 1)})
 
 
-def make_model(recipe: dict, vocabulary: Vocabulary) -> PretrainingModel:
+def make_model(recipe: PretrainRecipe, vocabulary: Vocabulary) -> PretrainingModel:
     """The cell's network with the weights that its seed draws."""
-    torch.manual_seed(generator_seed("weights", recipe["seed"]))
-    form = recipe["format"]
-    return PretrainingModel(
-        recipe["model"], vocabulary.size, form["segments"], form["nsp"], vocabulary.pad
-    )
+    torch.manual_seed(generator_seed("weights", recipe.seed))
+    form = recipe.format
+    return PretrainingModel(recipe.model, vocabulary.size, form.segments, form.nsp, vocabulary.pad)
 
 
 def evaluator(
@@ -160,12 +162,13 @@ def figures_of(result: TrainingResult, model: nn.Module, heldout: dict) -> dict:
 def main(arguments: list[str] | None = None) -> None:
     """Pre-train and publish; StudyError for inputs that do not fit, Resumable when stopped."""
     work = STAGE.parse(arguments)
-    args, recipe, execution = work.arguments, work.written, execution_argument(work.arguments)
+    args, execution = work.arguments, execution_argument(work.arguments)
+    recipe: PretrainRecipe = work.recipe
     manifests = {name: work.input(name) for name in STAGE.one}
     with (
         StopRequest(args.time_budget) as stop,
         open_ranks(execution.device) as ranks,
-        open_shared_run(args.manifest, recipe, ranks, stop) as shared,
+        open_shared_run(args.manifest, work.written, ranks, stop) as shared,
     ):
         if shared.adopted:
             # Its process may have been killed between publishing and tidying up.
@@ -177,26 +180,26 @@ def main(arguments: list[str] | None = None) -> None:
                 print(f"{corpus}: no held-out sample, so no perplexity of its own", file=sys.stderr)
         model = make_model(recipe, data.vocabulary)
         evaluation = Evaluation(
-            steps=evaluation_steps(recipe["steps"], recipe["evaluation"]["points"]),
+            steps=evaluation_steps(recipe.steps, recipe.evaluation.points),
             run=evaluator(model, data, ranks, execution),
         )
-        if recipe["steps"] == 0:
+        if recipe.steps == 0:
             result = leave_untrained(model, execution, shared.directory, evaluation)
         else:
             result = train(
                 model,
                 data.training,
-                Optimiser.model_validate(recipe["optimiser"]),
-                seed=recipe["seed"],
+                recipe.optimiser,
+                seed=recipe.seed,
                 execution=execution,
                 attempt=Attempt(
                     shared.directory,
-                    label_argument(args, recipe),
+                    label_argument(args, work.written),
                     flops_per_token(
-                        recipe["model"],
-                        recipe["format"]["length"],
+                        recipe.model,
+                        recipe.format.length,
                         data.vocabulary.size,
-                        recipe["masking"]["rate"],
+                        recipe.masking.rate,
                     ),
                     stop,
                 ),

@@ -28,8 +28,8 @@ from model.training.hardware import device_name
 from model.training.precision import deterministic_kernels
 from model.training.progress import short_count
 from model.training.update import Update
-from study.cells import Optimiser
 from study.command import run_command
+from study.recipes import Measured, ThroughputRecipe
 from study.run import processor_name
 
 WARM_UP, UPDATES, SECONDS = 2, 20, 8.0
@@ -47,13 +47,14 @@ def process_seconds() -> float:
         return time.process_time()
 
 
-def make_micro(recipe: dict, rows: int, generator: torch.Generator) -> dict[str, Tensor]:
+def make_micro(
+    form: Measured, vocabulary_size: int, rate: float, rows: int, generator: torch.Generator
+) -> dict[str, Tensor]:
     """A micro-batch of `rows` full rows of random ids, each with distinct targets."""
-    form, size = recipe["format"], recipe["vocabulary_size"]
-    length = form["length"]
-    frame = 3 if form["nsp"] or form["segments"] else 2
-    slots = max(1, round(recipe["rate"] * (length - frame)))
-    ids = torch.randint(FIRST_ORDINARY, size, (rows, length), generator=generator)
+    length = form.length
+    frame = 3 if form.nsp or form.segments else 2
+    slots = max(1, round(rate * (length - frame)))
+    ids = torch.randint(FIRST_ORDINARY, vocabulary_size, (rows, length), generator=generator)
     positions = torch.rand(rows, length, generator=generator).argsort(dim=1)[:, :slots]
     micro = {
         "ids": ids,
@@ -62,40 +63,42 @@ def make_micro(recipe: dict, rows: int, generator: torch.Generator) -> dict[str,
         "labels": ids.gather(1, positions),
         "weights": torch.ones(rows, slots),
     }
-    if form["segments"]:
+    if form.segments:
         micro["segments"] = (torch.arange(length) >= length // 2).long().repeat(rows, 1)
-    if form["nsp"]:
+    if form.nsp:
         micro["nsp"] = torch.randint(0, 2, (rows,), generator=generator)
         micro["nsp_weights"] = torch.ones(rows)
     return micro
 
 
-def make_update(recipe: dict) -> Update:
+def make_update(recipe: ThroughputRecipe) -> Update:
     """One update of `sequences` full rows, cut into micro-batches as the execution says."""
     generator = torch.Generator().manual_seed(0)
-    rows = recipe["sequences"]
-    most = max(1, recipe["execution"]["micro_batch_tokens"] // recipe["format"]["length"])
+    form, rows = recipe.format, recipe.sequences
+    most = max(1, recipe.execution["micro_batch_tokens"] // form.length)
     heights = [min(most, rows - start) for start in range(0, rows, most)]
-    micro_batches = [make_micro(recipe, height, generator) for height in heights]
+    micro_batches = [
+        make_micro(form, recipe.vocabulary_size, recipe.rate, height, generator)
+        for height in heights
+    ]
     counts = {"mlm": sum(micro["labels"].numel() for micro in micro_batches)}
-    if recipe["execution"]["device"] == "cuda":
+    if recipe.execution["device"] == "cuda":
         micro_batches = [
             pack(micro, torch.arange(len(micro["ids"])), Shape.of_rows(micro), PAD)
             for micro in micro_batches
         ]
-    if recipe["format"]["nsp"]:
+    if form.nsp:
         counts["nsp"] = rows
     return Update(micro_batches, counts)
 
 
-def measure(recipe: dict, execution: Execution, directory: Path) -> dict:
+def measure(recipe: ThroughputRecipe, execution: Execution, directory: Path) -> dict:
     """The manifest's figures."""
-    form, size = recipe["format"], recipe["vocabulary_size"]
+    form, size = recipe.format, recipe.vocabulary_size
     torch.manual_seed(0)
-    module = PretrainingModel(recipe["model"], size, form["segments"], form["nsp"], PAD)
+    module = PretrainingModel(recipe.model, size, form.segments, form.nsp, PAD)
     update = make_update(recipe)
-    optimiser = Optimiser.model_validate(recipe["optimiser"])
-    training = Training(module, [update], optimiser, 0, directory, execution)
+    training = Training(module, [update], recipe.optimiser, 0, directory, execution)
     device = training.ranks.device
     seconds: list[float] = []
     with deterministic_kernels(execution.mode == "exact"):
@@ -112,7 +115,7 @@ def measure(recipe: dict, execution: Execution, directory: Path) -> dict:
                 break
     median = statistics.median(seconds[WARM_UP:])
     tokens = sum(micro["ids"].numel() for micro in update.micro_batches)
-    useful = flops_per_token(recipe["model"], form["length"], size, recipe["rate"])
+    useful = flops_per_token(recipe.model, form.length, size, recipe.rate)
     return {
         "flops_per_second": useful * tokens / median,
         "tokens_per_second": tokens / median,
@@ -126,8 +129,8 @@ def measure(recipe: dict, execution: Execution, directory: Path) -> dict:
 def main(arguments: list[str] | None = None) -> None:
     """Measure, publish and print; StudyError for a recipe or device that does not fit."""
     work = STAGE.parse(arguments)
-    execution = Execution.from_json({**work.written["execution"], "tensorboard": False})
-    figures = work.run(lambda _, folder: ([], measure(work.written, execution, folder))).figures
+    execution = Execution.from_json({**work.recipe.execution, "tensorboard": False})
+    figures = work.run(lambda _, folder: ([], measure(work.recipe, execution, folder))).figures
     print(
         f"throughput: {figures['flops_per_second'] / 1e9:.1f} GFLOP/s, "
         f"{short_count(figures['tokens_per_second'])} tokens/s on {figures['hardware']} "

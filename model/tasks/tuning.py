@@ -15,7 +15,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
-from model.network.config import NetworkConfig
 from model.network.finetuning import EncoderSpec, FineTuningModel, load_encoder
 from model.network.heads import ClassificationHead
 from model.tasks.batches import DevBatches, FineTuningBatches
@@ -27,6 +26,7 @@ from model.training.engine import Attempt, Evaluation, train
 from model.training.execution import Execution
 from model.training.precision import Precision
 from model.training.state import TrainingResult
+from study.cells import Model
 from study.manifest import write_atomic
 from study.recipes import RecipeSettings
 from study.stopping import StopRequest
@@ -40,7 +40,7 @@ class Inputs:
 
     label: str  # on progress lines
     recipe: dict
-    network: NetworkConfig
+    network: Model
     segments: bool
     vocabulary: Vocabulary
     splits: dict[str, Features]
