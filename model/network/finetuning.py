@@ -86,8 +86,8 @@ def load_encoder(module: FineTuningModel, path: str | Path) -> list[str]:
     try:
         with safe_open(path, framework="pt") as file:
             names = file.keys()
-            found = {name for name in names if name.startswith(module.pretrained)}
-            for name in sorted(wanted ^ found):
+            stored = {name for name in names if name.startswith(module.pretrained)}
+            for name in sorted(wanted ^ stored):
                 state = "missing" if name in wanted else "not part of this network"
                 raise StudyError(f"{path}: tensor {name}: {state}")
             with torch.no_grad():

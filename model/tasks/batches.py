@@ -136,11 +136,11 @@ class FineTuningBatches(UnitBatches):
         """Units of an update, by increasing length."""
         if not 0 <= step < self.updates:
             raise IndexError(step)
-        epoch, place = divmod(step, self.updates_per_epoch)
+        epoch, number = divmod(step, self.updates_per_epoch)
         if self._order is None or self._order[0] != epoch:
             self._order = (epoch, *self._epoch_order(epoch))
         _, units, updates = self._order
-        start = int(updates[place]) * self.batch
+        start = int(updates[number]) * self.batch
         return units[start : start + self.batch]
 
     def _epoch_order(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:

@@ -77,14 +77,14 @@ class Split:
         rows = np.flatnonzero(np.isin(units, chosen))
         return replace(self, rows=self.rows[rows], ids=[self.ids[row] for row in rows])
 
-    def place(self, row: int) -> tuple[Path, int]:
+    def file_row(self, row: int) -> tuple[Path, int]:
         """File, and row of that file, of a row."""
         file = int(np.searchsorted(self.starts, self.rows[row], side="right")) - 1
         return self.paths[file], int(self.rows[row] - self.starts[file])
 
     def where(self, column: str, row: int) -> str:
         """A cell's place in words."""
-        path, number = self.place(row)
+        path, number = self.file_row(row)
         return f"{path}: column {column}: row {number}"
 
     def values(self, column: str, expected: str, fits: Callable[[pa.DataType], bool]) -> list:
@@ -95,7 +95,7 @@ class Split:
                 f"{self.paths[0]}: column {column}: expected {expected}, found {cells.type}"
             )
         if cells.null_count:
-            path, number = self.place(cells.is_null().to_pylist().index(True))
+            path, number = self.file_row(cells.is_null().to_pylist().index(True))
             raise StudyError(
                 f"{path}: column {column}: {cells.null_count} empty cells, "
                 f"the first in row {number}; expected {expected}"

@@ -46,8 +46,8 @@ class Features:
     def gather(self, name: str, rows: np.ndarray, inside: np.ndarray) -> np.ndarray:
         """Entries of an array parallel to tokens as (B, T); arbitrary where not `inside`."""
         offsets = self.arrays["offsets"][rows]
-        places = np.where(inside, offsets[:, None] + np.arange(inside.shape[1]), 0)
-        return self.arrays[name][places]
+        tokens = np.where(inside, offsets[:, None] + np.arange(inside.shape[1]), 0)
+        return self.arrays[name][tokens]
 
     def save(self, directory: Path) -> list[str]:
         """Write the arrays (and the examples, if there are ids); return the files' names."""
@@ -91,12 +91,12 @@ class PaddedRows:
     @classmethod
     def of(cls, features: Features, rows: np.ndarray, width: int, pad: int) -> "PaddedRows":
         """Rows int64 (B,), filled up to `width` with `pad`."""
-        offsets, places = features.arrays["offsets"], np.arange(width)
+        offsets, positions = features.arrays["offsets"], np.arange(width)
         lengths = offsets[rows + 1] - offsets[rows]
-        inside = places < lengths[:, None]
+        inside = positions < lengths[:, None]
         ids = features.gather("tokens", rows, inside).astype(np.int64)
         ids[~inside] = pad
-        second = (places >= features.arrays["boundaries"][rows][:, None]) & inside
+        second = (positions >= features.arrays["boundaries"][rows][:, None]) & inside
         return cls(rows, lengths, ids, inside, second)
 
 

@@ -53,19 +53,19 @@ def _likeliest(
 ) -> list[int]:
     scores: Counter[int] = Counter()
     for word in sorted(_words(question)):
-        found = postings.get(word, ())
-        if 0 < len(found) <= COMMON:
-            weight = math.log(len(distinct) / len(found))
-            for other in found:
+        sharing = postings.get(word, ())
+        if 0 < len(sharing) <= COMMON:
+            weight = math.log(len(distinct) / len(sharing))
+            for other in sharing:
                 scores[other] += weight
     ranked = sorted((other for other in scores if other not in own), key=lambda o: (-scores[o], o))
     chosen = ranked[:count]
-    place = 1
-    while len(chosen) < count and place < len(distinct):
-        other = distinct[(row + place) % len(distinct)]
+    step = 1
+    while len(chosen) < count and step < len(distinct):
+        other = distinct[(row + step) % len(distinct)]
         if other not in own and other not in chosen:
             chosen.append(other)
-        place += 1
+        step += 1
     return chosen
 
 

@@ -68,13 +68,13 @@ def dropped_runs(text: str, characters: np.ndarray) -> list[tuple[int, int]]:
     np.add.at(covering, characters[:, 0], 1)
     np.add.at(covering, characters[:, 1], -1)
     runs: list[tuple[int, int]] = []
-    for place in np.flatnonzero(np.cumsum(covering[:-1]) == 0).tolist():
-        if text[place].isspace():
+    for character in np.flatnonzero(np.cumsum(covering[:-1]) == 0).tolist():
+        if text[character].isspace():
             continue
-        if runs and runs[-1][1] == place:
-            runs[-1] = (runs[-1][0], place + 1)
+        if runs and runs[-1][1] == character:
+            runs[-1] = (runs[-1][0], character + 1)
         else:
-            runs.append((place, place + 1))
+            runs.append((character, character + 1))
     return runs
 
 
@@ -136,10 +136,10 @@ def answer_texts(features: Features, spans: WindowSpans) -> tuple[list[str], np.
     questions = np.asarray(features.arrays["questions"])
     order = np.lexsort((np.arange(len(questions)), -spans.score, questions))
     best = order[np.flatnonzero(np.diff(questions[order], prepend=-1))]
-    place = features.arrays["offsets"][best]
+    first_tokens = features.arrays["offsets"][best]
     characters = features.arrays["characters"]
-    begin = characters[place + spans.first[best], 0]
-    end = characters[place + spans.last[best], 1]
+    begin = characters[first_tokens + spans.first[best], 0]
+    end = characters[first_tokens + spans.last[best], 1]
     texts = [
         context[first:last]
         for context, first, last in zip(

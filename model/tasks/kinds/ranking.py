@@ -64,15 +64,15 @@ def training_pairs(examples: Examples, mined: int) -> tuple[list[list[Pair]], di
     groups = question_groups(questions)
     kept, left_out = training_groups(groups, examples.labels)
     lonely = [rows[0] for rows in kept if len(rows) == 1]
-    found = dict(zip(lonely, mine_sentences(questions, sentences, lonely, mined), strict=True))
+    negatives = dict(zip(lonely, mine_sentences(questions, sentences, lonely, mined), strict=True))
     pairs = [
-        [(rows[0], row) for row in (*rows, *found.get(rows[0], ()))]
+        [(rows[0], row) for row in (*rows, *negatives.get(rows[0], ()))]
         for rows in kept
-        if len(rows) > 1 or found[rows[0]]
+        if len(rows) > 1 or negatives[rows[0]]
     ]
     left_out["no_other_sentence"] = len(kept) - len(pairs)
     figures = {"questions": len(groups), "questions_kept": len(pairs), "left_out": left_out}
-    return pairs, figures | {"mined": sum(map(len, found.values()))}
+    return pairs, figures | {"mined": sum(map(len, negatives.values()))}
 
 
 def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, train: bool):

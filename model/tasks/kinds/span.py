@@ -76,17 +76,17 @@ def _answers(split: Split, contexts: list[str], answerability: bool) -> list[lis
         texts, starts = value["text"] or [], value["answer_start"] or []
         if len(texts) != len(starts):
             raise StudyError(f"{where}: {len(texts)} texts, but {len(starts)} starts")
-        found = []
+        golds = []
         for text, start in zip(texts, starts, strict=True):
             first = whole(start)
             if text is None or first is None:
                 raise StudyError(f"{where}: {text!r} at {start}, expected a text at a whole number")
             if not text.strip() or first < 0 or contexts[row][first : first + len(text)] != text:
                 raise StudyError(f"{where}: no {text!r} at character {start}")
-            found.append((text.strip(), first + len(text) - len(text.lstrip())))
-        if not found and not answerability:
+            golds.append((text.strip(), first + len(text) - len(text.lstrip())))
+        if not golds and not answerability:
             raise StudyError(f"{where}: no answer, though answerability is false")
-        answers.append(found)
+        answers.append(golds)
     return answers
 
 
@@ -184,8 +184,8 @@ def build(
         texts, places = unique_indices(contexts[chunk])
         encoded = zip(texts, *vocabulary.encode_with_offsets(texts), strict=True)
         tokenised = [Context.of(*parts) for parts in encoded]
-        asked = vocabulary.encode_batch([text.strip() for text in questions[chunk]])
-        for row, tokens in enumerate(asked):
+        question_tokens = vocabulary.encode_batch([text.strip() for text in questions[chunk]])
+        for row, tokens in enumerate(question_tokens):
             answers = examples.answers[begin + row]
             builder.add(begin + row, tokens, tokenised[places[row]], answers)
         builder.rows.flush()
@@ -222,10 +222,10 @@ class SpanModel(FineTuningModel):
             logits_BT.float().masked_fill(outside_BT, OUTSIDE_CONTEXT)
             for logits_BT in self.span(hidden_BTH)
         )
-        found = {"start": start_BT, "end": end_BT}
+        outputs = {"start": start_BT, "end": end_BT}
         if self.answerability is not None:
-            found["answerable"] = self.answerability(hidden_BTH).squeeze(-1).float()
-        return found
+            outputs["answerable"] = self.answerability(hidden_BTH).squeeze(-1).float()
+        return outputs
 
 
 def inputs(features: Features, task: dict, padded: PaddedRows) -> dict[str, np.ndarray]:
@@ -298,7 +298,7 @@ def _window_spans(
 ) -> tuple[WindowSpans, np.ndarray, bool]:
     """Best span of each window, its log-odds of an answer (0 without classifier), all finite."""
     rows = len(features.lengths)
-    found = WindowSpans(np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64))
+    spans = WindowSpans(np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64))
     answerable = np.zeros(rows)
     finite = True
     for batch in batches:
@@ -314,8 +314,8 @@ def _window_spans(
             best.score += log_sigmoid(outputs["answerable"])
             best.score -= log_normaliser(start) + log_normaliser(end)
         for name, values in vars(best).items():
-            getattr(found, name)[batch.rows] = values
-    return found, answerable, finite
+            getattr(spans, name)[batch.rows] = values
+    return spans, answerable, finite
 
 
 KIND = Kind(read, build, SpanModel, targets, loss, score, None, inputs)

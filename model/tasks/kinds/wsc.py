@@ -57,12 +57,12 @@ def find_words(text: str, words: str, number: int) -> tuple[int, int] | None:
     of the text cut at white space.
     """
     pattern = r"\s+".join(map(re.escape, words.split()))
-    found = [m.span() for m in re.finditer(rf"(?<!\w){pattern}(?!\w)", text, re.IGNORECASE)]
+    occurrences = [m.span() for m in re.finditer(rf"(?<!\w){pattern}(?!\w)", text, re.IGNORECASE)]
     starts = [match.start() for match in _WORD.finditer(text)]
-    if not found or not words.split():
+    if not occurrences or not words.split():
         return None
     target = starts[min(max(number, 0), len(starts) - 1)]
-    return min(found, key=lambda span: abs(span[0] - target))
+    return min(occurrences, key=lambda span: abs(span[0] - target))
 
 
 def candidates(
@@ -70,15 +70,15 @@ def candidates(
 ) -> list[str]:
     """The phrases that compete with the query, as they are spelt in the text, each once."""
     taken = [span for span in (query_span, pronoun) if span]
-    asked = _letters(query)
-    found: dict[str, str] = {}
+    query_words = _letters(query)
+    others: dict[str, str] = {}
     for start, end in phrases:
         words = _letters(text[start:end])
         overlaps = any(start < last and first < end for first, last in taken)
-        shares = _holds(words, asked) or _holds(asked, words)
-        if words and not overlaps and not shares and not set(words) <= PRONOUNS:
-            found.setdefault(" ".join(words), text[start:end])
-    return list(found.values())
+        related = _holds(words, query_words) or _holds(query_words, words)
+        if words and not overlaps and not related and not set(words) <= PRONOUNS:
+            others.setdefault(" ".join(words), text[start:end])
+    return list(others.values())
 
 
 def _letters(text: str) -> list[str]:
@@ -116,19 +116,19 @@ class PronounBuilder:
         self, example: str, text: str, query: str, pronoun: str, words, find
     ) -> list[tuple[str, int, int]]:
         """The text with each candidate in the pronoun's place, and where it stands; query first."""
-        place = find_words(text, pronoun, words[1])
-        if place is None:
+        pronoun_span = find_words(text, pronoun, words[1])
+        if pronoun_span is None:
             raise StudyError(
                 f"task {self.task['name']}: example {example}: no {pronoun!r} in its text"
             )
         stated = [match.span() for match in _WORD.finditer(text)][words[1] : words[1] + 1]
-        self.counts["pronouns_moved"] += not any(a <= place[0] < b for a, b in stated)
+        self.counts["pronouns_moved"] += not any(a <= pronoun_span[0] < b for a, b in stated)
         query = query.strip().rstrip(".,;:!?")
         span = find_words(text, query, words[0])
         # As the text spells it: the data capitalise some queries, which no other candidate is.
         named = [text[slice(*span)] if span else query]
-        named += candidates(text, query, span, place, find(text))
-        start, end = place
+        named += candidates(text, query, span, pronoun_span, find(text))
+        start, end = pronoun_span
         return [(f"{text[:start]}{name}{text[end:]}", start, start + len(name)) for name in named]
 
     def add(self, number: int, encoded: Iterable[tuple[list[int], list, tuple]]) -> None:
