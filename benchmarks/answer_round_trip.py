@@ -90,7 +90,7 @@ class Windows:
 
 def gold_rounds(examples: Examples) -> Iterator[list[tuple[str, int] | None]]:
     """The different gold answers, one per question at a time; None where there is none left."""
-    different = [list(dict.fromkeys(answers)) for answers in examples.answers]
+    different = [list(dict.fromkeys(answers)) for answers in examples.columns[2]]
     for number in range(max(map(len, different))):
         yield [answers[number] if number < len(answers) else None for answers in different]
 
@@ -144,17 +144,17 @@ def round_trip(examples: Examples, vocabulary: Vocabulary, task: dict, length: i
     features, figures = span.build(examples, vocabulary, task, length, train=False)
     windows = Windows(features, task["answer_length"])
     too_long = f"longer than {task['answer_length']} tokens"
-    distinct = list(dict.fromkeys(examples.texts[1]))
+    distinct = list(dict.fromkeys(examples.columns[1]))
     encoded = zip(distinct, *vocabulary.encode_with_offsets(distinct), strict=True)
     contexts = {parts[0]: Context.of(*parts) for parts in encoded}
     tally = Tally()
     for golds in gold_rounds(examples):
         shown = [
             visible_characters(contexts[text], gold) if gold else None
-            for text, gold in zip(examples.texts[1], golds, strict=True)
+            for text, gold in zip(examples.columns[1], golds, strict=True)
         ]
         found = windows.decode(golds, [0 if part is None else len(part) for part in shown])
-        for text, gold, part, back in zip(examples.texts[1], golds, shown, found, strict=True):
+        for text, gold, part, back in zip(examples.columns[1], golds, shown, found, strict=True):
             if gold is None:
                 continue
             if back is None:

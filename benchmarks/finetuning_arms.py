@@ -282,7 +282,7 @@ def their_rows(
     tokenizer: PreTrainedTokenizerFast, examples: Examples, padding: str | bool, length: int
 ) -> list[dict]:
     """Rows of token ids and labels, as run_glue's preprocessing makes them."""
-    encoded = tokenizer(*examples.texts, padding=padding, max_length=length, truncation=True)
+    encoded = tokenizer(*examples.columns, padding=padding, max_length=length, truncation=True)
     columns = (encoded["input_ids"], encoded["attention_mask"], examples.labels.tolist())
     return [
         {"input_ids": ids, "attention_mask": mask, "label": label}

@@ -52,6 +52,5 @@ def questions(rows: list[tuple[str, str, list[str]]]) -> Examples:
     answers = [[(gold, context.index(gold)) for gold in golds] for _, context, golds in rows]
     return Examples(
         [f"q{i}" for i in range(len(rows))],
-        [[row[0] for row in rows], [row[1] for row in rows]],
-        answers=answers,
+        [[row[0] for row in rows], [row[1] for row in rows], answers],
     )

@@ -34,7 +34,7 @@ def test_a_split_of_two_files(tmp_path):
     ]
     examples = read_examples(paths, PAIR, None)
     assert examples.ids == ["7", "9"]
-    assert examples.texts == [["x", "z"], ["y", "w"]]
+    assert examples.columns == [["x", "z"], ["y", "w"]]
     assert examples.labels.tolist() == [2, 0]
 
 
@@ -62,7 +62,7 @@ def test_answers_lose_surrounding_blanks(tmp_path):
     path = write(
         tmp_path, id=["p", "q"], question=["?", "?"], context=["The cat sat"] * 2, answers=answers
     )
-    assert read_examples([path], SPAN, None).answers == [[("cat", 4), ("sat", 8)], []]
+    assert read_examples([path], SPAN, None).columns[2] == [[("cat", 4), ("sat", 8)], []]
 
 
 def test_questions_of_one_passage_get_ids_of_their_own(tmp_path):
@@ -127,7 +127,7 @@ def test_whole_numbers_may_be_floats_and_texts_empty(tmp_path):
     path = write(tmp_path, a=["", "x"], b=["y", ""], label=[2.0, 0.0])
     examples = read_examples([path], PAIR, None)
     assert examples.labels.tolist() == [2, 0] and examples.labels.dtype == "int64"
-    assert examples.texts == [["", "x"], ["y", ""]]
+    assert examples.columns == [["", "x"], ["y", ""]]
 
 
 def test_values_that_are_no_numbers_are_refused(tmp_path):
@@ -212,7 +212,7 @@ def question(tmp_path, answers, context="The cat sat on it"):
 )
 def test_answers_as_pandas_writes_them(tmp_path, answers, expected):
     path = question(tmp_path, [answers])
-    assert read_examples([path], SPAN, None).answers == [expected]
+    assert read_examples([path], SPAN, None).columns[2] == [expected]
     if not expected:
         with pytest.raises(StudyError, match="row 0: question p: no answer, though answerability"):
             read_examples([path], SPAN | {"answerability": False}, None)
@@ -223,7 +223,7 @@ def test_answers_with_nulls_beside_full_ones(tmp_path):
     columns = {"id": ["p", "q"], "question": ["?"] * 2, "context": ["The cat"] * 2}
     path = tmp_path / "train.parquet"
     pd.DataFrame({**columns, "answers": answers}).to_parquet(path)
-    assert read_examples([path], SPAN, None).answers == [[("cat", 4)], []]
+    assert read_examples([path], SPAN, None).columns[2] == [[("cat", 4)], []]
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_choices_must_be_four_letters(tmp_path, options, answer, message):
 def test_an_option_may_be_an_empty_text(tmp_path):
     options = [["", "x", "y", "z"]]
     path = write(tmp_path, article=["t"], question=["q"], options=options, answer=["B"])
-    assert read_examples([path], CHOICE, None).texts == [["q"], options, ["t"]]
+    assert read_examples([path], CHOICE, None).columns == [["q"], options, ["t"]]
 
 
 def test_places_of_words_are_whole_numbers(tmp_path):
@@ -323,7 +323,7 @@ def test_places_of_words_are_whole_numbers(tmp_path):
         with pytest.raises(StudyError, match=f"column span1_index: .*{message}"):
             read_examples([path], task, None)
     path = write(tmp_path, text=["The cat saw it"], **spans, span1_index=[1], label=[1])
-    assert read_examples([path], task, None).words.tolist() == [[1, 3]]
+    assert read_examples([path], task, None).columns[3] == [[1, 3]]
 
 
 def test_what_is_not_parquet_is_named(tmp_path):

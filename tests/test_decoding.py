@@ -1,6 +1,7 @@
 """From span logits to answers: literal cases, and the search against trying every span."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,7 +66,7 @@ def test_the_best_window_answers_and_the_earlier_one_wins_ties():
             "characters": characters,
         },
         ids=["p", "q"],
-        contexts=["The cat", "Where"],
+        columns={"context": pa.array(["The cat", "Where"])},
     )
     first, last = np.array([1, 1, 1]), np.array([2, 1, 1])
     texts, scores = answer_texts(features, WindowSpans(np.array([1.0, 2.0, 0.0]), first, last))

@@ -3,7 +3,6 @@
 import finetune_toy
 import numpy as np
 import pyarrow.parquet as pq
-from study.recipe_shapes import RecipeTask
 from torch.nn import functional
 
 from model.network.finetuning import HeadModel
@@ -13,6 +12,7 @@ from model.tasks.kind import Average, Kind
 from model.tasks.kinds import KINDS
 from model.tasks.scoring import in_order, score_columns
 from study.kinds import KIND_FACTS, KindFacts
+from study.recipes import RecipeTask
 
 
 def read(split, task, labelled):
@@ -21,7 +21,7 @@ def read(split, task, labelled):
 
 def build(examples, vocabulary, task, length, train):
     rows = Rows(vocabulary, task, length)
-    add_texts(rows, examples.texts)
+    add_texts(rows, examples.columns)
     return rows.finish(examples, {"positive": int(examples.labels.sum())})
 
 

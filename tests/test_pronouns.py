@@ -18,9 +18,8 @@ def schemas(rows: list[tuple], labels: list[int] | None = None) -> Examples:
     texts, queries, firsts, pronouns, seconds = (list(column) for column in zip(*rows, strict=True))
     return Examples(
         [str(number) for number in range(len(rows))],
-        [texts, queries, pronouns],
+        [texts, queries, pronouns, list(zip(firsts, seconds, strict=True))],
         labels=None if labels is None else np.array(labels),
-        words=np.array([firsts, seconds]).T,
     )
 
 

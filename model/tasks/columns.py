@@ -6,7 +6,7 @@ empty. Every fault is a StudyError that names the file, the column and the row (
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,19 +24,13 @@ SUBSET_SEED = 0
 
 @dataclass
 class Examples:
-    """Examples of one split.
-
-    `ids` are unique strings; `texts` one list per text column (of lists of strings for options);
-    `labels` int64 (N,) classes or options, float32 (N,) values, or None for span; `answers` for
-    span one list of (text, character start) per question, empty when it has no answer; `words` for
-    wsc int64 (N, 2), the first word of each of the two spans in the text cut at white space.
+    """Examples of one split: unique `ids`, one sequence per column that the task's kind reads, and
+    `labels` int64 (N,) classes or float32 (N,) values where there are any.
     """
 
     ids: list[str]
-    texts: list[list]
+    columns: list[Sequence]
     labels: np.ndarray | None = None
-    answers: list[list[tuple[str, int]]] | None = None
-    words: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

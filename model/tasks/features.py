@@ -11,8 +11,8 @@ A *row* is one model input, `<s> a </s>`, `<s> a </s> b </s>` (one separator bet
   groups      int64 (U + 1,)                          of kinds whose examples have any number of
                                                       rows: unit u has groups[u] to groups[u + 1]
 
-and those of each kind, as its file in `model.tasks.kinds` says. Ids, texts and gold answers of the
-dev examples lie beside the arrays in `examples.parquet`.
+and those of each kind, as its file in `model.tasks.kinds` says. Ids of the dev
+examples and further columns lie beside the arrays in `examples.parquet`.
 """
 
 from dataclasses import dataclass, field
@@ -31,12 +31,11 @@ CHUNK = 4096  # examples whose token lists are in memory at a time
 
 @dataclass
 class Features:
-    """The arrays of one split by name, and its examples' ids, contexts and gold answers."""
+    """The arrays of one split by name, its examples' ids and further columns that scores need."""
 
     arrays: dict[str, np.ndarray]
     ids: list[str] = field(default_factory=list)
-    contexts: list[str] | None = None
-    answers: list[list[str]] | None = None
+    columns: dict[str, pa.Array] = field(default_factory=dict)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -56,11 +55,8 @@ class Features:
             np.save(directory / f"{name}.npy", array, allow_pickle=False)
         names = [f"{name}.npy" for name in self.arrays]
         if self.ids:
-            columns = {"id": pa.array(self.ids, pa.string())}
-            if self.contexts is not None:
-                columns["context"] = pa.array(self.contexts, pa.string())
-                columns["answers"] = pa.array(self.answers, pa.list_(pa.string()))
-            pq.write_table(pa.table(columns), directory / EXAMPLES_FILE)
+            table = pa.table({"id": pa.array(self.ids, pa.string()), **self.columns})
+            pq.write_table(table, directory / EXAMPLES_FILE)
             names.append(EXAMPLES_FILE)
         return names
 
@@ -74,8 +70,9 @@ class Features:
         }
         if EXAMPLES_FILE not in files:
             return cls(arrays)
-        columns = pq.read_table(files[EXAMPLES_FILE]).to_pydict()
-        return cls(arrays, columns["id"], columns.get("context"), columns.get("answers"))
+        table = pq.read_table(files[EXAMPLES_FILE])
+        columns = dict(zip(table.column_names, table.columns, strict=True))
+        return cls(arrays, columns.pop("id").to_pylist(), columns)
 
 
 @dataclass(frozen=True)

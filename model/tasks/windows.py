@@ -143,7 +143,7 @@ def answer_texts(features: Features, spans: WindowSpans) -> tuple[list[str], np.
     texts = [
         context[first:last]
         for context, first, last in zip(
-            features.contexts, begin.tolist(), end.tolist(), strict=True
+            features.columns["context"].to_pylist(), begin.tolist(), end.tolist(), strict=True
         )
     ]
     return texts, spans.score[best]

@@ -69,7 +69,7 @@ def question_with_option(question: str, option: str) -> str:
 def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, train: bool):
     """A row per option; `questions_truncated` counts cut question sides."""
     rows = Rows(vocabulary, task, length)
-    questions, options, passages = examples.texts
+    questions, options, passages = examples.columns
     cut = 0
     for begin in range(0, len(examples), CHUNK):
         chunk = slice(begin, begin + CHUNK)

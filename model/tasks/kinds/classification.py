@@ -30,7 +30,7 @@ def read(split: Split, task: dict, labelled: bool) -> Examples:
 def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, train: bool):
     """One row per example; figures: the labels."""
     rows = Rows(vocabulary, task, length)
-    add_texts(rows, examples.texts)
+    add_texts(rows, examples.columns)
     return rows.finish(examples, label_figures(examples.labels))
 
 

@@ -60,7 +60,7 @@ def training_groups(
 
 def training_pairs(examples: Examples, mined: int) -> tuple[list[list[Pair]], dict]:
     """Each question's pairs, the answer first, and figures: questions, left out, mined."""
-    questions, sentences = examples.texts
+    questions, sentences = examples.columns
     groups = question_groups(questions)
     kept, left_out = training_groups(groups, examples.labels)
     lonely = [rows[0] for rows in kept if len(rows) == 1]
@@ -89,12 +89,12 @@ def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, t
                 f"task {task['name']}: no question has one answer and another sentence"
             )
     else:
-        groups = question_groups(examples.texts[0])
+        groups = question_groups(examples.columns[0])
         pairs = [[(row, row) for row in rows] for rows in groups]
         figures = {"questions": len(groups), "alone": sum(len(rows) == 1 for rows in groups)}
     rows = Rows(vocabulary, task, length)
     order = [[pair[part] for group in pairs for pair in group] for part in (0, 1)]
-    add_texts(rows, [[examples.texts[part][row] for row in order[part]] for part in (0, 1)])
+    add_texts(rows, [[examples.columns[part][row] for row in order[part]] for part in (0, 1)])
     return rows.finish(
         examples,
         figures | label_figures(examples.labels),

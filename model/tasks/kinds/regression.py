@@ -38,7 +38,7 @@ def _values(split: Split, column: str) -> np.ndarray:
 def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, train: bool):
     """One row per example."""
     rows = Rows(vocabulary, task, length)
-    add_texts(rows, examples.texts)
+    add_texts(rows, examples.columns)
     return rows.finish(examples, {})
 
 

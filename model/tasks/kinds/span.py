@@ -60,9 +60,10 @@ OUTSIDE_CONTEXT = -1e9
 
 
 def read(split: Split, task: dict, labelled: bool) -> Examples:
-    """Questions and contexts with their gold answers; there are no splits without."""
-    texts = [split.texts(column) for column in ("question", "context")]
-    return Examples(split.ids, texts, answers=_answers(split, texts[1], task["answerability"]))
+    """Questions, contexts and gold answers: of each question a list of (text, first character)."""
+    contexts = split.texts("context")
+    answers = _answers(split, contexts, task["answerability"])
+    return Examples(split.ids, [split.texts("question"), contexts, answers])
 
 
 def _answers(split: Split, contexts: list[str], answerability: bool) -> list[list[tuple[str, int]]]:
@@ -178,7 +179,7 @@ def build(
     have no answer, is the score of always giving none.
     """
     builder = SpanBuilder(vocabulary, task, length, characters=not train)
-    questions, contexts = examples.texts
+    questions, contexts, golds = examples.columns
     for begin in range(0, len(examples), CHUNK):
         chunk = slice(begin, begin + CHUNK)
         texts, places = unique_indices(contexts[chunk])
@@ -186,10 +187,9 @@ def build(
         tokenised = [Context.of(*parts) for parts in encoded]
         question_tokens = vocabulary.encode_batch([text.strip() for text in questions[chunk]])
         for row, tokens in enumerate(question_tokens):
-            answers = examples.answers[begin + row]
-            builder.add(begin + row, tokens, tokenised[places[row]], answers)
+            builder.add(begin + row, tokens, tokenised[places[row]], golds[begin + row])
         builder.rows.flush()
-    unanswerable = sum(not answers for answers in examples.answers)
+    unanswerable = sum(not answers for answers in golds)
     figures = {
         "questions_truncated": builder.questions_truncated,
         "unanswerable": unanswerable,
@@ -200,8 +200,9 @@ def build(
         figures["majority"] = 100.0 * unanswerable / len(examples)
     features, figures = builder.rows.finish(examples, figures, **builder.arrays())
     if not train:
-        features.contexts = contexts
-        features.answers = [[text for text, _ in answers] for answers in examples.answers]
+        texts = [[text for text, _ in answers] for answers in golds]
+        features.columns["context"] = pa.array(contexts, pa.string())
+        features.columns["answers"] = pa.array(texts, pa.list_(pa.string()))
     return features, figures
 
 
@@ -272,7 +273,7 @@ def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outco
     """The best span of each question, its metrics question by question, and the official files."""
     spans, answerable, finite = _window_spans(features, task, batches)
     texts, scores = answer_texts(features, spans)
-    golds, separate = features.answers, task["answerability"]
+    golds, separate = features.columns["answers"].to_pylist(), task["answerability"]
     odds = null_log_odds(features, answerable)  # without a classifier 0: no answer is refused
     predictions = ["" if refused else text for text, refused in zip(texts, odds > 0, strict=True)]
     metrics = squad20_metrics(texts, odds, golds) if separate else squad11_metrics(texts, golds)

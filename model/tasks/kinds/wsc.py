@@ -45,9 +45,10 @@ _WORD = re.compile(r"\S+")
 
 def read(split: Split, task: dict, labelled: bool) -> Examples:
     """Texts, queries and pronouns, with the first word of each of the two in the text."""
-    texts = [split.texts(column) for column in ("text", "span1_text", "span2_text")]
+    columns = [split.texts(column) for column in ("text", "span1_text", "span2_text")]
     words = np.stack([split.whole_numbers(f"span{number}_index") for number in (1, 2)], 1)
-    return Examples(split.ids, texts, split.classes("label", 2) if labelled else None, words=words)
+    labels = split.classes("label", 2) if labelled else None
+    return Examples(split.ids, [*columns, words.tolist()], labels)
 
 
 def find_words(text: str, words: str, number: int) -> tuple[int, int] | None:
@@ -164,14 +165,14 @@ def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, t
     """
     find, source = phrase_finder(task)
     builder = PronounBuilder(vocabulary, task, length)
-    texts, queries, pronouns = examples.texts
+    texts, queries, pronouns, words = examples.columns
     for begin in range(0, len(examples), CHUNK):
         chosen, flat = [], []
         for row in range(begin, min(begin + CHUNK, len(examples))):
             if train and examples.labels[row] != 1:
                 continue
             parts = (examples.ids[row], texts[row], queries[row], pronouns[row])
-            versions = builder.texts(*parts, examples.words[row].tolist(), find)
+            versions = builder.texts(*parts, words[row], find)
             if len(versions) > 1 or not train:
                 chosen.append((row, len(versions)))
                 flat += versions
