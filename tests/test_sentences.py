@@ -6,8 +6,9 @@ from itertools import pairwise
 import pyarrow.parquet as pq
 import pytest
 
-from model.text import sentences as stage
-from model.text.sentences import (
+from model.text import splitting as stage
+from model.text.sources import read_texts
+from model.text.splitting import (
     document_id,
     documents_within,
     is_heldout,
@@ -16,7 +17,6 @@ from model.text.sentences import (
     training_sentences,
     write_sentences,
 )
-from model.text.sources import read_texts
 
 
 def test_rows_and_figures(tmp_path):

@@ -11,7 +11,7 @@ from model.stages import sentences, store, tokens, vocabulary
 from model.stages import source as source_stage
 from model.text import encoding
 from model.text.encoding import write_tokens
-from model.text.sentences import SCHEMA
+from model.text.splitting import SCHEMA
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
 from model.text.vocabulary import train_vocabulary

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from model.text.sentences import write_sentences
+from model.text.splitting import write_sentences
 from model.text.tokenizer import Vocabulary
 from model.text.vocabulary import limited_blocks, share_characters, train_vocabulary
 from study.errors import StudyError

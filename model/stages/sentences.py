@@ -1,6 +1,6 @@
 """Sentences stage: one shard of a corpus, documents to sentences (paper sections 3.2 and 4.2).
 
-In: a source manifest. Out: `sentences.parquet` (see model.text.sentences) and its figures. Shards
+In: a source manifest. Out: `sentences.parquet` (see model.text.splitting) and its figures. Shards
 are contiguous ranges of the corpus's first `documents` documents (or of the first that hold
 `bytes` of UTF-8 text, if the recipe has that) and can be made in parallel.
 """
@@ -9,13 +9,13 @@ from math import inf
 from pathlib import Path
 
 from model.stages.stage import Result, Stage, Work
-from model.text.sentences import (
+from model.text.sources import add_place_arguments, places_of, read_range, source_files
+from model.text.splitting import (
     SENTENCES_FILE,
     documents_within,
     shard_range,
     write_sentences,
 )
-from model.text.sources import add_place_arguments, places_of, read_range, source_files
 from study.command import run_command
 from study.errors import StudyError
 from study.places import lists_all_parts, source_entries

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from model.stages.stage import Result, Stage, Work
 from model.text.encoding import PART_FILES, SPLITS, write_tokens
-from model.text.sentences import SENTENCES_FILE
+from model.text.splitting import SENTENCES_FILE
 from model.text.tokenizer import Vocabulary
 from study.command import run_command
 

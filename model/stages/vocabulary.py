@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from model.stages.stage import Result, Stage, Work
-from model.text.sentences import SENTENCES_FILE
 from model.text.sources import add_place_arguments, places_of
+from model.text.splitting import SENTENCES_FILE
 from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
 from model.text.vocabulary import limited_blocks, share_characters, train_vocabulary
 from study.command import run_command

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model.text.sentences import read_blocks
+from model.text.splitting import read_blocks
 from model.text.tokenizer import Vocabulary
 
 SPLITS = ("train", "heldout")

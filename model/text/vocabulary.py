@@ -20,7 +20,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers.trainers import BpeTrainer, WordPieceTrainer
 
-from model.text.sentences import training_sentences
+from model.text.splitting import training_sentences
 from study.errors import StudyError
 
 LEADING_SPECIALS = ["<s>", "<pad>", "</s>", "<unk>"]
