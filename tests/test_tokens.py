@@ -9,10 +9,9 @@ import pytest
 
 from model.stages import sentences, store, tokens, vocabulary
 from model.stages import source as source_stage
-from model.text import encoding
-from model.text.encoding import write_tokens
+from model.text import store as store_module
 from model.text.splitting import SCHEMA
-from model.text.store import TokenStore
+from model.text.store import TokenStore, write_tokens
 from model.text.tokenizer import Vocabulary
 from model.text.vocabulary import train_vocabulary
 from study.digests import sha256_file
@@ -129,7 +128,7 @@ def test_number_of_shards_does_not_change_the_store(folder, tmp_path):
 
 
 def test_literal_parts_of_a_shard(tmp_path, monkeypatch):
-    monkeypatch.setattr(encoding, "SENTENCES_PER_CALL", 2)
+    monkeypatch.setattr(store_module, "SENTENCES_PER_CALL", 2)
     rows = [
         {"id": 1, "heldout": False, "sentences": ["ab", "b", "a"]},
         {"id": 2, "heldout": True, "sentences": ["bb"]},

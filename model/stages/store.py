@@ -9,8 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from model.stages.stage import Result, Stage, Work
-from model.text.encoding import PART_FILES
-from model.text.store import SPLITS, STORE_FILES, write_store
+from model.text.store import PART_FILES, SPLITS, STORE_FILES, write_store
 from study.command import run_command
 from study.errors import StudyError
 from study.manifest import Manifest

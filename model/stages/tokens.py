@@ -1,7 +1,7 @@
 """Tokens stage: one shard's sentences to token ids (paper section 4.4).
 
 In: manifests of a shard's sentences and of the vocabulary. Out: flat ids and lengths per split (see
-model.text.encoding). One thread per process unless RAYON_NUM_THREADS says otherwise, because
+model.text.store). One thread per process unless RAYON_NUM_THREADS says otherwise, because
 shards run side by side.
 """
 
@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 from model.stages.stage import Result, Stage, Work
-from model.text.encoding import PART_FILES, SPLITS, write_tokens
 from model.text.splitting import SENTENCES_FILE
+from model.text.store import PART_FILES, SPLITS, write_tokens
 from model.text.tokenizer import Vocabulary
 from study.command import run_command
 

@@ -1,32 +1,48 @@
 """The token store: a split's token ids, flat, with the offsets of its sentences and documents.
 
-In: the token files of the shards (`model.text.encoding`). Out, under `<run>/<split>/`:
+In: the sentences of shards. Out, first for each shard and split ("train", "heldout"):
 
-    tokens.bin     uint16 or uint32 (T,)  ids of all sentences, documents in order, no specials
+    tokens.bin     uint16 or uint32  ids of all sentences, no specials
+    sentences.bin  int32             tokens of each sentence, at least 1
+    documents.bin  int32             sentences of each document, at least 1
+
+(raw arrays of lengths, so that they can be written while the sentences are read), and then, under
+`<run>/<split>/` of the store that they are put together to:
+
+    tokens.bin     uint16 or uint32 (T,)  ids of all sentences, documents in order
     sentences.npy  int64 (S+1,)           sentence s is tokens[sentences[s]:sentences[s+1]]
     documents.npy  int64 (D+1,)           document d is sentences documents[d]..documents[d+1]-1
     corpora.npy    uint8 (D,)             corpus of each document, an index into `corpus_names`
 
-Every sentence has at least one token and every document at least one sentence. The files are
-memory-mapped when read and copied in blocks when written, so memory does not grow with the corpus.
+The files are memory-mapped when read and copied in blocks when written, so memory does not grow
+with the corpus.
 """
 
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from model.text.encoding import SPLITS
+from model.text.splitting import read_blocks
+from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
 from study.manifest import Manifest
 
+SPLITS = ("train", "heldout")
+PARTS = ("tokens.bin", "sentences.bin", "documents.bin")
+PART_FILES = [f"{split}/{part}" for split in SPLITS for part in PARTS]
 ARRAYS = ("sentences", "documents", "corpora")
 STORE_FILES = [
     f"{split}/{name}" for split in SPLITS for name in ("tokens.bin", *(f"{a}.npy" for a in ARRAYS))
 ]
 BLOCK_BYTES = 1 << 24
+# Large enough to keep the tokenizer busy, small enough that its results stay in megabytes.
+SENTENCES_PER_CALL = 4096
 
 
 @dataclass(frozen=True)
@@ -50,7 +66,13 @@ class TokenStore:
         arrays = {
             name: np.load(manifest.file(f"{split}/{name}.npy"), mmap_mode="r") for name in ARRAYS
         }
-        tokens = map_tokens(manifest.file(f"{split}/tokens.bin"), _token_dtype(manifest))
+        dtype, path = manifest.figure("dtype", kind=str), manifest.file(f"{split}/tokens.bin")
+        if dtype not in ("uint16", "uint32"):
+            raise StudyError(
+                f"{manifest.path}: field figures.dtype: {dtype}; {manifest.rebuild_hint}"
+            )
+        # An empty file cannot be mapped.
+        tokens = np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
         names = tuple(dict.fromkeys(manifest.recipe["corpora"]))
         store = cls(tokens=tokens, corpus_names=names, **arrays)
         store._check_ends(str(manifest.run_directory / split))
@@ -67,14 +89,13 @@ class TokenStore:
 
         Raises StudyError for a document without sentences or a sentence without ids.
         """
-        sentences = [sentence for document in documents for sentence in document]
-        flat = [token for sentence in sentences for token in sentence]
+        sentences = list(chain.from_iterable(documents))
+        tokens = list(chain.from_iterable(sentences))
+        dtype = np.uint32 if max(tokens, default=0) >= 1 << 16 else np.uint16
         store = cls(
-            tokens=np.array(
-                flat, dtype=np.uint32 if max(flat, default=0) >= 1 << 16 else np.uint16
-            ),
-            sentences=offsets_of([len(sentence) for sentence in sentences]),
-            documents=offsets_of([len(document) for document in documents]),
+            tokens=np.array(tokens, dtype=dtype),
+            sentences=np.cumsum([0, *map(len, sentences)]),
+            documents=np.cumsum([0, *map(len, documents)]),
             corpora=np.array(corpora or [0] * len(documents), dtype=np.uint8),
             corpus_names=tuple(corpus_names),
         )
@@ -102,26 +123,70 @@ class TokenStore:
             )
 
 
-def _token_dtype(manifest: Manifest) -> str:
-    """The dtype of a store's tokens; StudyError for any but the two that a vocabulary has."""
-    dtype = manifest.figure("dtype", kind=str)
-    if dtype not in ("uint16", "uint32"):
-        raise StudyError(f"{manifest.path}: field figures.dtype: {dtype}; {manifest.rebuild_hint}")
-    return dtype
+def write_tokens(path: Path, vocabulary: Vocabulary, directory: Path) -> dict:
+    """Encode `sentences.parquet` at `path` into the files above.
+
+    Returns the figures: per split documents, sentences, tokens, unknown tokens and the sentences
+    without any token, which are left out (as are documents of nothing else), and the dtype.
+    """
+    figures: dict = {"dtype": vocabulary.dtype.name}
+    writers = {split: _SplitWriter(directory / split, vocabulary) for split in SPLITS}
+    try:
+        for block in read_blocks(path, ["heldout", "sentences"]):
+            heldout = block.column("heldout")
+            writers["heldout"].add(block.filter(heldout))
+            writers["train"].add(block.filter(pc.invert(heldout)))
+    finally:
+        for split, writer in writers.items():
+            figures[split] = writer.close()
+    return figures
 
 
-def offsets_of(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Offsets int64 (n+1,) of n consecutive spans of these lengths."""
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
+class _SplitWriter:
+    """Appends blocks of documents to one split's files and counts them."""
 
+    def __init__(self, directory: Path, vocabulary: Vocabulary):
+        directory.mkdir(parents=True, exist_ok=True)
+        self.vocabulary = vocabulary
+        self.tokens, self.sentences, self.documents = (
+            (directory / part).open("wb") for part in PARTS
+        )
+        self.figures = dict.fromkeys(
+            ("documents", "sentences", "tokens", "unknown_tokens", "empty_sentences"), 0
+        )
 
-def map_tokens(path: Path, dtype: str) -> np.ndarray:
-    """Map a flat token file; an empty file, which cannot be mapped, gives an empty array."""
-    if path.stat().st_size == 0:
-        return np.zeros(0, dtype=dtype)
-    return np.memmap(path, dtype=dtype, mode="r")
+    def close(self) -> dict[str, int]:
+        for file in (self.tokens, self.sentences, self.documents):
+            file.close()
+        return self.figures
+
+    def add(self, block: pa.RecordBatch) -> None:
+        column = block.column("sentences")
+        lengths = self._write_tokens(column.flatten())
+        per_document = pc.list_value_length(column).to_numpy(zero_copy_only=False)
+        document = np.repeat(np.arange(len(per_document)), per_document)
+        kept = lengths > 0
+        per_document = np.bincount(document[kept], minlength=len(per_document))
+        per_document = per_document[per_document > 0]
+        self.sentences.write(lengths[kept].astype("<i4").tobytes())
+        self.documents.write(per_document.astype("<i4").tobytes())
+        self.figures["documents"] += len(per_document)
+        self.figures["sentences"] += int(kept.sum())
+        self.figures["empty_sentences"] += int((~kept).sum())
+
+    def _write_tokens(self, sentences: pa.Array) -> np.ndarray:
+        """Encode and write; returns tokens per sentence, int64 (S,), zeros included."""
+        lengths = np.zeros(len(sentences), dtype=np.int64)
+        for start in range(0, len(sentences), SENTENCES_PER_CALL):
+            texts = sentences[start : start + SENTENCES_PER_CALL].to_pylist()
+            ids = self.vocabulary.encode_batch(texts)
+            counts = [len(sentence) for sentence in ids]
+            lengths[start : start + len(counts)] = counts
+            flat = np.fromiter(chain.from_iterable(ids), self.vocabulary.dtype, sum(counts))
+            self.tokens.write(flat.tobytes())
+            self.figures["tokens"] += len(flat)
+            self.figures["unknown_tokens"] += int((flat == self.vocabulary.unknown).sum())
+        return lengths
 
 
 def write_store(parts: list[Path], corpora: list[int], directory: Path) -> None:
