@@ -7,8 +7,6 @@ Only what may pass is tried again: time-outs, broken connections, status 429 and
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,21 +19,13 @@ FIRST_WAIT = 1.0  # seconds, doubled before the next try
 HELP = "without internet name an offline mirror (--config mirror=DIR)"
 
 
-@dataclass(frozen=True)
-class Download:
-    """Paths by split in order, how many parts each split has on the hub, and the commit."""
-
-    files: dict[str, list[Path]]
-    parts: dict[str, int]
-    commit: str
-
-
 def download(
-    recipe: dict, target: Path, rows: Callable[[Path], int], documents: float = inf
-) -> Download:
+    recipe: dict, target: Path, rows: Callable[[Path], int], documents: float
+) -> tuple[dict[str, list[Path]], dict[str, int], str]:
     """Download the recipe's files into `target`, in order until they hold so many documents.
 
-    Without a revision the newest is taken. `rows` counts a file's documents. Raises StudyError when
+    Without a revision the newest is taken. `rows` counts a file's documents. Returns the paths by
+    split in order, how many parts each split has on the hub, and the commit. Raises StudyError when
     the hub cannot be reached or lacks the repository, the revision or a part.
     """
     # imported here: a mirror or a folder needs neither the hub's client nor its start-up time
@@ -51,9 +41,9 @@ def download(
     parts: dict[str, int] = {}
     for split in recipe["splits"]:
         files[split], left = [], documents
-        found = repository_parts(names, recipe["config"], split, where)
-        parts[split] = len(found)
-        for name in found:
+        names_of_split = repository_parts(names, recipe["config"], split, where)
+        parts[split] = len(names_of_split)
+        for name in names_of_split:
             if left <= 0:
                 break
             path = patiently(
@@ -65,7 +55,7 @@ def download(
             )
             files[split].append(Path(path))
             left -= rows(Path(path))
-    return Download(files, parts, info.sha)
+    return files, parts, info.sha
 
 
 def patiently(call: Callable[[], Result], what: str, recipe: dict) -> Result:

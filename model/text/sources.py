@@ -12,7 +12,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import accumulate, islice
 from math import inf
 from pathlib import Path
 
@@ -29,15 +29,6 @@ from study.places import Places, other_files, source_entries, split_files
 LOCATION = "location.json"
 ROWS_PER_READ = 64
 NOWHERE = Places()
-
-
-def generate(recipe: dict, target: Path) -> Path:
-    """Generate the recipe's corpus or task into `target`; returns `target`."""
-    # imported here: real text does not need it
-    from language.write import write_source
-
-    write_source(recipe["generated"], target, seed=recipe["seed"], sizes=recipe["sizes"])
-    return target
 
 
 @dataclass(frozen=True)
@@ -65,11 +56,15 @@ def locate(recipe: dict, places: Places, target: Path, documents: float = inf) -
         raise StudyError("--places: no folder for the recipe's files")
     if root is None and "repo" in recipe:
         target.mkdir(parents=True, exist_ok=True)
-        got = download(recipe, target, count_rows, documents)
-        of = {split: parts for split, parts in got.parts.items() if len(got.files[split]) < parts}
-        return Located(target, got.files, got.commit, of)
+        files, parts, commit = download(recipe, target, count_rows, documents)
+        of = {split: count for split, count in parts.items() if len(files[split]) < count}
+        return Located(target, files, commit, of)
     if root is None:
-        root = generate(recipe, target)
+        # imported here: real text does not need it
+        from language.write import write_source
+
+        write_source(recipe["generated"], target, seed=recipe["seed"], sizes=recipe["sizes"])
+        root = target
     return Located(root, {split: split_files(recipe, root, split) for split in recipe["splits"]})
 
 
@@ -94,9 +89,9 @@ def describe(located: Located, memory: Path) -> dict[str, list[dict]]:
 def write_location(run_directory: Path, root: Path) -> None:
     """Note where the files lie; inside the run directory as a relative path, so it can move."""
     root, run_directory = root.resolve(), run_directory.resolve()
-    inside = root.is_relative_to(run_directory)
-    place = root.relative_to(run_directory).as_posix() if inside else str(root)
-    write_atomic(run_directory / LOCATION, json.dumps({"root": place}) + "\n")
+    if root.is_relative_to(run_directory):
+        root = root.relative_to(run_directory)
+    write_atomic(run_directory / LOCATION, json.dumps({"root": root.as_posix()}) + "\n")
 
 
 def source_files(manifest: Manifest, split: str, places: Places = NOWHERE) -> list[Path]:
@@ -225,18 +220,15 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _read_jsonl(path: Path, column: str, start: int, stop: int) -> Iterator[str]:
     for number, line in islice(_lines(path), start, stop):
-        yield _jsonl_text(line, column, f"{path}: line {number}")
-
-
-def _jsonl_text(line: bytes, column: str, where: str) -> str:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise StudyError(f"{where}: not JSON ({error})") from None
-    if not isinstance(value, dict) or not isinstance(value.get(column), str):
-        found = ", ".join(value) if isinstance(value, dict) else kind_text(type(value))
-        raise StudyError(f"{where}: no text in column {column}; found {found}")
-    return value[column]
+        where = f"{path}: line {number}"
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise StudyError(f"{where}: not JSON ({error})") from None
+        if not isinstance(value, dict) or not isinstance(value.get(column), str):
+            columns = ", ".join(value) if isinstance(value, dict) else kind_text(type(value))
+            raise StudyError(f"{where}: no text in column {column}; found {columns}")
+        yield value[column]
 
 
 def _read_parquet(path: Path, column: str, start: int, stop: int) -> Iterator[str]:
@@ -247,43 +239,32 @@ def _read_parquet(path: Path, column: str, start: int, stop: int) -> Iterator[st
         kind = parquet.schema_arrow.field(column).type
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
             raise StudyError(f"{path}: column {column}: expected text, found {kind}")
-        first = 0
-        for group in range(parquet.num_row_groups):
-            count = parquet.metadata.row_group(group).num_rows
-            lower, upper = max(start - first, 0), min(stop - first, count)
-            if lower < upper:
-                yield from _read_group(parquet, path, column, (group, first), lower, upper)
-            first += count
-
-
-def _read_group(
-    parquet: pq.ParquetFile, path: Path, column: str, place: tuple[int, int], lower: int, upper: int
-) -> Iterator[str]:
-    """Yield rows lower..upper-1 of a row group, a few at a time; a null text is an empty one.
-
-    `place` is the group's number and its first row in the file.
-    """
-    row, (group, first) = 0, place
-    try:
-        for batch in parquet.iter_batches(ROWS_PER_READ, row_groups=[group], columns=[column]):
-            begin = max(lower - row, 0)
-            texts = batch.column(0)[begin : max(upper - row, 0)]
-            yield from _decode(texts, f"{path}: column {column}", first + row + begin)
-            row += batch.num_rows
-            if row >= upper:
-                return
-    except (pa.ArrowException, OSError) as error:
-        raise StudyError(f"{path}: cannot be read to its end ({first_line(error)})") from None
+        sizes = [parquet.metadata.row_group(g).num_rows for g in range(parquet.num_row_groups)]
+        # Groups that hold some of the documents, and the first row of the first of them.
+        ends = list(accumulate(sizes))
+        groups = [g for g, end in enumerate(ends) if start < end and end - sizes[g] < stop]
+        row = sum(sizes[: min(groups, default=0)])
+        try:
+            for batch in parquet.iter_batches(ROWS_PER_READ, row_groups=groups, columns=[column]):
+                begin = max(start - row, 0)
+                texts = batch.column(0)[begin : max(stop - row, 0)]
+                yield from _decode(texts, f"{path}: column {column}", row + begin)
+                row += batch.num_rows
+                if row >= stop:
+                    return
+        except (pa.ArrowException, OSError) as error:
+            reason = first_line(error)
+            raise StudyError(f"{path}: cannot be read to its end ({reason})") from None
 
 
 def _decode(texts: pa.Array, where: str, first: int) -> list[str]:
     """Texts, the first of which is row `first` of its file; a null is an empty text."""
-    found = []
+    decoded = []
     for row, text in enumerate(texts, first):
         try:
-            found.append(text.as_py() or "")
+            decoded.append(text.as_py() or "")
         except UnicodeDecodeError as error:
             raise StudyError(
                 f"{where}: row {row}: not UTF-8 text ({error.reason} at {error.start})"
             ) from None
-    return found
+    return decoded
