@@ -13,7 +13,7 @@ from language.write import CORPUS_PLACES, TASKS, write_source
 from model.stages.features import read_examples
 from model.tasks.columns import Examples
 from model.text.tokenizer import Vocabulary
-from model.text.vocabulary import train_vocabulary
+from model.text.vocabulary_training import train_vocabulary
 from study.jobs import Jobs
 from study.places import split_files
 from study.read import load_study_file

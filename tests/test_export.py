@@ -11,7 +11,7 @@ from transformers import AutoModelForMaskedLM, AutoModelForPreTraining, AutoToke
 from model import export
 from model.network.pretraining import PretrainingModel
 from model.text.tokenizer import Vocabulary
-from model.text.vocabulary import train_vocabulary
+from model.text.vocabulary_training import train_vocabulary
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import Manifest, publish_manifest

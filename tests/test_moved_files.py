@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from model.text.vocabulary import train_vocabulary
+from model.text.vocabulary_training import train_vocabulary
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import load_manifest

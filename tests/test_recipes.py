@@ -47,3 +47,9 @@ def test_an_unknown_splitter_is_one_line():
     }
     with pytest.raises(StudyError, match=r"field splitter: input should be .*, found 'punkt'"):
         parse_recipe(fields, "sentences")
+
+
+def test_an_unknown_kind_of_vocabulary_is_one_line():
+    fields = {"stage": "vocabulary", "version": 1, "kind": "unigram", "size": 300}
+    with pytest.raises(StudyError, match=r"field kind: input should be .*, found 'unigram'"):
+        parse_recipe(fields, "vocabulary")

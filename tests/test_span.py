@@ -16,7 +16,7 @@ from model.tasks.windows import (
     window_starts,
 )
 from model.text.tokenizer import Vocabulary
-from model.text.vocabulary import train_vocabulary
+from model.text.vocabulary_training import train_vocabulary
 
 TASK = {
     "name": "squad11",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from model.text.tokenizer import Vocabulary
-from model.text.vocabulary import train_vocabulary
+from model.text.vocabulary_training import train_vocabulary
 from study.errors import StudyError
 
 TEXT = ["Hello world! Hello worlds.", "A naïve café: hello 😀, world."] * 3

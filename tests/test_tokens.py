@@ -13,7 +13,7 @@ from model.text import store as store_module
 from model.text.splitting import SCHEMA
 from model.text.store import TokenStore, write_tokens
 from model.text.tokenizer import Vocabulary
-from model.text.vocabulary import train_vocabulary
+from model.text.vocabulary_training import train_vocabulary
 from study.digests import sha256_file
 from study.errors import StudyError
 from study.identity import key_of

@@ -7,7 +7,7 @@ import pytest
 
 from model.text.splitting import write_sentences
 from model.text.tokenizer import Vocabulary
-from model.text.vocabulary import limited_blocks, share_characters, train_vocabulary
+from model.text.vocabulary_training import limited_blocks, share_characters, train_vocabulary
 from study.errors import StudyError
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "lmnrst"]
@@ -57,8 +57,6 @@ def test_rare_characters_give_way_in_a_fixed_order():
 def test_a_size_below_the_alphabet_is_refused():
     with pytest.raises(StudyError, match=r"field size: 200 cannot hold .* at least 261"):
         train_vocabulary(lambda: [SENTENCES], "byte-bpe", 200)
-    with pytest.raises(StudyError, match="field kind: unigram"):
-        train_vocabulary(lambda: [SENTENCES], "unigram", 300)
 
 
 @pytest.mark.parametrize(

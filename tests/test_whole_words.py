@@ -17,7 +17,7 @@ from model.samples.masking import HELDOUT_MASKING, Masker, target_count
 from model.text.splitting import split_with_sentencex
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
-from model.text.vocabulary import train_vocabulary
+from model.text.vocabulary_training import train_vocabulary
 from study.cells import Masking
 from study.errors import StudyError
 from study.graph import Study

@@ -13,7 +13,7 @@ from model.stages.stage import Result, Stage, Work
 from model.text.sources import add_place_arguments, places_of
 from model.text.splitting import SENTENCES_FILE
 from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
-from model.text.vocabulary import limited_blocks, share_characters, train_vocabulary
+from model.text.vocabulary_training import limited_blocks, share_characters, train_vocabulary
 from study.command import run_command
 from study.digests import sha256_file
 from study.errors import StudyError

@@ -60,14 +60,22 @@ def download(
 
 def patiently(call: Callable[[], Result], what: str, recipe: dict) -> Result:
     """What `call` returns, tried again a few times after what may pass; else StudyError."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
     for number in range(1, TRIES + 1):
         try:
             return call()
         except Exception as error:  # the client raises its own, httpx's, and built-in ones
             cause = _cause(error)
             reason = first_line(cause)
+            if isinstance(cause, RepositoryNotFoundError):
+                raise StudyError(
+                    f"{recipe['repo']}: not on the hub, or not for everybody (status "
+                    f"{_status(cause)}): give a mirror that has it (--config mirror=DIR), or name "
+                    "your copy as source.folder in the study file"
+                ) from None
             if number == TRIES or not _may_pass(cause):
-                raise _refusal(cause, reason, what, recipe) from None
+                raise StudyError(f"{what}: cannot download ({reason}); {HELP}") from None
             wait = FIRST_WAIT * 2 ** (number - 1)
             print(
                 f"{what}: {reason}; again in {wait:g} s ({number + 1} of {TRIES})", file=sys.stderr
@@ -97,16 +105,3 @@ def _may_pass(error: BaseException) -> bool:
     names = {kind.__name__ for kind in type(error).__mro__}
     broken = {"TimeoutException", "ReadError", "WriteError", "RemoteProtocolError"}
     return bool(names & broken) or isinstance(error, TimeoutError)
-
-
-def _refusal(error: BaseException, reason: str, what: str, recipe: dict) -> StudyError:
-    """One line for what does not pass."""
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    if isinstance(error, RepositoryNotFoundError):
-        return StudyError(
-            f"{recipe['repo']}: not on the hub, or not for everybody (status {_status(error)}): "
-            "give a mirror that has it (--config mirror=DIR), or name your copy as source.folder "
-            "in the study file"
-        )
-    return StudyError(f"{what}: cannot download ({reason}); {HELP}")

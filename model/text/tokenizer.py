@@ -1,10 +1,11 @@
 """A vocabulary: text in, token ids and character offsets out (paper section 4.4).
 
-In: a `tokenizer.json` of the `tokenizers` library, trained by `model.text.vocabulary` or named by
-the study. Out: token ids without special tokens (lists of int) and offsets in characters of the
-original text. Special tokens are found by their common names, and are never read out of a text: a
-document that spells `<mask>` gets the ids of its characters, or `<unk>` where the tokenizer knows
-the name as an entry of its model (WordLevel, Unigram) or as an added token that is not special.
+In: a `tokenizer.json` of the `tokenizers` library, trained by `model.text.vocabulary_training` or
+named by the study. Out: token ids without special tokens (lists of int) and offsets in characters
+of the original text. Special tokens are found by their common names, and are never read out of a
+text: a document that spells `<mask>` gets the ids of its characters, or `<unk>` where the tokenizer
+knows the name as an entry of its model (WordLevel, Unigram) or as an added token that is not
+special.
 """
 
 import json

@@ -40,8 +40,9 @@ Blocks = Callable[[], Iterable[list[str]]]
 def train_vocabulary(blocks: Blocks, kind: str, size: int, lowercase: bool = False) -> Tokenizer:
     """Train a tokenizer of at most `size` entries, special tokens included.
 
-    Fewer come out when the text has too few distinct words. Raises StudyError for an unknown kind,
-    a size that cannot hold the special tokens and the alphabet, or a text without a word.
+    `kind` is byte-bpe or wordpiece. Fewer come out when the text has too few distinct words. Raises
+    StudyError for a size that cannot hold the special tokens and the alphabet, or a text without a
+    word.
     """
 
     def bounded() -> Iterator[list[str]]:
@@ -49,10 +50,8 @@ def train_vocabulary(blocks: Blocks, kind: str, size: int, lowercase: bool = Fal
 
     if kind == "byte-bpe":
         tokenizer = _train_byte_bpe(bounded, size - 1)
-    elif kind == "wordpiece":
-        tokenizer = _train_wordpiece(bounded, size - 1, lowercase)
     else:
-        raise StudyError(f"--recipe: field kind: {kind}, expected one of byte-bpe, wordpiece, file")
+        tokenizer = _train_wordpiece(bounded, size - 1, lowercase)
     if not any(map(any, blocks())) or tokenizer.get_vocab_size() == len(LEADING_SPECIALS):
         raise StudyError(
             "--recipe: field characters: so few leave no word to train on; expected more text"
