@@ -17,10 +17,10 @@ from functools import wraps
 from typing import Any
 
 from study.cells import Cell
-from study.contents import Contents
 from study.errors import StudyError
 from study.fields import without_defaults
 from study.identity import canonical_json, key_of
+from study.places import source_contents, tokenizer_contents
 from study.recipes import RECIPES
 from study.stages import PATHS, VERSIONS, generator_version
 from study.study_file import StudyFile
@@ -97,7 +97,6 @@ class Jobs(dict[str, Job]):
         self.root = root
         self.places: dict[str, str] = {}
         self.documents: dict[str, int] = {}
-        self._contents = Contents(root)
         self._made: dict[tuple, Job] = {}
         self._complete = False
         if root is not None:
@@ -147,7 +146,7 @@ class Jobs(dict[str, Job]):
             raise _unread(name)
         names, source, splits = {"source": name}, spec.source, sorted(set(spec.splits))
         if source.folder:
-            files = self._contents.folder(name, source.folder, splits)
+            files = source_contents(self.root, name, source.folder, splits)
             job = self._add("source", names, files=files, splits=splits)
             self.places[job.key] = source.folder
             return job
@@ -189,7 +188,7 @@ class Jobs(dict[str, Job]):
         """A vocabulary (section 4.4)."""
         names, spec = {"vocabulary": name}, self.config.vocabularies[name]
         if spec.kind == "file":
-            contents = self._contents.tokenizer(spec.path, f"vocabularies.{name}.path")
+            contents = tokenizer_contents(spec.path) if self.root else {"sha256": spec.path}
             job = self._add("vocabulary", names, kind="file", **contents)
             self.places[job.key] = spec.path
             return job

@@ -12,10 +12,8 @@ import glob
 import json
 import math
 import os
-import re
 import shlex
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +27,7 @@ MANIFEST_NAME = "manifest.json"
 FIELDS = {"stage": str, "key": str, "recipe": dict, "files": dict, "figures": dict}
 NUMBER = (int, float)
 MAYBE_NUMBER = (int, float, type(None))
-TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # `.model.safetensors.x7_k2p0q`, as tempfile makes it
+TEMPORARY = "[a-z0-9_]" * 8  # the end of `.model.safetensors.x7_k2p0q`, as tempfile makes it
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
@@ -39,24 +37,28 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     """
     check_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(data, str):
-        data = data.encode()
     forget_temporaries(path.parent, path.name)
-    with _naming(path):
+    try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
                 with contextlib.suppress(OSError):
                     try_lock(file)
-                file.write(data)
+                file.write(data.encode() if isinstance(data, str) else data)
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
             Path(temporary).replace(path)
-        except BaseException:
+        finally:
             Path(temporary).unlink(missing_ok=True)
-            raise
-    _sync_folder(path.parent)
+    except OSError as error:  # a person knows `path`, and not the temporary file
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+    with contextlib.suppress(OSError):  # not every file system has names written out when asked
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def check_place(path: Path) -> None:
@@ -70,38 +72,16 @@ def check_place(path: Path) -> None:
         raise StudyError(f"{path}: expected the name of a file, found that of a device or pipe")
 
 
-def _sync_folder(folder: Path) -> None:
-    """Have the folder's names on disk, where its file system can be asked for that."""
-    with contextlib.suppress(OSError):
-        directory = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-
-
-@contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Have an OSError name `path`, which a person knows, and not a temporary file or nothing."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
-
-
 def forget_temporaries(folder: Path, name: str = "*") -> None:
     """Delete what a killed process left of `write_atomic` in `folder`, of files called `name`.
 
     A live writer holds a lock on its temporary file; the lock of a dead one is free.
     """
     pattern = name if name == "*" else glob.escape(name)
-    for left in folder.glob(f".{pattern}.????????"):
-        if TEMPORARY.fullmatch(left.name):
-            with contextlib.suppress(OSError), left.open("rb+") as file:
-                if try_lock(file):
-                    left.unlink()
+    for left in folder.glob(f".{pattern}.{TEMPORARY}"):
+        with contextlib.suppress(OSError), left.open("rb+") as file:
+            if try_lock(file):
+                left.unlink()
 
 
 @dataclass(frozen=True)
@@ -163,15 +143,6 @@ class Manifest:
         inside = self.path.parent == self.run_directory
         own = [self.run_directory] if inside else [self.path, self.run_directory]
         return rebuild_hint(*own, *self.gathered_in)
-
-    def is_whole(self) -> bool:
-        """Whether all its files are there with the bytes that it lists."""
-        try:
-            for name in self.files:
-                self.file(name)
-        except StudyError:
-            return False
-        return True
 
 
 def _is_a(value: Any, kind: type | tuple[type, ...]) -> bool:

@@ -6,12 +6,13 @@ one's own, their digests. Those of a mirror are noted when a source is first rea
 place are refused, before anything runs where their sizes differ (`check_places`).
 """
 
+import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from study.digests import remembered_digest, sha256_file
+from study.digests import MEMORY, remembered_digest, sha256_file
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import Manifest, load_manifest
@@ -24,7 +25,7 @@ LARGE = 1 << 30  # bytes to hash that a person should know of
 class Places:
     """The mirror's folder, and by key what else the study names: folders, tokenizer files."""
 
-    mirror: Path | None = None
+    mirror: str | Path | None = None
     by_key: Mapping[str, str] = field(default_factory=dict)
 
     def root(self, recipe: dict) -> Path | None:
@@ -41,7 +42,7 @@ class Places:
             return None
         if not Path(self.mirror).is_dir():
             raise StudyError(f"{self.mirror}: no such mirror folder")
-        return Path(self.mirror) / recipe["repo"]
+        return Path(self.mirror, recipe["repo"])
 
 
 def split_files(recipe: dict, root: Path, split: str) -> list[Path]:
@@ -65,15 +66,44 @@ def folder_contents(
     contents: dict[str, list[list[str]]] = {}
     for split in sorted(set(splits)):
         paths = folder_files(folder, split)
-        known = [remembered_digest(path, str(path.absolute()), memories) for path in paths]
-        size = sum(p.stat().st_size for p, digest in zip(paths, known, strict=True) if not digest)
+        known = {path: remembered_digest(path, str(path.absolute()), memories) for path in paths}
+        size = sum(path.stat().st_size for path in paths if not known[path])
         if size > LARGE:
             print(f"{folder}: reading {size / 1e9:.0f} GB for its digests", file=sys.stderr)
-        contents[split] = [
-            [path.suffix, digest or sha256_file(path)]
-            for path, digest in zip(paths, known, strict=True)
-        ]
+        contents[split] = [[path.suffix, known[path] or sha256_file(path)] for path in paths]
     return contents
+
+
+def source_contents(root: str | None, name: str, folder: str, splits: list[str]) -> dict:
+    """`folder_contents` of the source `name`, whose runs remember digests; `splits` are sorted.
+
+    Of a folder that is gone, those of its only run. Without `root`, the folder of the scale's runs,
+    no file is read: the folder stands for its files, which is enough to compare recipes.
+    """
+    if root is None:
+        return {"folder": folder}
+    runs = Path(root, "sources", name)
+    manifests = [] if Path(folder).exists() else list(runs.glob("*.json"))
+    recipe = load_manifest(manifests[0]).recipe if len(manifests) == 1 else {}
+    if sorted(recipe.get("files", {})) == splits:
+        return recipe["files"]
+    return folder_contents(folder, splits, runs.glob(f"*/{MEMORY}"))
+
+
+def tokenizer_contents(path: str) -> dict:
+    """What a tokenizer.json is: its SHA-256 and the number of its entries.
+
+    Raises StudyError when it cannot be read.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        # A mapping of entries, or a list of (entry, score).
+        vocabulary = content["model"]["vocab"]
+        entries = {entry if isinstance(entry, str) else entry[0] for entry in vocabulary}
+        size = len(entries | {token["content"] for token in content["added_tokens"]})
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+        raise StudyError(f"{path}: not a tokenizer.json ({type(error).__name__})") from None
+    return {"sha256": sha256_file(Path(path)), "size": size}
 
 
 def source_entries(manifest: Manifest, split: str) -> list[dict]:
@@ -88,9 +118,8 @@ def source_entries(manifest: Manifest, split: str) -> list[dict]:
         )
     kinds = {"name": str, "rows": int, "bytes": int, "sha256": str}
     for entry in entries:
-        known = entry if isinstance(entry, dict) else {}
         for name, kind in kinds.items():
-            if not isinstance(known.get(name), kind):
+            if not (isinstance(entry, dict) and isinstance(entry.get(name), kind)):
                 where = f"{manifest.path}: field figures.files.{split}: {name}"
                 raise StudyError(f"{where}: missing; {manifest.rebuild_hint}")
     return entries
@@ -108,21 +137,18 @@ def check_places(sources: dict[str, dict], mirror: str | Path | None) -> None:
     StudyError for the first that differs.
     """
     for path, recipe in sources.items():
-        root = Places(None if mirror is None else Path(mirror)).root(recipe)
-        if root is not None and Path(path).is_file():
-            manifest = load_manifest(path, key=key_of(recipe), stage="source")
-            for split in recipe["splits"]:
-                _check_split(manifest, root, split)
-
-
-def _check_split(manifest: Manifest, root: Path, split: str) -> None:
-    files = split_files(manifest.recipe, root, split)
-    entries = source_entries(manifest, split)
-    if len(files) < len(entries) or (lists_all_parts(manifest, split) and files[len(entries) :]):
-        raise other_files(f"{root}: split {split}: {len(files)} files", manifest, root)
-    for file, entry in zip(files, entries, strict=False):
-        if file.stat().st_size != entry["bytes"]:
-            raise other_files(f"{file}: {file.stat().st_size} bytes", manifest, root)
+        root = Places(mirror).root(recipe)
+        if root is None or not Path(path).is_file():
+            continue
+        manifest = load_manifest(path, key=key_of(recipe), stage="source")
+        for split in recipe["splits"]:
+            files, entries = split_files(recipe, root, split), source_entries(manifest, split)
+            more = len(files) - len(entries)
+            if more < 0 or (more and lists_all_parts(manifest, split)):
+                raise other_files(f"{root}: split {split}: {len(files)} files", manifest, root)
+            for file, entry in zip(files, entries, strict=False):
+                if file.stat().st_size != entry["bytes"]:
+                    raise other_files(f"{file}: {file.stat().st_size} bytes", manifest, root)
 
 
 def other_files(found: str, manifest: Manifest, root: Path) -> StudyError:

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -64,10 +64,10 @@ class Run:
         if not inner.is_file():
             return None
         try:
-            found = load_manifest(inner, key=self.key)
+            finished = load_manifest(inner, key=self.key)
+            for name in finished.files:
+                finished.file(name)
         except StudyError:
-            found = None
-        if found is None or not replace(found, path=self.manifest_path).is_whole():
             inner.unlink()
             return None
         text = inner.read_text()

@@ -13,11 +13,11 @@ import smoke
 from analysis.costs import cost_of, rows_of
 from analysis.plan import COLUMNS, amount, build_plan, duration, main, speed_of
 from model.stages.throughput import main as throughput
-from study.contents import tokenizer_contents
 from study.errors import StudyError
 from study.graph import Study
 from study.jobs import Job
 from study.manifest import load_manifest, publish_manifest
+from study.places import tokenizer_contents
 
 ROOT = Path(__file__).parent.parent
 LARGE = {"like": "large-16gb-100k", "vocabulary": "character-30k"}
@@ -270,12 +270,12 @@ def test_vocabulary_files_are_counted(tmp_path):
     path = tmp_path / "tokenizer.json"
     added = [{"content": "<s>"}, {"content": "</s>"}]
     path.write_text(json.dumps({"model": {"vocab": {"a": 0, "<s>": 1}}, "added_tokens": added}))
-    assert tokenizer_contents(str(path), "v")["size"] == 3
+    assert tokenizer_contents(str(path))["size"] == 3
     path.write_text(json.dumps({"model": {"vocab": [["a", -1.0]]}, "added_tokens": []}))
-    assert tokenizer_contents(str(path), "v")["size"] == 1
+    assert tokenizer_contents(str(path))["size"] == 1
     path.write_text("{}")
     with pytest.raises(StudyError, match=r"not a tokenizer\.json"):
-        tokenizer_contents(str(path), "v")
+        tokenizer_contents(str(path))
 
 
 def test_durations_and_amounts_for_reading():
