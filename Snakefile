@@ -20,8 +20,6 @@ include: "rules/common.smk"
 include: "rules/text.smk"
 include: "rules/training.smk"
 include: "rules/results.smk"
-include: "rules/figures.smk"
-include: "rules/provenance.smk"
 
 
 # In the process that plans, once it goes to work: not in dry runs, not in the jobs.
@@ -29,17 +27,3 @@ onstart:
     with one_line():
         lock_its_files()
         check_sources()
-
-
-rule all:
-    default_target: True
-    input:
-        expand("results/{table}.csv", table=STUDY.config.tables),
-        expand("results/{table}.csv", table=STUDY.config.hyperparameter_tables),
-        expand("results/figures/{figure}.png", figure=FIGURES),
-        "results/scores.csv",
-        "results/pretraining.csv",
-        "results/corpora.csv",
-        "results/learning_rates.csv",
-        "results/settings.csv",
-        "results/provenance.json",

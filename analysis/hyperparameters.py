@@ -25,7 +25,7 @@ def build_hyperparameters(study: Study, name: str) -> pd.DataFrame:
     for row in table.rows:
         line: dict = {"row": row.id, "label": row.label}
         for column in table.columns:
-            line[column.id] = hyperparameter(study.hyperparameters(column), row.key)
+            line[column.id] = hyperparameter(study.config.recipe_of(column), row.key)
             line[f"{column.id}.published"] = published.get(row.id, {}).get(column.id)
         lines.append(line)
     return pd.DataFrame(lines, dtype=object)

@@ -18,6 +18,7 @@ from study.options import check_cores, read_options
 from study.places import Places, check_places
 from study.reach import check_reachable
 from study.record import identity_of, is_current
+from study.results import RESULTS, WILDCARD
 from study.stages import PATHS
 
 
@@ -201,27 +202,34 @@ def request_of(stage):
     return {"nodes": 1, **resources}
 
 
-def manifests(jobs):
-    """Manifest paths of jobs."""
-    return [job.path for job in jobs]
-
-
-def shown_by(result, suffix="csv", reads=None, flops=None):
-    """Input function: the manifests that `results/<result>.<suffix>` is made from.
+def made_from(entry):
+    """Input function: the manifests that a result waits for.
 
     A result that is there but was made for something else (another scale, recipe or argument), or
     from manifests that are gone or changed, is made again.
     """
 
     def paths(wildcards):
-        name = result.format(**wildcards)
-        path = f"results/{name}.{suffix}"
+        result = entry.pattern.format(**wildcards)
+        path = f"results/{result}.{entry.endings[0]}"
+        flops = OPTIONS.flops if entry.takes == "speed" else None
         try:
-            jobs = STUDY.result_jobs(name) if reads is None else reads
-            if Path(path).exists() and not is_current(path, identity_of(STUDY, name, flops)):
+            jobs = [] if flops else STUDY.needed_jobs(result)
+            if Path(path).exists() and not is_current(path, identity_of(STUDY, result, flops)):
                 make_again(path)
         except StudyError as error:
-            raise WorkflowError(f"results/{name}: {error}") from None
-        return manifests(jobs)
+            raise WorkflowError(f"results/{result}: {error}") from None
+        return [job.path for job in jobs]
 
     return paths
+
+
+def command_of(entry):
+    """The shell line that makes a result, with braces for what snakemake fills in."""
+    words = ["python -m", WILDCARD.sub(r"{wildcards.\1:q}", entry.command), STUDY_ARGUMENTS]
+    if entry.takes == "places" and PLACES:
+        words.append(PLACES)
+    # The plan's speed: as given, else the scale's hardware, else measured here.
+    if entry.takes == "speed" and OPTIONS.flops:
+        words.append(f"--flops-per-second={OPTIONS.flops}")
+    return " ".join([*words, f"--output {{output.{entry.endings[0]}:q}} --log {{log:q}}"])

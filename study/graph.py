@@ -3,20 +3,15 @@
 import math
 from pathlib import Path
 
-from study.cells import Cell
 from study.errors import StudyError, value_text
 from study.glue import GLUE, GlueFile
 from study.identity import canonical_json, key_of
 from study.jobs import Job, Jobs, needed
 from study.messages import hint
-from study.names import COMMON_RESULTS
 from study.read import STUDY_FILE, load_study_file
-from study.tables import Column, HyperparameterColumn, HyperparameterTable, Row, Table
-from study.tasks import Finetuning
+from study.results import Result, results_of
+from study.tables import Column, HyperparameterTable, Row, Table
 from study.yaml_file import read_yaml
-
-# A change of what the analysis writes bumps this number, and results are made again.
-RESULTS_VERSION = 6
 
 
 class Study:
@@ -36,11 +31,7 @@ class Study:
         self.jobs = Jobs(self.config, self.root)
         for table in (*self.config.tables, *self.config.hyperparameter_tables):
             self.published(table)
-        folders = ("", "figures/", "provenance/")
-        self._table_of = {
-            f"{folder}{name}": name for folder in folders for name in self.config.tables
-        }
-        self._cell_of = {f"cells/{name}": name for name in self.config.cells}
+        self.results = results_of(self.config)
 
     def score_jobs(self, cells: list[str], tasks: list[str]) -> list[Job]:
         """All fine-tuning jobs of these cells on these tasks: pre-training seeds and settings."""
@@ -155,6 +146,10 @@ class Study:
         # The table's notes tell how often static masks came round.
         return [c for c in cells if self.config.cells[c].masking.policy == "static"]
 
+    def shown_jobs(self, table: str) -> list[Job]:
+        """All jobs whose manifests a table reads, for its numbers and its notes."""
+        return self.table_jobs(table) + self.table_value_jobs(table)
+
     def all_table_jobs(self) -> list[Job]:
         """The fine-tuning jobs of all tables, each once."""
         jobs = [job for table in self.config.tables for job in self.table_jobs(table)]
@@ -231,82 +226,43 @@ class Study:
                     raise StudyError(f"{where}: expected a number, found {value_text(value)}")
         return values
 
-    def result_jobs(self, result: str) -> list[Job]:
-        """The jobs whose manifests a result reads; it is named as its file under `results/`.
+    def result(self, result: str) -> tuple[Result, str]:
+        """The entry of a result and the name in it; it is named as its file under `results/`.
 
         Raises StudyError for what is no result of this study.
         """
-        whole = {
-            "scores": self.all_table_jobs,
-            "settings": self.all_table_jobs,
-            "submission/glue": self.glue_submission_jobs,
-            "submission/squad20": self.squad_submission_jobs,
-            "pretraining": self.pretrain_jobs,
-            "corpora": self.store_jobs,
-            "plan": lambda: [*self.plan_jobs(), self.jobs.throughput()],
-            "learning_rates": lambda: self.pretrain_jobs() + self.selection_jobs(),
-            "figures/curves": self.pretrain_jobs,
-            "figures/learning_rate": lambda: self.pretrain_jobs() + self.selection_jobs(),
-            "provenance": self.all_jobs,
-        }
-        table = self._table_of.get(result)
-        if table:
-            return self.table_jobs(table) + self.table_value_jobs(table)
-        if result in self.config.hyperparameter_tables:
-            return []
-        if result in whole:
-            return whole[result]()
-        if result in self._cell_of:
-            return self.cell_jobs(self._cell_of[result])
-        known = [*self.config.tables, *self.config.hyperparameter_tables, *whole, "cells/<cell>"]
-        raise StudyError(f"{result}: no such result; known: {', '.join(known)}")
+        if result not in self.results:
+            raise StudyError(f"{result}: no such result{hint(result, self.results)}")
+        return self.results[result]
+
+    def result_jobs(self, result: str) -> list[Job]:
+        """The jobs whose manifests a result reads."""
+        entry, name = self.result(result)
+        return entry.jobs(self, name)
+
+    def needed_jobs(self, result: str) -> list[Job]:
+        """The jobs that a result waits for: all that it reads, of the plan only the measurement."""
+        entry, name = self.result(result)
+        return entry.jobs(self, name) if entry.needs is None else entry.needs(self)
 
     def identity(self, result: str) -> str:
-        """Key of a result: its layout, the published values, the recipes of all that is shown.
-
-        That of the plan stands for the whole configuration.
-        """
-        shown: dict = {}
-        if result == "plan":
-            shown["config"] = self.config.model_dump(mode="json")
-        table = self._table_of.get(result)
-        if table:
-            shown["table"] = self.config.tables[table].model_dump()
-            shown["published"] = self.published(table)
-            # The notes tell in what the rows differ, by the names of data and vocabularies.
-            cells = self.table_cells(table)
-            shown["cells"] = {cell: self.config.cells[cell].model_dump() for cell in cells}
-        if table or result.startswith("figures/"):
-            shown["about"] = self.config.about
-        if result == "figures/curves":
-            shown["panels"] = self.cells_by_first_table()
-        if result == "provenance":
-            shown["tables"] = {name: self.identity(name) for name in self.config.tables}
-        if result in self.config.hyperparameter_tables:
-            shown["table"] = self.config.hyperparameter_tables[result].model_dump()
-            columns = self.config.hyperparameter_tables[result].columns
-            shown["recipes"] = [self.hyperparameters(column).model_dump() for column in columns]
-            shown["published"] = self.published(result)
-        keys = {job.path: job.key for job in self.result_jobs(result)}
-        identity = {"version": RESULTS_VERSION, "scale": self.scale, "jobs": keys, **shown}
+        """Key of a result: the version of its command, what it shows, the keys of its jobs."""
+        entry, name = self.result(result)
+        identity = {
+            "result": [entry.rule, entry.version],
+            "scale": self.scale,
+            "about": self.config.about,
+            "jobs": {job.path: job.key for job in entry.jobs(self, name)},
+            "shows": entry.shows(self, name),
+        }
         return key_of(identity)
-
-    def hyperparameters(self, column: HyperparameterColumn) -> Cell | Finetuning:
-        """The recipe that a column of a table of hyperparameters shows."""
-        return self.config.recipe_of(column)
 
     def result_files(self) -> dict[str, str]:
         """Every file under `results/` that this study can make, and the result that it is of."""
-        tables, parameters = self.config.tables, self.config.hyperparameter_tables
-        suffixes = {
-            **dict.fromkeys((*tables, *parameters), ("csv", "md", "tex")),
-            **{f"figures/{name}": ("png", "pdf") for name in tables if tables[name].score_columns},
-            **{f"provenance/{name}": ("json",) for name in tables},
-            **dict.fromkeys(self._cell_of, ("csv",)),
-            **COMMON_RESULTS,
-        }
         return {
-            f"results/{name}.{suffix}": name for name, ends in suffixes.items() for suffix in ends
+            f"results/{result}.{ending}": result
+            for result, (entry, _) in self.results.items()
+            for ending in entry.endings
         }
 
     def execution_json(self, stage: str) -> str:

@@ -24,18 +24,6 @@ SECTIONS = (
 )
 # Names that share one folder: the files of two of them would be the same.
 SHARED = (("corpora", "tasks"), ("tables", "hyperparameter_tables"))
-# Results that every study has, named as their files under `results/`, with these files' suffixes.
-COMMON_RESULTS = {
-    **dict.fromkeys(("scores", "settings", "pretraining", "corpora", "learning_rates"), ("csv",)),
-    "plan": ("csv", "md"),
-    "provenance": ("json",),
-    **dict.fromkeys(("figures/curves", "figures/learning_rate"), ("png", "pdf")),
-    "submission/glue": ("zip",),
-    "submission/squad20": ("json",),
-}
-# A table's files lie beside theirs, also in `figures/`; `all` is the target of all results.
-RESULTS = ("all", *(name.removeprefix("figures/") for name in COMMON_RESULTS))
-RESERVED = {"tasks": ("default",), "tables": RESULTS, "hyperparameter_tables": RESULTS}
 
 
 def is_name(text: object) -> bool:

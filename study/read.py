@@ -15,7 +15,8 @@ from study.deltas import fill, merge, spread
 from study.errors import StudyError, value_text
 from study.fields import MOST_SEEDS
 from study.messages import Fault, Origins, hint
-from study.names import RESERVED, RULE, SECTIONS, SHARED, is_name, same_file
+from study.names import RULE, SECTIONS, SHARED, is_name, same_file
+from study.results import TAKEN
 from study.schema import WrittenStudy
 from study.study_file import StudyFile
 from study.yaml_file import read_yaml
@@ -23,6 +24,7 @@ from study.yaml_file import read_yaml
 STUDY_FILE = "config/study.yaml"
 NOT_OF_A_SCALE = ("tables", "hyperparameter_tables")
 MAPPINGS = ("base", *SECTIONS)
+RESERVED = {"tasks": ("default",), "tables": TAKEN, "hyperparameter_tables": TAKEN}
 FileAndData = tuple[Path, dict]
 
 

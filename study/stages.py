@@ -5,8 +5,8 @@ equal inputs, raises the number of that stage; it and what follows run again eve
 some of its recipes are altered, they get a line of their own, with a number that the stage never
 had, and the method of `study.jobs.Jobs` that makes the recipe says which they are: the others keep
 their keys. A change of language/ raises the names that it writes anew in GENERATOR_VERSIONS, one of
-what the analysis writes RESULTS_VERSION in `study.graph`. tests/golden/ holds losses, scores and
-keys, and tells when something was altered.
+what the analysis writes the versions of these results in `study.results`. tests/golden/ holds
+losses, scores and keys, and tells when something was altered.
 """
 
 # Below `runs/<scale>/`. Stores, samples and features are named after what is in them, for cells may

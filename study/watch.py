@@ -26,6 +26,7 @@ from study.messages import hint
 from study.options import DEFAULT_SCALE, add_study_arguments, check_cores
 from study.places import Places
 from study.reach import check_reachable, sources_to_fetch
+from study.results import listing
 from study.run import available_cores
 from study.stopping import StopRequest
 
@@ -100,7 +101,7 @@ def needed_jobs(study: Study, target: str) -> list[Job]:
     files = study.result_files()
     if target not in files:
         raise StudyError(f"{target}: no result of this study{hint(target, files)}")
-    return needed(study.result_jobs(files[target]))
+    return needed(study.needed_jobs(files[target]))
 
 
 def show(line: str) -> None:
@@ -171,10 +172,10 @@ def main(arguments: list[str] | None) -> None:
     """Command line of `python -m study.watch`."""
     parser = command_parser(
         "study.watch",
-        "Run Snakemake for a result and show how far it is.",
+        f"Run Snakemake for a result and show how far it is.\n\nresults:\n{listing()}",
         "python -m study.watch results/table2.csv --scale demo",
     )
-    parser.add_argument("target", help="results/<table>.csv, results/cells/<cell>.csv or all")
+    parser.add_argument("target", help="a file of a result, or all")
     add_study_arguments(parser, DEFAULT_SCALE)
     parser.add_argument("--mirror", metavar="DIR", help="a folder in the hub's layout")
     parser.add_argument(

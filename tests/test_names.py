@@ -8,7 +8,8 @@ import yaml
 
 from study.errors import StudyError
 from study.graph import Study
-from study.names import RESULTS, RULE
+from study.names import RULE
+from study.results import RESULTS
 
 ROOT = Path(__file__).parent.parent
 
@@ -163,9 +164,21 @@ def test_results_are_looked_up_by_their_files(monkeypatch):
     assert files["results/figures/table2.png"] == "figures/table2"
     assert files["results/cells/full-sentences-lr-0.002.csv"] == "cells/full-sentences-lr-0.002"
     assert files["results/submission/glue.zip"] == "submission/glue"
-    assert set(RESULTS) >= {"all", "scores", "provenance", "curves", "learning_rate", "plan"}
     for result in set(files.values()):
         assert study.identity(result)
+    with pytest.raises(StudyError, match="score: no such result, did you mean scores"):
+        study.identity("score")
+
+
+def test_the_readme_lists_every_result_and_every_table(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    readme = (ROOT / "README.md").read_text()
+    listed = readme.split("| file | what |\n|---|---|\n")[1].split("\n\n")[0].splitlines()
+    expected = [(entry.files, entry.about) for entry in RESULTS]
+    assert [tuple(line.replace("`", "")[2:-2].split(" | ")) for line in listed] == expected
+    config = Study("smoke").config
+    for table in (*config.tables, *config.hyperparameter_tables):
+        assert f"`results/{table}.csv`" in readme
 
 
 def test_jobs_say_what_they_are_of(monkeypatch):

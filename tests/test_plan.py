@@ -334,7 +334,7 @@ def test_workflow_plans_before_anything_has_run(tmp_path):
         return result.stdout + result.stderr
 
     given = snakemake("flops=1e10")
-    assert "rule make_plan" in given
+    assert "rule plan" in given
     assert "rule throughput" not in given
     assert "1.00e+10 useful FLOP/s" in (project / "results/plan.md").read_text()
     measured = snakemake()
@@ -344,4 +344,4 @@ def test_workflow_plans_before_anything_has_run(tmp_path):
     job = Study("smoke", ROOT / "config/study.yaml").jobs.pretrain("doc-sentences", 0)
     (project / job.path).parent.mkdir(parents=True)
     (project / job.path).write_text("{}")
-    assert "rule make_plan" in snakemake(dry=True)
+    assert "rule plan" in snakemake(dry=True)

@@ -21,7 +21,7 @@ TASKS = ["mnli", "race", "squad11", "squad20", "sst2"]
 ONE_CELL = {
     "pretrain": ["pretrain/doc-sentences/seed-0"],
     "finetune": [f"finetune/doc-sentences/seed-0/{task}" for task in TASKS],
-    "make_table": [TABLE],
+    "table": [TABLE],
 }
 
 pytestmark = pytest.mark.slow
@@ -138,7 +138,7 @@ def test_a_deleted_source_is_fetched_again_and_a_run_directory_alone_costs_nothi
     jobs = planned(project)
     assert jobs["source"] == ["sources/sst2"]
     assert [name.split("/")[1] for name in jobs["features"]] == ["sst2"]
-    assert len(jobs["finetune"]) == 4 and jobs["make_table"] == [TABLE]
+    assert len(jobs["finetune"]) == 4 and jobs["table"] == [TABLE]
     assert "pretrain" not in jobs
 
 

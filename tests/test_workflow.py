@@ -99,7 +99,7 @@ def test_one_recipe_key_of_one_cell_reruns_exactly_that_cell(project):
     assert planned(project) == {
         "pretrain": ["pretrain/doc-sentences/seed-0"],
         "finetune": [f"finetune/doc-sentences/seed-0/{task}" for task in tasks],
-        "make_table": ["results/table2.csv"],
+        "table": ["results/table2.csv"],
     }
 
 
@@ -111,7 +111,7 @@ def test_one_finetuning_key_reruns_that_task_only(project):
     cells = ["doc-sentences", "full-sentences", "segment-pair", "sentence-pair"]
     assert planned(project) == {
         "finetune": [f"finetune/{cell}/seed-0/squad20" for cell in cells],
-        "make_table": ["results/table2.csv"],
+        "table": ["results/table2.csv"],
     }
 
 
@@ -174,8 +174,8 @@ def test_a_single_cell_is_one_command(project):
 def test_figures_and_provenance_are_targets_of_their_own(project):
     """A figure or record that stands is drawn again for another recipe, and for nothing else."""
     targets = {
-        "results/figures/table2.png": "draw_table",
-        "results/provenance/table2.json": "write_table_provenance",
+        "results/figures/table2.png": "table_figure",
+        "results/provenance/table2.json": "table_provenance",
     }
     for target in targets:
         result = snakemake(project, target)
@@ -203,7 +203,7 @@ def test_another_recipe_and_back_never_shows_the_wrong_result(project):
     assert (project / target).read_bytes() != first
     recipes.write_text(before)
     shutil.rmtree(project / ".snakemake")
-    assert planned(project, target) == {"make_cell_scores": [target]}
+    assert planned(project, target) == {"cell_scores": [target]}
     assert snakemake(project, target).returncode == 0
     assert (project / target).read_bytes() == first
 
@@ -276,7 +276,7 @@ def test_a_study_needs_none_of_the_papers_tables(tmp_path):
         data["tables"] = {"table1": data["tables"]["table1"]}
 
     edit(project, "study.yaml", keep_table1)
-    assert "make_table" in planned(project, "results/table1.csv")
+    assert "table" in planned(project, "results/table1.csv")
     result = snakemake(project, "-n", "results/submission/glue.zip")
     assert result.returncode != 0
     said = result.stdout + result.stderr
