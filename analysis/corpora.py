@@ -8,11 +8,10 @@ import math
 
 import pandas as pd
 
-from analysis.scores import add_study_arguments, asked_study, write_csv
-from study.command import command_parser, run_command
+from analysis.command import csv_command
+from study.command import run_command
 from study.graph import Study
 from study.manifest import NUMBER, load_manifest
-from study.record import recorded
 
 COUNTS = ("documents", "sentences", "words", "characters", "bytes", "tokens", "unknown_tokens")
 
@@ -54,16 +53,8 @@ def read_corpora(study: Study) -> pd.DataFrame:
 
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.corpora`."""
-    parser = command_parser(
-        "analysis.corpora",
-        "Write what the corpora of a study hold.",
-        "python -m analysis.corpora --scale laptop --output results/corpora.csv",
-    )
-    add_study_arguments(parser)
-    parsed = parser.parse_args(arguments)
-    study = asked_study(parsed)
-    with recorded(study, "corpora", parsed.output):
-        write_csv(read_corpora(study), parsed.output)
+    purpose = "Write what the corpora of a study hold."
+    csv_command(arguments, "corpora", purpose, read_corpora)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,9 @@ stands what the paper prints, and the Markdown marks where the two differ.
 
 import pandas as pd
 
+from analysis.command import add_study_arguments, asked_study, beside, check_known, write_csv
 from analysis.render import DASH, latex_table, markdown_table
-from analysis.scores import add_study_arguments, asked_study, beside, write_csv
 from study.command import command_parser, run_command
-from study.errors import StudyError
 from study.graph import Study
 from study.hyperparameters import hyperparameter
 from study.manifest import write_atomic
@@ -67,10 +66,9 @@ def main(arguments: list[str] | None) -> None:
     parsed = parser.parse_args(arguments)
     markdown, latex = beside(parsed.output, ".md", ".tex")
     study = asked_study(parsed)
-    if parsed.table not in study.config.hyperparameter_tables:
-        known = ", ".join(study.config.hyperparameter_tables)
-        raise StudyError(f"{parsed.table}: no such table of hyperparameters; known: {known}")
-    caption = study.config.hyperparameter_tables[parsed.table].caption
+    tables = study.config.hyperparameter_tables
+    check_known(parsed.table, "table of hyperparameters", parsed.table, tables)
+    caption = tables[parsed.table].caption
     notes = [
         f"Scale: {study.scale} ({study.config.about}).",
         "Rendered from the recipes that run; `ours / published` where they differ.",

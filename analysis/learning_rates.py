@@ -2,12 +2,11 @@
 
 import pandas as pd
 
-from analysis.scores import add_study_arguments, asked_study, write_csv
+from analysis.command import csv_command
 from analysis.selection import read_selection
-from study.command import command_parser, run_command
+from study.command import run_command
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, load_manifest
-from study.record import recorded
 
 COLUMNS = [
     "scale",
@@ -51,16 +50,8 @@ def read_learning_rates(study: Study) -> pd.DataFrame:
 
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.learning_rates`."""
-    parser = command_parser(
-        "analysis.learning_rates",
-        "Write the held-out perplexities of all learning-rate grids.",
-        "python -m analysis.learning_rates --scale demo --output results/learning_rates.csv",
-    )
-    add_study_arguments(parser)
-    parsed = parser.parse_args(arguments)
-    study = asked_study(parsed)
-    with recorded(study, "learning_rates", parsed.output):
-        write_csv(read_learning_rates(study), parsed.output)
+    purpose = "Write the held-out perplexities of all learning-rate grids."
+    csv_command(arguments, "learning_rates", purpose, read_learning_rates)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.command import add_study_arguments, asked_study, beside, write_csv
 from analysis.costs import CHARACTERS_PER_TOKEN, Cost, cost_of, finished, text_megabytes
 from analysis.render import DASH, markdown_rows
-from analysis.scores import add_study_arguments, asked_study, beside, write_csv
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study

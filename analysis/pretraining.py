@@ -2,11 +2,10 @@
 
 import pandas as pd
 
-from analysis.scores import add_study_arguments, asked_study, write_csv
-from study.command import command_parser, run_command
+from analysis.command import csv_command
+from study.command import run_command
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, load_manifest
-from study.record import recorded
 
 FIGURES = (
     "steps",
@@ -46,16 +45,8 @@ def read_pretraining(study: Study) -> pd.DataFrame:
 
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.pretraining`."""
-    parser = command_parser(
-        "analysis.pretraining",
-        "Write the figures of all pre-trainings of a study.",
-        "python -m analysis.pretraining --scale laptop --output results/pretraining.csv",
-    )
-    add_study_arguments(parser)
-    parsed = parser.parse_args(arguments)
-    study = asked_study(parsed)
-    with recorded(study, "pretraining", parsed.output):
-        write_csv(read_pretraining(study), parsed.output)
+    purpose = "Write the figures of all pre-trainings of a study."
+    csv_command(arguments, "pretraining", purpose, read_pretraining)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.scores import add_study_arguments, asked_study
+from analysis.command import add_study_arguments, asked_study, check_known
 from analysis.shown import Entry, ShownRow, read_rows
 from analysis.trace import trace_text
 from study.command import command_parser, run_command
@@ -283,8 +283,7 @@ def main(arguments: list[str] | None) -> None:
     known = study.config.tables
     names = [parsed.trace[0]] if parsed.trace else parsed.tables or list(known)
     for name in names:
-        if name not in known:
-            raise StudyError(f"{name}: no such table; known: {', '.join(known)}")
+        check_known(name, "table", name, known)
     if parsed.trace:
         print(trace_text(build_provenance(study, names), *parsed.trace))
     elif parsed.output is None:

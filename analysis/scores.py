@@ -4,17 +4,14 @@
 fine-tuning seed, metric).
 """
 
-import argparse
-from pathlib import Path
-
 import pandas as pd
 
-from study import options
+from analysis.command import add_study_arguments, asked_study, check_known, write_csv
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
 from study.jobs import Job
-from study.manifest import MAYBE_NUMBER, check_place, load_manifest, write_atomic
+from study.manifest import MAYBE_NUMBER, load_manifest
 from study.read import STUDY_FILE
 from study.record import recorded
 
@@ -86,39 +83,6 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
     return frame.sort_values(COLUMNS[:7], kind="stable", ignore_index=True)
 
 
-def add_study_arguments(
-    parser: argparse.ArgumentParser, writes: str = "CSV", required: bool = True
-) -> None:
-    """Declare what every analysis command takes: the study, the scale, the file it writes."""
-    options.add_study_arguments(parser)
-    parser.add_argument(
-        "--output", required=required, type=Path, metavar=writes, help="file to write"
-    )
-
-
-def asked_study(parsed: argparse.Namespace) -> Study:
-    """The study that the arguments name."""
-    return Study(parsed.scale, parsed.study, parsed.replicates)
-
-
-def beside(output: Path, *endings: str) -> list[Path]:
-    """The files that are written beside a CSV, checked before anything is.
-
-    StudyError unless `output` ends in .csv, and where no file can be put in a place.
-    """
-    if output.suffix != ".csv":
-        raise StudyError(f"--output {output}: expected a name that ends in .csv")
-    paths = [output.with_suffix(ending) for ending in endings]
-    for path in (output, *paths):
-        check_place(path)
-    return paths
-
-
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a data frame as CSV, atomically."""
-    write_atomic(path, frame.to_csv(index=False, lineterminator="\n"))
-
-
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.scores`."""
     parser = command_parser(
@@ -130,13 +94,9 @@ def main(arguments: list[str] | None) -> None:
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
     study = asked_study(parsed)
-    if parsed.cell is None:
-        result = "scores"
-    elif parsed.cell in study.config.cells:
-        result = f"cells/{parsed.cell}"
-    else:
-        known = ", ".join(study.config.cells)
-        raise StudyError(f"--cell {parsed.cell}: no such cell; known: {known}")
+    if parsed.cell is not None:
+        check_known(f"--cell {parsed.cell}", "cell", parsed.cell, study.config.cells)
+    result = "scores" if parsed.cell is None else f"cells/{parsed.cell}"
     with recorded(study, result, parsed.output):
         scores = read_scores(study, study.result_jobs(result), f"results/{result}.csv")
         write_csv(scores, parsed.output)

@@ -7,11 +7,11 @@ in the paper; `results/settings.csv` keeps every setting, so the price of anothe
 
 import pandas as pd
 
+from analysis.command import csv_command
 from analysis.medians import summarise
-from analysis.scores import add_study_arguments, asked_study, read_scores, write_csv
-from study.command import command_parser, run_command
+from analysis.scores import read_scores
+from study.command import run_command
 from study.graph import Study
-from study.record import recorded
 
 GROUP = ["cell", "task"]
 
@@ -38,19 +38,17 @@ def choose_settings(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
     return scores.merge(chosen, on=[*GROUP, "setting"], how="inner", validate="many_to_one")
 
 
+def read_settings(study: Study) -> pd.DataFrame:
+    """`compare_settings` of every cell and task that a table shows."""
+    return compare_settings(
+        study, read_scores(study, study.all_table_jobs(), "results/settings.csv")
+    )
+
+
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.settings`."""
-    parser = command_parser(
-        "analysis.settings",
-        "Write the medians of all fine-tuning settings and which of them count.",
-        "python -m analysis.settings --scale demo --output results/settings.csv",
-    )
-    add_study_arguments(parser)
-    parsed = parser.parse_args(arguments)
-    study = asked_study(parsed)
-    with recorded(study, "settings", parsed.output):
-        scores = read_scores(study, study.all_table_jobs(), "results/settings.csv")
-        write_csv(compare_settings(study, scores), parsed.output)
+    purpose = "Write the medians of all fine-tuning settings and which of them count."
+    csv_command(arguments, "settings", purpose, read_settings)
 
 
 if __name__ == "__main__":

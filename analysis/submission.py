@@ -16,8 +16,9 @@ import zipfile
 import numpy as np
 import pandas as pd
 
+from analysis.command import add_study_arguments, asked_study
 from analysis.ensembles import Members, ensemble_of, row_ensembles
-from analysis.scores import add_study_arguments, asked_study, read_scores
+from analysis.scores import read_scores
 from analysis.settings import choose_settings, compare_settings
 from analysis.winograd import schema_order
 from model.text.sources import (

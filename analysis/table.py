@@ -6,15 +6,14 @@ reading. The published values are for orientation; a small scale is not expected
 
 import pandas as pd
 
+from analysis.command import add_study_arguments, asked_study, beside, check_known, write_csv
 from analysis.coverage import text_notes
 from analysis.notes import choice_notes, difference_notes
 from analysis.render import to_latex, to_markdown
-from analysis.scores import add_study_arguments, asked_study, beside, write_csv
 from analysis.selection import read_selection
 from analysis.shown import COUNTS, DIFFERENCE, ShownRow, field_names, read_rows
 from analysis.values import cell_values, value_fields
 from study.command import command_parser, run_command
-from study.errors import StudyError
 from study.graph import Study
 from study.manifest import load_manifest, write_atomic
 from study.record import recorded
@@ -165,9 +164,7 @@ def main(arguments: list[str] | None) -> None:
     parsed = parser.parse_args(arguments)
     markdown, latex = beside(parsed.output, ".md", ".tex")
     study = asked_study(parsed)
-    if parsed.table not in study.config.tables:
-        known = ", ".join(study.config.tables)
-        raise StudyError(f"{parsed.table}: no such table; known: {known}")
+    check_known(parsed.table, "table", parsed.table, study.config.tables)
     spec, output = study.config.tables[parsed.table], parsed.output
     with recorded(study, parsed.table, output, markdown, latex):
         rows = read_rows(study, parsed.table, f"results/{parsed.table}.csv")

@@ -224,12 +224,24 @@ def made_from(entry):
     return paths
 
 
+def files_of(entry):
+    """What a result writes, `first` the file that its command is told."""
+    names = ["first", *entry.endings[1:]]
+    files = [f"results/{entry.pattern}.{ending}" for ending in entry.endings]
+    return dict(zip(names, files, strict=True))
+
+
 def command_of(entry):
-    """The shell line that makes a result, with braces for what snakemake fills in."""
-    words = ["python -m", WILDCARD.sub(r"{wildcards.\1:q}", entry.command), STUDY_ARGUMENTS]
+    """Params function: the module that makes a result and its own arguments, as shell words."""
+    options = []
     if entry.takes == "places" and PLACES:
-        words.append(PLACES)
+        options.append(PLACES)
     # The plan's speed: as given, else the scale's hardware, else measured here.
     if entry.takes == "speed" and OPTIONS.flops:
-        words.append(f"--flops-per-second={OPTIONS.flops}")
-    return " ".join([*words, f"--output {{output.{entry.endings[0]}:q}} --log {{log:q}}"])
+        options.append(f"--flops-per-second={OPTIONS.flops}")
+
+    def words(wildcards):
+        command = WILDCARD.sub(lambda match: shlex.quote(wildcards[match[1]]), entry.command)
+        return " ".join([command, *options])
+
+    return words

@@ -12,7 +12,7 @@ for entry in RESULTS:
         input:
             made_from(entry),
         output:
-            **{ending: f"results/{entry.pattern}.{ending}" for ending in entry.endings},
+            **files_of(entry),
         log:
             f"{LOGS}/results/{entry.pattern}.log",
         wildcard_constraints:
@@ -20,8 +20,11 @@ for entry in RESULTS:
         localrule: True
         conda:
             "../environment.yml"
+        params:
+            command=command_of(entry),
+        # The same for all: snakemake reads it again for each job, with the last entry at hand.
         shell:
-            command_of(entry)
+            f"python -m {{params.command}} {STUDY_ARGUMENTS} --output {{output.first:q}} --log {{log:q}}"
 
 
 rule all:

@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.command import add_study_arguments, asked_study
 from analysis.figures import style
 from analysis.figures.style import new_figure, styled, write_figure
-from analysis.scores import add_study_arguments, asked_study
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from analysis.command import add_study_arguments, asked_study
 from analysis.figures import style
 from analysis.figures.style import new_figure, styled, write_figure
 from analysis.learning_rates import read_learning_rates
-from analysis.scores import add_study_arguments, asked_study
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.record import recorded

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from analysis.command import add_study_arguments, asked_study, check_known
 from analysis.figures import style
 from analysis.figures.style import new_figure, styled, write_figure
 from analysis.medians import replicate_values
-from analysis.scores import add_study_arguments, asked_study
 from analysis.shown import Entry, ShownRow, read_rows
 from study.command import command_parser, run_command
 from study.errors import StudyError
@@ -229,9 +229,7 @@ def main(arguments: list[str] | None) -> None:
     parsed = parser.parse_args(arguments)
     files = style.figure_paths(parsed.output)
     study = asked_study(parsed)
-    if parsed.table not in study.config.tables:
-        known = ", ".join(study.config.tables)
-        raise StudyError(f"{parsed.table}: no such table; known: {known}")
+    check_known(parsed.table, "table", parsed.table, study.config.tables)
     result = f"figures/{parsed.table}"
     with recorded(study, result, *files):
         rows = read_rows(study, parsed.table, f"results/{result}.png")
