@@ -4,11 +4,10 @@ Documents, sentences, words, bytes; tokens, tokens per word and the share of unk
 the mixture's vocabulary (sections 3.2 and 4.4).
 """
 
-import math
-
 import pandas as pd
 
 from analysis.command import csv_command
+from analysis.values import token_rates
 from study.command import run_command
 from study.graph import Study
 from study.manifest import NUMBER, load_manifest
@@ -33,7 +32,7 @@ def read_corpora(study: Study) -> pd.DataFrame:
                 counts = {
                     name: manifest.figure(split, corpus, name, kind=NUMBER) for name in COUNTS
                 }
-                words, tokens = counts["words"], counts["tokens"]
+                rates = token_rates(counts["words"], counts["tokens"], counts["unknown_tokens"])
                 rows.append(
                     {
                         "scale": study.scale,
@@ -41,10 +40,7 @@ def read_corpora(study: Study) -> pd.DataFrame:
                         "corpus": corpus,
                         "split": split,
                         **counts,
-                        "fertility": tokens / words if words else math.nan,
-                        "unknown_rate": 100 * counts["unknown_tokens"] / tokens
-                        if tokens
-                        else math.nan,
+                        **rates,
                         "key": manifest.key,
                     }
                 )

@@ -51,6 +51,14 @@ def total(store: Manifest, split: str, figure: str) -> int:
     return sum(store.figure(split, corpus, figure, kind=NUMBER) for corpus in store.figure(split))
 
 
+def token_rates(words: float, tokens: float, unknown: float) -> dict[str, float]:
+    """`fertility` (tokens per word) and `unknown_rate` (percent of the tokens) of a text."""
+    return {
+        "fertility": tokens / words if words else math.nan,
+        "unknown_rate": 100 * unknown / tokens if tokens else math.nan,
+    }
+
+
 def bits_per_byte(loss: float | None, store: Manifest) -> float:
     """A held-out loss (nats per masked token) spread over the bytes of the held-out text."""
     if loss is None:
@@ -84,10 +92,7 @@ def cell_values(study: Study, cell: str) -> dict[str, float | list[float]]:
         "vocabulary_size": size,
         "vocabulary_parameters": vocabulary_parameters(spec.model.model_dump(), size),
         "parameters": runs[0].figure("parameters", kind=int),
-        "fertility": tokens / words if words else math.nan,
-        "unknown_rate": 100 * total(store, "train", "unknown_tokens") / tokens
-        if tokens
-        else math.nan,
+        **token_rates(words, tokens, total(store, "train", "unknown_tokens")),
         "epochs": [run.figure("epochs", kind=NUMBER) for run in runs],
         "perplexity": [
             _number(run.figure("heldout_perplexity", kind=MAYBE_NUMBER)) for run in runs

@@ -190,7 +190,7 @@ class Study:
 
     def plan_jobs(self) -> list[Job]:
         """All jobs behind all tables, each once, in the order in which they are registered."""
-        ends = [job for table in self.config.tables for job in self.result_jobs(table)]
+        ends = [job for table in self.config.tables for job in self.shown_jobs(table)]
         paths = {job.path for job in needed(ends)}
         return [job for path, job in self.jobs.items() if path in paths]
 
