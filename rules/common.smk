@@ -44,11 +44,6 @@ def read_study():
     return options, study
 
 
-def literal(text):
-    """`text` as one word of a shell line, safe from snakemake's own formatting."""
-    return shlex.quote(str(text)).replace("{", "{{").replace("}", "}}")
-
-
 def shell_line(line, *words):
     """A shell line, with words at its end that snakemake is not to format."""
     return " ".join([line, *(word.replace("{", "{{").replace("}", "}}") for word in words if word)])
@@ -85,7 +80,7 @@ def one_of(names):
 
 with one_line():
     OPTIONS, STUDY = read_study()
-STUDY_ARGUMENTS = f"--study={literal(STUDY.study_path)} --scale={literal(STUDY.scale)}" + (
+STUDY_ARGUMENTS = f"--study={shlex.quote(STUDY.study_path)} --scale={shlex.quote(STUDY.scale)}" + (
     f" --replicates={OPTIONS.replicates}" if OPTIONS.replicates else ""
 )
 # Where files lie is part of no recipe and of no param: moving them re-runs nothing.

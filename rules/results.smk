@@ -24,7 +24,10 @@ for entry in RESULTS:
             command=command_of(entry),
         # The same for all: snakemake reads it again for each job, with the last entry at hand.
         shell:
-            f"python -m {{params.command}} {STUDY_ARGUMENTS} --output {{output.first:q}} --log {{log:q}}"
+            shell_line(
+                "python -m {params.command} --output {output.first:q} --log {log:q}",
+                STUDY_ARGUMENTS,
+            )
 
 
 rule all:
