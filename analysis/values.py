@@ -90,7 +90,7 @@ def cell_values(study: Study, cell: str) -> dict[str, float | list[float]]:
         "learning_rate": spec.optimiser.learning_rate,
         "gigabytes": total(store, "train", "bytes") / 1e9,
         "vocabulary_size": size,
-        "vocabulary_parameters": vocabulary_parameters(spec.model.model_dump(), size),
+        "vocabulary_parameters": vocabulary_parameters(spec.model, size),
         "parameters": runs[0].figure("parameters", kind=int),
         **token_rates(words, tokens, total(store, "train", "unknown_tokens")),
         "epochs": [run.figure("epochs", kind=NUMBER) for run in runs],
