@@ -27,7 +27,6 @@ from transformers.utils import logging
 
 from benchmarks.finetuning_arms import PADDING, Ours, Theirs, Turn, Work, initial_state
 from benchmarks.task_data import generate_mirror, read_task, task_examples, wiki_vocabulary
-from model.training.execution import CHOICES
 from model.training.hardware import device_name
 from study.cells import Model
 from study.command import command_parser, run_command
@@ -111,9 +110,9 @@ def arguments_of(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--task", choices=("sst2", "mnli"), default="sst2")
     parser.add_argument("--mirror", type=Path, help="mirror of the hub; default: generated data")
     parser.add_argument("--model", choices=tuple(MODELS), default="laptop")
-    parser.add_argument("--device", choices=CHOICES["device"], default="cpu")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
-    parser.add_argument("--mode", choices=CHOICES["mode"], help="ours; default: exact, GPU fast")
+    parser.add_argument("--mode", choices=("exact", "fast"), help="ours; default: exact, GPU fast")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--updates", type=int, default=160, help="of a turn, warm-up included")

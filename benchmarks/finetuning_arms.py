@@ -32,7 +32,7 @@ from model.tasks.kinds import KINDS
 from model.tasks.tuning import Inputs, build_model, outcome_of
 from model.text.tokenizer import Vocabulary
 from model.training.engine import Attempt, Evaluation, train
-from model.training.execution import Execution
+from model.training.execution import parse_execution
 from study.cells import Model, Optimiser
 
 OPTIMISER = Optimiser.usual(learning_rate=2e-5, warmup=0.1)
@@ -123,7 +123,7 @@ class Ours:
             segments=False,
             vocabulary=work.vocabulary,
             splits=self.splits,
-            execution=Execution.from_json(execution),
+            execution=parse_execution(execution),
         )
 
     @staticmethod

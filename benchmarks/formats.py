@@ -27,10 +27,11 @@ from model.samples.formats import build
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
 from model.training.engine import Training
-from model.training.execution import CHOICES, Execution
+from model.training.execution import parse_execution
 from model.training.hardware import device_name
 from study.command import command_parser, run_command
 from study.formats import FORMATS
+from study.recipes import parse_recipe
 
 SENTENCE = (3.1, 0.5)  # log-normal: a median of 22 tokens
 DOCUMENT = (2.6, 1.0)  # log-normal: a median of 13 sentences
@@ -92,6 +93,12 @@ def make_arm(name: str, store: TokenStore, args: argparse.Namespace, folder: str
     work = workload(args.model, args.batch)
     paired = FORMATS[name].pairs
     recipe = {
+        "stage": "pretrain",
+        "version": 1,
+        **dict.fromkeys(("store", "samples", "vocabulary"), "random"),
+        "model": work.network.in_recipe(),
+        "optimiser": OPTIMISER.in_recipe(),
+        "evaluation": {"points": 1, "samples": 1},
         "format": {"name": name, "nsp": paired, "segments": paired, "length": work.length},
         "masking": {"policy": "dynamic", "rate": 0.15, "mask": 0.8, "random": 0.1}
         | {"special_tokens": False},
@@ -100,7 +107,7 @@ def make_arm(name: str, store: TokenStore, args: argparse.Namespace, folder: str
         "seed": 0,
     }
     on_gpu = args.device == "cuda"
-    execution = Execution.from_json(
+    execution = parse_execution(
         {
             "device": args.device,
             "precision": "bf16" if on_gpu else "fp32",
@@ -114,7 +121,7 @@ def make_arm(name: str, store: TokenStore, args: argparse.Namespace, folder: str
         store,
         build(store, name, work.length, seed=0),
         random_vocabulary(work.vocabulary),
-        recipe,
+        parse_recipe(recipe, "pretrain"),
         args.micro_batch_tokens or (65_536 if args.model == "base" else 4096),
         packed=on_gpu,
     )
@@ -146,7 +153,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = command_parser(
         "benchmarks.formats", __doc__, "python -m benchmarks.formats --turns 3 --batch 8"
     )
-    parser.add_argument("--device", choices=CHOICES["device"], default="cpu")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--model", choices=("laptop", "base"), default="laptop")
     parser.add_argument("--batch", type=int, help="rows of an update; default 32, base 256")
     parser.add_argument("--micro-batch-tokens", type=int, help="default 4096, base 65536")

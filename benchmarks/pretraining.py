@@ -28,13 +28,14 @@ from model.network.huggingface import to_transformers, transformers_config
 from model.network.pretraining import PretrainingModel
 from model.samples.packed import Shape, pack
 from model.training.engine import Training
-from model.training.execution import CHOICES, Execution
+from model.training.execution import parse_execution
 from model.training.hardware import device_name, matrix_peak
 from model.training.optimiser import ScheduledOptimiser
 from model.training.precision import Precision
 from model.training.update import Update
 from study.cells import Model, Optimiser
 from study.command import command_parser, run_command
+from study.execution import TrainingExecution
 
 OPTIMISER = Optimiser.usual(learning_rate=1e-4, warmup=0.0)
 COMMON = {
@@ -100,7 +101,7 @@ def make_micro(work: Workload) -> dict[str, Tensor]:
 
 
 def our_step(
-    module: PretrainingModel, work: Workload, execution: Execution, folder: str
+    module: PretrainingModel, work: Workload, execution: TrainingExecution, folder: str
 ) -> Callable[[], None]:
     """One update by the engine, packed on a GPU as there in a study."""
     micro = make_micro(work)
@@ -117,7 +118,7 @@ def our_step(
     return step
 
 
-def their_step(module: RobertaForMaskedLM, work: Workload, execution: Execution):
+def their_step(module: RobertaForMaskedLM, work: Workload, execution: TrainingExecution):
     """One update of transformers' model: labels everywhere, its own mean loss."""
     device = torch.device(execution.device)
     micro = {name: tensor.to(device) for name, tensor in make_micro(work).items()}
@@ -139,7 +140,9 @@ def their_step(module: RobertaForMaskedLM, work: Workload, execution: Execution)
     return step
 
 
-def make_step(name: str, work: Workload, execution: Execution, folder: str) -> Callable[[], None]:
+def make_step(
+    name: str, work: Workload, execution: TrainingExecution, folder: str
+) -> Callable[[], None]:
     """A step of "ours" or "transformers", warmed up; both start from the same weights."""
     torch.manual_seed(0)
     ours = PretrainingModel(work.network, work.vocabulary)
@@ -201,7 +204,7 @@ def arguments_of(argv: list[str] | None) -> argparse.Namespace:
         "Pre-training speed: ours and transformers' RobertaForMaskedLM.",
         "python -m benchmarks.pretraining --turns 3",
     )
-    parser.add_argument("--device", choices=CHOICES["device"], default="cpu")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--model", choices=("laptop", "base"), default="laptop")
     parser.add_argument("--precision", choices=("fp32", "bf16"), help="default: fp32, GPU bf16")
     parser.add_argument("--batch", type=int, help="rows of an update; default 32, base 256")
@@ -228,7 +231,7 @@ def main(argv: list[str] | None = None) -> None:
     arms = {}
     with tempfile.TemporaryDirectory() as folder:
         for compiled in (False,) if args.eager else (False, True):
-            execution = Execution.from_json(
+            execution = parse_execution(
                 {
                     "device": args.device,
                     "precision": precision,

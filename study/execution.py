@@ -33,8 +33,8 @@ class TextExecution(Section):
         return self.threads
 
 
-class Execution(Section):
-    """How fast, never what: changing anything here re-runs nothing."""
+class MeasuredExecution(Section):
+    """What decides how fast a training is: a measured speed holds for it."""
 
     device: Literal["cpu", "cuda"] = doc("where tensors lie")
     precision: Literal["fp32", "bf16", "fp16"] = doc("of matrix products; weights stay fp32")
@@ -44,12 +44,22 @@ class Execution(Section):
     compile: bool = doc("whether torch.compile makes the network's code")
     micro_batch_tokens: Positive = doc("most tokens that go through the network at once")
     threads: Cores = doc("processor threads of a process")
-    processes: Cores = doc("ranks of one job, one per GPU")
+
+
+class TrainingExecution(MeasuredExecution):
+    """What a training is told by `--execution`."""
+
     workers: Annotated[int, Field(ge=0, le=MOST_CORES)] = doc(
         "processes of each rank that read data ahead"
     )
-    checkpoint_minutes: AboveZero = doc("between two checkpoints")
+    checkpoint_minutes: AtLeastZero = doc("between two checkpoints; 0: after every update")
     tensorboard: bool = doc("whether logs are written for TensorBoard too")
+
+
+class Execution(TrainingExecution):
+    """How fast, never what: changing anything here re-runs nothing."""
+
+    processes: Cores = doc("ranks of one job, one per GPU")
     resources: Resources = doc("what a job asks of a cluster")
 
     @property

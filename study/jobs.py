@@ -18,6 +18,7 @@ from typing import Any
 
 from study.cells import Cell
 from study.errors import StudyError
+from study.execution import MeasuredExecution
 from study.fields import without_defaults
 from study.identity import canonical_json, key_of
 from study.places import source_contents, tokenizer_contents
@@ -26,7 +27,6 @@ from study.stages import PATHS, VERSIONS, generator_version
 from study.study_file import StudyFile
 
 # The part of the execution that a measurement of speed holds for.
-MEASURED_EXECUTION = ("device", "precision", "mode", "compile", "micro_batch_tokens", "threads")
 
 
 @dataclass(frozen=True, eq=False)
@@ -365,7 +365,9 @@ class Jobs(dict[str, Job]):
             rate=spec.masking.rate,
             sequences=spec.batch.sequences,
             optimiser=spec.optimiser.in_recipe(),
-            execution=self.config.execution.pretrain.model_dump(include=set(MEASURED_EXECUTION)),
+            execution=self.config.execution.pretrain.model_dump(
+                include=set(MeasuredExecution.model_fields)
+            ),
         )
 
 

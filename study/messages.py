@@ -6,12 +6,13 @@ In: the files that were merged, and what is wrong where. Out: a StudyError that 
 import difflib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from study.errors import StudyError, value_text
 
+Parsed = TypeVar("Parsed", bound=BaseModel)
 LONGEST_VALUE = 60  # characters of a value that a message repeats
 MOST_NAMES = 40  # that a message lists
 # Pydantic's words for what Python calls its own types.
@@ -61,6 +62,16 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> Fault:
         whole = isinstance(first["input"], dict) and first["type"] not in MESSAGES
         found = "" if whole else f", found {short}"
     return Fault(f"{message[0].lower()}{message[1:]}{found}", *location)
+
+
+def parse_option(values: dict, model: type[Parsed], option: str) -> Parsed:
+    """The JSON given by an option as a `model`; StudyError names the first field that is wrong."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        fault = first_fault(error, model)
+        field = f"field {'.'.join(map(str, fault.location))}: " if fault.location else ""
+        raise StudyError(f"{option}: {field}{fault}") from None
 
 
 class Origins:

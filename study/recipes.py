@@ -6,9 +6,9 @@ a field that no stage reads is refused: it would give an equal result another ke
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from study.cells import (
     SHORTEST,
@@ -21,6 +21,7 @@ from study.cells import (
     Optimiser,
 )
 from study.errors import StudyError
+from study.execution import MeasuredExecution
 from study.fields import (
     LARGEST,
     AboveZero,
@@ -35,7 +36,7 @@ from study.fields import (
     Seeds,
 )
 from study.formats import FORMATS
-from study.messages import first_fault
+from study.messages import parse_option
 from study.tasks import Finetuning, Task, shortest_row
 
 Key = Annotated[str, Field(min_length=1)]
@@ -291,7 +292,7 @@ class ThroughputRecipe(Recipe):
     rate: Annotated[float, Field(gt=0, lt=1)]
     sequences: Positive
     optimiser: Optimiser
-    execution: dict[str, Any]  # checked as that of every training
+    execution: MeasuredExecution
 
 
 # A recipe leaves out what it has not, but for these.
@@ -319,12 +320,7 @@ def parse_recipe(recipe: dict, stage: str) -> Recipe:
     for name in _nulls(recipe):
         if name not in MAY_BE_NULL:
             raise StudyError(f"--recipe: field {name}: expected a value, found null")
-    try:
-        return RECIPES[stage].model_validate(recipe)
-    except ValidationError as error:
-        fault = first_fault(error, RECIPES[stage])
-        field = "".join(f"field {'.'.join(map(str, fault.location))}: " * bool(fault.location))
-        raise StudyError(f"--recipe: {field}{fault}") from None
+    return parse_option(recipe, RECIPES[stage], "--recipe")
 
 
 def _nulls(value: dict, where: str = "") -> Iterator[str]:

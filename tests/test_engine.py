@@ -15,7 +15,7 @@ from training_toy import OPTIMISER, ToyModel, ToyUpdates, optimiser, outcome, tr
 from model.training.checkpoint import FOLDER
 from model.training.distributed import open_ranks
 from model.training.engine import Attempt, Training, generator_seed, train
-from model.training.execution import Execution
+from model.training.execution import parse_execution
 from study.command import Resumable
 from study.errors import StudyError
 from study.stopping import StopRequest
@@ -23,7 +23,7 @@ from study.stopping import StopRequest
 
 def gradients(updates: ToyUpdates, directory: Path, **execution) -> dict[str, torch.Tensor]:
     """Gradient by parameter and losses of the first update."""
-    chosen = Execution.from_json({"tensorboard": False, **execution})
+    chosen = parse_execution({"tensorboard": False, **execution})
     model = ToyModel(dropout=0.0)
     training = Training(model, updates, OPTIMISER, 3, directory, chosen)
     losses = training.backward(updates[0], 1)
@@ -345,7 +345,7 @@ def test_time_budget_stops_with_a_checkpoint(tmp_path):
             ToyUpdates(5),
             OPTIMISER,
             seed=0,
-            execution=Execution(tensorboard=False),
+            execution=parse_execution({"tensorboard": False}),
             attempt=Attempt(tmp_path, stop=stop),
         )
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["step-000000001"]

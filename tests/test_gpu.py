@@ -16,7 +16,7 @@ from model.network.pretraining import PretrainingModel
 from model.stages.pretrain import Data, main
 from model.training.distributed import GPU_PATIENCE, Ranks
 from model.training.engine import Training
-from model.training.execution import Execution
+from model.training.execution import parse_execution
 from model.training.gradients import FastGradients
 from model.training.precision import Precision
 from study.cells import Optimiser
@@ -52,7 +52,7 @@ def test_gradients_on_a_gpu_are_those_of_the_cpu(folder, name):
     manifests = {stage: load_manifest(folder / f"{file}.json") for stage, file in names.items()}
     results = []
     for device in ("cpu", "cuda"):
-        execution = Execution(device=device, mode="fast", tensorboard=False)
+        execution = parse_execution({"device": device, "mode": "fast", "tensorboard": False})
         data = Data.open(manifests, recipe, execution, world=1)
         torch.manual_seed(0)
         form = recipe["format"]

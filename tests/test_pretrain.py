@@ -24,7 +24,7 @@ from model.stages.pretrain import Data, evaluation_steps, figures_of, main, make
 from model.text.tokenizer import Vocabulary
 from model.training.distributed import open_ranks
 from model.training.engine import Training
-from model.training.execution import Execution
+from model.training.execution import parse_execution
 from model.training.state import TrainingResult
 from study.errors import StudyError
 from study.identity import key_of
@@ -49,7 +49,7 @@ def manifests(folder: Path, recipe: dict) -> dict:
 def gradients(folder: Path, recipe: dict, micro: int, mode: str) -> dict[str, torch.Tensor]:
     """Gradients and losses of the first update, in micro-batches of `micro` rows at most."""
     tokens = micro * recipe["format"]["length"]
-    execution = Execution(mode=mode, micro_batch_tokens=tokens, tensorboard=False)
+    execution = parse_execution({"mode": mode, "micro_batch_tokens": tokens, "tensorboard": False})
     parsed = parse_recipe(recipe, "pretrain")
     data = Data.open(manifests(folder, recipe), parsed, execution, world=1)
     update = data.training[0]

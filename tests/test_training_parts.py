@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from model.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
-from model.training.execution import Execution
+from model.training.execution import parse_execution
 from model.training.hardware import energy_joules, matrix_peak, peak_memory_bytes
 from model.training.precision import Precision, deterministic_kernels
 from model.training.progress import Progress, short_count, short_time
@@ -14,25 +14,28 @@ from study.errors import StudyError
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"device": "tpu"}, "field device: expected one of cpu, cuda; found 'tpu'"),
-        ({"thread": 2}, "field thread: unknown; known: device, precision"),
-        ({"threads": 0}, "field threads: expected 1 or more, found 0"),
-        ({"threads": True}, "field threads: expected a whole number, found true"),
-        ({"compile": 1}, "field compile: expected true or false, found 1"),
-        ({"checkpoint_minutes": -1}, "field checkpoint_minutes: expected 0 or more, found -1"),
+        ({"device": "tpu"}, "field device: input should be 'cpu' or 'cuda', found 'tpu'"),
+        ({"thread": 2}, r"field thread: unknown key, did you mean threads\?"),
+        ({"threads": 0}, "field threads: input should be greater than 0, found 0"),
+        ({"threads": True}, "field threads: input should be a valid integer, found true"),
+        ({"compile": 1}, "field compile: input should be a valid boolean, found 1"),
+        (
+            {"checkpoint_minutes": -1},
+            "field checkpoint_minutes: input should be greater than or equal to 0, found -1",
+        ),
     ],
 )
 def test_execution_names_the_field_at_fault(values, message):
     with pytest.raises(StudyError, match=f"^--execution: {message}"):
-        Execution.from_json(values)
+        parse_execution(values)
 
 
 def test_execution_without_a_gpu_is_refused_in_one_line():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     with pytest.raises(StudyError, match="sees no GPU"):
-        Execution.from_json({"device": "cuda"})
-    assert Execution.from_json({"checkpoint_minutes": 5}).mode == "exact"
+        parse_execution({"device": "cuda"})
+    assert parse_execution({"checkpoint_minutes": 5}).mode == "exact"
 
 
 def test_progress_line(capsys, monkeypatch):
@@ -67,7 +70,7 @@ def test_a_training_says_what_it_is_about_to_do(capsys):
         dtype=torch.bfloat16,
         world=2,
     )
-    execution = Execution(precision="bf16", compile=True)
+    execution = parse_execution({"precision": "bf16", "compile": True})
     progress.announce(execution, parameters=2_900_000, tokens=16_384, parts=2, passes=3.14159)
     assert capsys.readouterr().err == (
         "full-sentences trains 2.90M parameters on 2 x CPU (bf16, exact, compiled): 31000 updates "

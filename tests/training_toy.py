@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from model.training.distributed import open_ranks
 from model.training.engine import Attempt, Evaluation, train
-from model.training.execution import Execution
+from model.training.execution import parse_execution
 from model.training.state import TrainingResult
 from study.cells import Optimiser
 
@@ -117,7 +117,7 @@ def train_toy(
     **execution,
 ) -> TrainingResult:
     """Train the toy in this process's world; the first rank writes model.safetensors."""
-    chosen = Execution.from_json({"tensorboard": False, **execution})
+    chosen = parse_execution({"tensorboard": False, **execution})
     model = model or ToyModel()
     with open_ranks(chosen.device) as ranks:
         result = train(

@@ -30,7 +30,6 @@ from model.text.tokenizer import Vocabulary
 from model.training.checkpoint import forget_checkpoints
 from model.training.distributed import Ranks, open_ranks, open_shared_run
 from model.training.execution import (
-    Execution,
     add_execution_arguments,
     execution_argument,
     label_argument,
@@ -39,6 +38,7 @@ from model.training.state import TrainingResult
 from study.cells import Model
 from study.command import Resumable, run_command
 from study.errors import StudyError
+from study.execution import TrainingExecution
 from study.identity import canonical_json, key_of, seed_recipe
 from study.manifest import (
     MAYBE_NUMBER,
@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
             shared.run.publish(files=[], figures={"seeds": seeds, "majority": majority})
 
 
-def read_inputs(work: Work, execution: Execution) -> Inputs:
+def read_inputs(work: Work, execution: TrainingExecution) -> Inputs:
     """Open what the manifests list; the network is the pre-trained one with this dropout."""
     recipe, pretrain = work.written, work.input("pretrain")
     dropout = recipe["settings"]["dropout"]

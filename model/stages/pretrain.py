@@ -27,7 +27,6 @@ from model.training.checkpoint import forget_checkpoints
 from model.training.distributed import Ranks, current_ranks, open_ranks, open_shared_run
 from model.training.engine import Attempt, Evaluation, generator_seed, train
 from model.training.execution import (
-    Execution,
     add_execution_arguments,
     execution_argument,
     label_argument,
@@ -37,6 +36,7 @@ from model.training.perplexity import heldout_losses, perplexity
 from model.training.precision import Precision
 from model.training.state import TrainingResult
 from study.command import run_command
+from study.execution import TrainingExecution
 from study.manifest import Manifest, write_atomic
 from study.recipes import PretrainRecipe
 from study.stopping import StopRequest
@@ -60,7 +60,7 @@ class Data:
         cls,
         manifests: dict[str, Manifest],
         recipe: PretrainRecipe,
-        execution: Execution,
+        execution: TrainingExecution,
         world: int,
     ) -> "Data":
         """Map the files and make the batches as the execution, on `world` ranks, wants them."""
@@ -105,7 +105,7 @@ def make_model(recipe: PretrainRecipe, vocabulary: Vocabulary) -> PretrainingMod
 
 
 def evaluator(
-    model: PretrainingModel, data: Data, ranks: Ranks, execution: Execution
+    model: PretrainingModel, data: Data, ranks: Ranks, execution: TrainingExecution
 ) -> Callable[[nn.Module], dict[str, float]]:
     """Function that gives the held-out losses of the model as it is."""
     precision = Precision(execution.precision, ranks.device)
@@ -113,7 +113,7 @@ def evaluator(
 
 
 def leave_untrained(
-    model: nn.Module, execution: Execution, directory: Path, evaluation: Evaluation
+    model: nn.Module, execution: TrainingExecution, directory: Path, evaluation: Evaluation
 ) -> TrainingResult:
     """What a training without updates (`steps: 0`) gives: the weights stay as the seed drew them.
 

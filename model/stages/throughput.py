@@ -23,12 +23,13 @@ from model.network.pretraining import PretrainingModel
 from model.samples.packed import Shape, pack
 from model.stages.stage import Stage
 from model.training.engine import Training
-from model.training.execution import Execution
+from model.training.execution import parse_execution
 from model.training.hardware import device_name
 from model.training.precision import deterministic_kernels
 from model.training.progress import short_count
 from model.training.update import Update
 from study.command import run_command
+from study.execution import TrainingExecution
 from study.recipes import Measured, ThroughputRecipe
 from study.run import processor_name
 
@@ -75,14 +76,14 @@ def make_update(recipe: ThroughputRecipe) -> Update:
     """One update of `sequences` full rows, cut into micro-batches as the execution says."""
     generator = torch.Generator().manual_seed(0)
     form, rows = recipe.format, recipe.sequences
-    most = max(1, recipe.execution["micro_batch_tokens"] // form.length)
+    most = max(1, recipe.execution.micro_batch_tokens // form.length)
     heights = [min(most, rows - start) for start in range(0, rows, most)]
     micro_batches = [
         make_micro(form, recipe.vocabulary_size, recipe.rate, height, generator)
         for height in heights
     ]
     counts = {"mlm": sum(micro["labels"].numel() for micro in micro_batches)}
-    if recipe.execution["device"] == "cuda":
+    if recipe.execution.device == "cuda":
         micro_batches = [
             pack(micro, torch.arange(len(micro["ids"])), Shape.of_rows(micro), PAD)
             for micro in micro_batches
@@ -92,7 +93,7 @@ def make_update(recipe: ThroughputRecipe) -> Update:
     return Update(micro_batches, counts)
 
 
-def measure(recipe: ThroughputRecipe, execution: Execution, directory: Path) -> dict:
+def measure(recipe: ThroughputRecipe, execution: TrainingExecution, directory: Path) -> dict:
     """The manifest's figures."""
     form, size = recipe.format, recipe.vocabulary_size
     torch.manual_seed(0)
@@ -129,7 +130,7 @@ def measure(recipe: ThroughputRecipe, execution: Execution, directory: Path) -> 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, publish and print; StudyError for a recipe or device that does not fit."""
     work = STAGE.parse(arguments)
-    execution = Execution.from_json({**work.recipe.execution, "tensorboard": False})
+    execution = parse_execution({**work.recipe.execution.model_dump(), "tensorboard": False})
     figures = work.run(lambda _, folder: ([], measure(work.recipe, execution, folder))).figures
     print(
         f"throughput: {figures['flops_per_second'] / 1e9:.1f} GFLOP/s, "

@@ -23,10 +23,10 @@ from model.tasks.kinds import KINDS
 from model.tasks.scoring import Outcome, Predicted
 from model.text.tokenizer import Vocabulary
 from model.training.engine import Attempt, Evaluation, train
-from model.training.execution import Execution
 from model.training.precision import Precision
 from model.training.state import TrainingResult
 from study.cells import Model
+from study.execution import TrainingExecution
 from study.manifest import write_atomic
 from study.recipes import RecipeSettings
 from study.stopping import StopRequest
@@ -44,7 +44,7 @@ class Inputs:
     segments: bool
     vocabulary: Vocabulary
     splits: dict[str, Features]
-    execution: Execution
+    execution: TrainingExecution
 
 
 def build_model(inputs: Inputs, weights: Path, seed: int) -> tuple[FineTuningModel, list[str]]:

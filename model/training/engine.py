@@ -32,7 +32,6 @@ from model.training.checkpoint import (
     write_checkpoint,
 )
 from model.training.distributed import current_ranks
-from model.training.execution import Execution
 from model.training.gradients import ExactGradients, FastGradients, LoneGradient
 from model.training.journal import Journal
 from model.training.optimiser import ScheduledOptimiser
@@ -42,6 +41,7 @@ from model.training.state import State, TrainingResult
 from model.training.update import Update
 from study.cells import Optimiser
 from study.command import Resumable
+from study.execution import TrainingExecution
 from study.stopping import StopRequest, leave_signals_to_parent
 
 LOG_POINTS = 100  # lines in log.jsonl, evaluations apart
@@ -74,7 +74,7 @@ def train(
     optimiser: Optimiser,
     *,
     seed: int,
-    execution: Execution,
+    execution: TrainingExecution,
     attempt: Attempt,
     evaluation: Evaluation | None = None,
 ) -> TrainingResult:
@@ -157,7 +157,7 @@ class Training:
         optimiser: Optimiser,
         seed: int,
         run_directory: Path,
-        execution: Execution,
+        execution: TrainingExecution,
     ):
         torch.set_num_threads(execution.threads)
         self.ranks = ranks = current_ranks(execution.device)

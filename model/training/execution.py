@@ -1,63 +1,33 @@
 """Execution: how fast, never what. Read from the `--execution` argument of a training command."""
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
 
 import torch
 
-from study.errors import StudyError, kind_text, value_text
+from study.errors import StudyError
+from study.execution import TrainingExecution
 from study.identity import key_of, read_json_argument
+from study.messages import parse_option
 
-CHOICES = {
-    "device": ("cpu", "cuda"),
-    "precision": ("fp32", "bf16", "fp16"),
-    "mode": ("exact", "fast"),
+DEFAULTS = {
+    "device": "cpu",
+    "precision": "fp32",
+    "mode": "exact",
+    "compile": False,
+    "micro_batch_tokens": 4096,
+    "threads": 1,
+    "workers": 0,
+    "checkpoint_minutes": 5.0,
+    "tensorboard": True,
 }
-SMALLEST = {"micro_batch_tokens": 1, "threads": 1, "workers": 0, "checkpoint_minutes": 0}
 
 
-@dataclass(frozen=True)
-class Execution:
-    """The execution section of a scale; every field has a default."""
-
-    device: str = "cpu"
-    precision: str = "fp32"  # of matrix products and activations; weights and sums stay fp32
-    micro_batch_tokens: int = 4096  # padded tokens in one forward pass, at most
-    threads: int = 1  # of one process; in exact mode bits hold for equal threads
-    workers: int = 0  # processes per rank that make batches; 0 = the training process itself
-    compile: bool = False
-    mode: str = "exact"  # exact: same bits on 1, 2 and 4 processes; fast: DDP
-    checkpoint_minutes: float = 5.0  # 0 = after every update
-    tensorboard: bool = True
-
-    @classmethod
-    def from_json(cls, values: Mapping) -> "Execution":
-        """Check a JSON object; StudyError names the first field that is unknown or wrong."""
-        types = {field.name: field.type for field in fields(cls)}
-        for name, value in values.items():
-            where = f"--execution: field {name}"
-            if name not in types:
-                raise StudyError(f"{where}: unknown; known: {', '.join(types)}")
-            if not _is_a(value, types[name]):
-                raise StudyError(
-                    f"{where}: expected {kind_text(types[name])}, found {value_text(value)}"
-                )
-            if name in CHOICES and value not in CHOICES[name]:
-                expected = ", ".join(CHOICES[name])
-                raise StudyError(f"{where}: expected one of {expected}; found {value!r}")
-            if name in SMALLEST and value < SMALLEST[name]:
-                raise StudyError(f"{where}: expected {SMALLEST[name]} or more, found {value!r}")
-        execution = cls(**values)
-        if execution.device == "cuda" and not torch.cuda.is_available():
-            raise StudyError("--execution: field device: cuda, but torch sees no GPU here")
-        return execution
-
-
-def _is_a(value, expected: type) -> bool:
-    if expected is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return type(value) is expected
+def parse_execution(values: dict) -> TrainingExecution:
+    """An execution of DEFAULTS and `values`; StudyError names the field that cannot be."""
+    execution = parse_option({**DEFAULTS, **values}, TrainingExecution, "--execution")
+    if execution.device == "cuda" and not torch.cuda.is_available():
+        raise StudyError("--execution: field device: cuda, but torch sees no GPU here")
+    return execution
 
 
 def add_execution_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,9 +53,9 @@ def add_execution_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def execution_argument(arguments: argparse.Namespace) -> Execution:
+def execution_argument(arguments: argparse.Namespace) -> TrainingExecution:
     """The execution named on the command line."""
-    return Execution.from_json(read_json_argument(arguments.execution, "--execution"))
+    return parse_execution(read_json_argument(arguments.execution, "--execution"))
 
 
 def label_argument(arguments: argparse.Namespace, recipe: dict) -> str:

@@ -8,8 +8,8 @@ import time
 
 import torch
 
-from model.training.execution import Execution
 from model.training.hardware import device_name, matrix_peak
+from study.execution import TrainingExecution
 
 TERMINAL_SECONDS = 1.0
 PLAIN_SECONDS = 10.0
@@ -65,7 +65,13 @@ class Progress:
         return self.flops_per_token * tokens_per_second / peak
 
     def announce(
-        self, execution: Execution, *, parameters: int, tokens: int, parts: int, passes: float
+        self,
+        execution: TrainingExecution,
+        *,
+        parameters: int,
+        tokens: int,
+        parts: int,
+        passes: float,
     ) -> None:
         """Say in one line what is about to be done; an update has `parts` micro-batches."""
         device = device_name(self.device) or "CPU"
