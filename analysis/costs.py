@@ -77,7 +77,7 @@ def finished(job: Job) -> Manifest | None:
 
 def cost_of(study: Study, job: Job) -> Cost:
     """The cost of a pre-training or fine-tuning job."""
-    pretrain = job.recipe["stage"] == "pretrain"
+    pretrain = job.stage == "pretrain"
     return _pretraining(study, job) if pretrain else _finetuning(study, job)
 
 
@@ -216,7 +216,7 @@ def text_megabytes(study: Study, jobs: list[Job]) -> float | None:
     Sentences, tokens, stores, samples and features count; sources and vocabularies do not. None
     if nothing tells how large a corpus is.
     """
-    sentences = [job for job in jobs if job.recipe["stage"] == "sentences"]
+    sentences = [job for job in jobs if job.stage == "sentences"]
     if any(_characters(study, job) is None for job in sentences):
         return None
     estimates = {
@@ -228,10 +228,10 @@ def text_megabytes(study: Study, jobs: list[Job]) -> float | None:
     }
     total = 0.0
     for job in jobs:
-        if job.recipe["stage"] in estimates:
+        if job.stage in estimates:
             manifest = finished(job)
             if manifest is None:
-                total += estimates[job.recipe["stage"]](job)
+                total += estimates[job.stage](job)
             else:
                 total += sum(file["bytes"] for file in manifest.files.values())
     return total / MB
@@ -257,7 +257,7 @@ def _characters(study: Study, sentences: Job) -> float | None:
 
 def _tokens(study: Study, job: Job) -> float | None:
     """Tokens of a shard or of a whole store; None if nothing tells."""
-    shards = [other for other in needed([job]) if other.recipe["stage"] == "tokens"]
+    shards = [other for other in needed([job]) if other.stage == "tokens"]
     sizes = [_characters(study, shard.inputs["sentences"][0]) for shard in shards]
     return None if None in sizes else sum(sizes) / CHARACTERS_PER_TOKEN
 

@@ -114,7 +114,7 @@ def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
         "pretraining_seed": job.names["seed"],
         "task": job.names.get("task"),
         "setting": job.names.get("setting"),
-        "stage": job.recipe["stage"],
+        "stage": job.stage,
         "jobs": 1,
         "done": int(done),
         "tokens": round(cost.tokens),
@@ -153,7 +153,7 @@ def totals(lines: list[dict], **names: str) -> list[dict]:
 
 def with_text(study: Study, found: list[dict], jobs: list[Job], **names: str) -> list[dict]:
     """Totals with a line for the text stages before `all`, whose disk they are added to."""
-    text = [job for job in jobs if job.recipe["stage"] not in (*TRAINING, "selection")]
+    text = [job for job in jobs if job.stage not in (*TRAINING, "selection")]
     size = text_megabytes(study, text)
     done = sum(finished(job) is not None for job in text)
     line = {**names, "stage": "text", "jobs": len(text), "done": done, "disk_mb": size}
@@ -168,7 +168,7 @@ def build_plan(study: Study, speed: Speed) -> pd.DataFrame:
     lines = {
         job.path: job_line(study, job, cost_of(study, job), speed)
         for job in everything
-        if job.recipe["stage"] in TRAINING
+        if job.stage in TRAINING
     }
     if not lines:
         raise StudyError(f"{study.study_path}: tables: none shows a cell, there is nothing to plan")

@@ -60,7 +60,7 @@ class Runs:
             keys = {name: [read.key for read in jobs] for name, jobs in job.inputs.items()}
             self.runs[job.key] = self.record(Path(job.path), job.key, job.recipe, keys)
             todo += [read for jobs in job.inputs.values() for read in jobs]
-            if job.recipe["stage"] == "finetune":
+            if job.stage == "finetune":
                 self.add_seeds(job, keys)
 
     def add_seeds(self, job: Job, inputs: dict[str, list[str]]) -> None:

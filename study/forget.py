@@ -28,7 +28,7 @@ def named_jobs(study: Study, cells: list[str], tasks: list[str], sources: list[s
     return jobs + [
         job
         for job in study.jobs.values()
-        if job.recipe["stage"] == "finetune"
+        if job.stage == "finetune"
         and job.names["task"] in tasks
         and (not cells or job.names["cell"] in cells)
     ]

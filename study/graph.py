@@ -161,7 +161,7 @@ class Study:
 
     def source_recipes(self) -> dict[str, dict]:
         """Recipes of all sources, by manifest path."""
-        return {p: j.recipe for p, j in self.jobs.items() if j.recipe["stage"] == "source"}
+        return {p: j.recipe for p, j in self.jobs.items() if j.stage == "source"}
 
     def shown_cells(self) -> list[str]:
         """The cells of all tables, each once."""

@@ -59,7 +59,7 @@ class Watch:
                 seconds = json.loads(provenance.read_text())["wall_seconds"]
             except (OSError, ValueError, KeyError):
                 continue
-            self.spent.setdefault(job.recipe["stage"], []).append(seconds + STARTING)
+            self.spent.setdefault(job.stage, []).append(seconds + STARTING)
 
     def seconds_of(self, stage: str) -> float:
         """What a job of a stage takes: the mean of those that ended, else a guess."""
@@ -68,7 +68,7 @@ class Watch:
 
     def seconds_left(self) -> float:
         """All remaining work, spread over the cores."""
-        work = sum(self.seconds_of(job.recipe["stage"]) for job in self.missing.values())
+        work = sum(self.seconds_of(job.stage) for job in self.missing.values())
         return work / max(1, min(self.cores, len(self.missing)))
 
     def running(self) -> list[str]:

@@ -54,7 +54,7 @@ class World:
         """The job of a stage behind the cell's fine-tunings whose path contains `name`."""
         study = self.study
         ends = [study.jobs.finetune(CELL, 0, task) for task in TASKS]
-        jobs = [job for job in needed(ends) if job.recipe["stage"] == stage]
+        jobs = [job for job in needed(ends) if job.stage == stage]
         return next(job for job in jobs if f"/{name}" in job.path)
 
     def directory(self, stage: str, name: str = "") -> Path:
@@ -79,7 +79,7 @@ class World:
 
     def arguments(self, job: Job) -> list[str]:
         """The command line of a job, without the program."""
-        stage = job.recipe["stage"]
+        stage = job.stage
         recipe = json.loads(job.recipe_json)
         self.change_recipe(recipe)
         words = ["--recipe", json.dumps(recipe), "--manifest", job.path]
@@ -144,7 +144,7 @@ def finish(folder: Path) -> None:
         while waiting:
             for job in list(waiting):
                 if all(Path(path).exists() for paths in job.input_paths.values() for path in paths):
-                    main = importlib.import_module(MODULES[job.recipe["stage"]]).main
+                    main = importlib.import_module(MODULES[job.stage]).main
                     main(world.arguments(job))
                     waiting.remove(job)
     finally:

@@ -86,9 +86,9 @@ def write_finetune(
 
 def write_study(study: Study) -> None:
     """Every job; the n-th pre-trained model scores 50 + n + fine-tuning seed / 4 everywhere."""
-    pretrained = [job.key for job in study.jobs.values() if job.recipe["stage"] == "pretrain"]
+    pretrained = [job.key for job in study.jobs.values() if job.stage == "pretrain"]
     for job in study.jobs.values():
-        stage = job.recipe["stage"]
+        stage = job.stage
         if stage == "pretrain":
             number = pretrained.index(job.key)
             write_pretrain(job, [5 - number / 10, 4 - number / 10])

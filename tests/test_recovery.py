@@ -326,7 +326,7 @@ def test_files_of_the_future_are_no_obstacle_once_the_clock_is_right(clone):
     (sentences,) = (
         path
         for path, job in study.jobs.items()
-        if source in job.input_paths.get("source", ()) and job.recipe["stage"] == "sentences"
+        if source in job.input_paths.get("source", ()) and job.stage == "sentences"
     )
     at_scale(clone, "smoke", target=source)
     before = (clone / source).read_bytes()

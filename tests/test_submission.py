@@ -70,7 +70,7 @@ def study(tmp_path, monkeypatch):
     for job in study.table_jobs("table6"):
         publish_seeds(job, 50)
     for job in study.result_jobs("submission/glue"):
-        if job.recipe["stage"] == "source":
+        if job.stage == "source":
             fetch(["--recipe", job.recipe_json, "--manifest", job.path, "--mirror", "hub"])
     return study
 
