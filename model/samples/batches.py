@@ -12,7 +12,7 @@ Legend: B rows of a micro-batch, T its padded length, K its target slots; where 
 end to end (packed.py), P tokens and S places for samples.
 """
 
-from collections import OrderedDict
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from model.samples.cutting import Group, cut
 from model.samples.gather import Gatherer
 from model.samples.index import Samples, special_count
 from model.samples.keyed import draws, key_of_stream, permutation
-from model.samples.masking import HELDOUT_MASKING, Masker, target_count
+from model.samples.masking import HELDOUT_MASKING, Masker
 from model.samples.packed import Shape, deal, filled, pack
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
@@ -36,7 +36,15 @@ HELDOUT_EPOCH = 0
 
 
 class SampleStream:
-    """The endless order of samples and where updates begin and end in it."""
+    """The endless order of samples and where updates begin and end in it.
+
+    With unit "tokens", a budget of 10 and samples of 5, 7 and 8 tokens (20 an epoch), whose order
+    is 1 0 2 in the first epoch and 2 1 0 in the second:
+
+        sample      1   0   2    2   1   0
+        last token  7  12  20   28  35  40
+        update      0   1   1    2   3   3
+    """
 
     def __init__(self, lengths: np.ndarray, length: int, sequences: int, unit: str, seed: int):
         """lengths int (N,): real tokens; `length`: the longest possible input."""
@@ -50,7 +58,7 @@ class SampleStream:
         else:
             self.epoch_cost = len(self._lengths)
             self.budget = sequences
-        self._epochs: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
+        self._epoch = lru_cache(CACHED_EPOCHS)(self._order_and_ends)
 
     def update(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Samples of update `index` and the epoch of each, int64 (n,), in stream order."""
@@ -69,23 +77,18 @@ class SampleStream:
         """Epochs over the data that are done after update `index`."""
         return (index + 1) * self.budget / self.epoch_cost
 
-    def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    def _order_and_ends(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Order of the samples in an epoch, and where each ends, in tokens or samples."""
-        if epoch not in self._epochs:
-            while len(self._epochs) >= CACHED_EPOCHS:
-                self._epochs.popitem(last=False)
-            order = permutation(self.seed, "order", epoch, len(self._lengths))
-            if self.unit == "tokens":
-                ends = np.cumsum(self._lengths[order], dtype=np.int64)
-            else:
-                ends = np.arange(1, len(order) + 1)
-            self._epochs[epoch] = (order, ends)
-        self._epochs.move_to_end(epoch)
-        return self._epochs[epoch]
+        order = permutation(self.seed, "order", epoch, len(self._lengths))
+        costs = self._lengths[order] if self.unit == "tokens" else np.ones_like(order)
+        return order, np.cumsum(costs, dtype=np.int64)
 
 
 class MicroBatches:
-    """Cuts chosen samples into padded, masked micro-batches."""
+    """Cuts chosen samples into masked micro-batches: padded rows or, packed, samples end to end.
+
+    Packed micro-batches all have one shape, and their number in an update is a multiple of `parts`.
+    """
 
     def __init__(
         self,
@@ -94,61 +97,81 @@ class MicroBatches:
         vocabulary: Vocabulary,
         format: RecipeFormat,
         masker: Masker,
+        *,
         tokens: int,
+        update_tokens: int,
+        packed: bool,
+        parts: int = 1,
     ):
-        """`format` is the recipe's format section, `tokens` the padded tokens of a micro-batch.
+        """`format` is the recipe's format section; a micro-batch has `tokens` tokens, padding
+        included, and an update about `update_tokens`.
 
         Raises StudyError when the samples are not of that format.
         """
-        for field, wanted, found in (
+        for field, wanted, given in (
             ("name", format.name, samples.format),
             ("length", format.length, samples.length),
         ):
-            if wanted != found:
+            if wanted != given:
                 raise StudyError(
-                    f"format.{field}: the recipe says {wanted}, the samples are {found}"
+                    f"format.{field}: the recipe says {wanted}, the samples are {given}"
                 )
-        if tokens < 1:
-            raise StudyError(f"micro_batch_tokens: {tokens}, expected at least 1")
-        self.samples, self.format, self.masker, self.tokens = samples, format, masker, tokens
-        self.pad = vocabulary.pad
+        self.samples, self.format, self.masker = samples, format, masker
+        self.tokens = tokens if parts == 1 else min(tokens, -(-update_tokens // parts))
+        self.pad, self.parts, self.shape = vocabulary.pad, parts, None
+        if packed:
+            self.shape = Shape.of(
+                samples.lengths, samples.length, update_tokens, self.tokens, masker.masking.rate
+            )
+        # Tokens of a sample that are never masked.
+        self._frame = 0 if masker.masking.special_tokens else special_count(samples.format)
         self._gatherer = Gatherer(store, samples, vocabulary)
 
     def cut(self, rows: np.ndarray) -> list[Group]:
         """Groups of `rows`; their indices point into `rows`."""
-        return cut(self.samples.lengths[rows], self.tokens, self.samples.length)
+        lengths = np.asarray(self.samples.lengths[rows], dtype=np.int64)
+        if self.shape is None:
+            return cut(lengths, self.tokens, self.samples.length)
+        targets = self.masker.counts.numpy()[np.maximum(0, lengths - self._frame)]
+        groups = deal(lengths, targets, self.shape, self.parts)
+        return [
+            Group(group, len(group), int(lengths[group].max())) for group in groups if len(group)
+        ]
 
     def update(
         self, rows: np.ndarray, epochs: np.ndarray, groups: list[Group], figures: dict
     ) -> Update:
         """The update of `groups` of samples `rows` in `epochs`; `figures` are added to its own."""
-        micros, samples, tokens, padded = [], 0, 0, 0
-        for group in groups:
-            members = group.indices
-            micros.append(self._micro(rows[members], epochs[members], group.rows, group.length))
-            samples += len(members)
-            tokens += int(self.samples.lengths[rows[members]].sum(dtype=np.int64))
-            padded += micros[-1]["ids"].numel()
+        micros = [
+            self._micro(rows[group.indices], epochs[group.indices], group.rows, group.length)
+            for group in groups
+        ]
+        members = rows[np.concatenate([group.indices for group in groups])]
         masked = int(sum(micro["weights"].sum() for micro in micros))
-        counts = {"mlm": masked, **({"nsp": samples} if self.format.nsp else {})}
-        own = {"samples": samples, "tokens": tokens, "masked": masked, "padded": padded}
+        own = {
+            "samples": len(members),
+            "tokens": int(self.samples.lengths[members].sum(dtype=np.int64)),
+            "masked": masked,
+            "padded": sum(micro["ids"].numel() for micro in micros),
+        }
+        counts = {"mlm": masked, **({"nsp": len(members)} if self.format.nsp else {})}
         return Update(micros, counts, {**own, **figures})
 
     def _micro(
         self, rows: np.ndarray, epochs: np.ndarray, height: int, length: int
     ) -> dict[str, Tensor]:
-        """One micro-batch of (height, length) with the samples `rows` and empty rows below."""
+        """One micro-batch of (height, length) with the samples `rows` and empty rows below, or of
+        the one shape.
+        """
         ids_BT = filled(self._gatherer.ids(rows, length), height, self.pad)
         lengths_B = filled(self.samples.lengths[rows].astype(np.int64), height, 0)
-        maskable_BT = self.masker.maskable(ids_BT, lengths_B)
-        frame = 0 if self.masker.masking.special_tokens else special_count(self.samples.format)
         micro = {
             **self.masker(
                 ids_BT,
-                maskable_BT,
+                self.masker.maskable(ids_BT, lengths_B),
                 filled(rows, height, 0),
                 filled(epochs, height, 0),
-                self.masker.slots(length - frame),
+                self.masker.slots(length - self._frame),
             ),
             "lengths": lengths_B,
         }
@@ -158,54 +181,11 @@ class MicroBatches:
             labels = self.samples.labels[rows].astype(np.int64)
             micro["nsp"] = filled(labels, height, 0)
             micro["nsp_weights"] = filled(np.ones(len(rows), np.float32), height, 0)
-        return micro
-
-
-class PackedMicroBatches(MicroBatches):
-    """Cuts chosen samples into masked micro-batches of one shape, samples end to end.
-
-    `update_tokens` are the tokens of an update, about; the number of an update's micro-batches is a
-    multiple of `parts`.
-    """
-
-    def __init__(self, *inputs, update_tokens: int, parts: int = 1):
-        super().__init__(*inputs)
-        samples, rate = self.samples, self.masker.masking.rate
-        self.parts = parts
-        self.shape = Shape.of(samples.lengths, samples.length, update_tokens, self.tokens, rate)
-        maskable = np.arange(samples.length + 1)
-        if not self.masker.masking.special_tokens:
-            maskable = np.maximum(0, maskable - special_count(samples.format))
-        self._targets = np.array([target_count(rate, count) for count in maskable.tolist()])
-
-    def cut(self, rows: np.ndarray) -> list[Group]:
-        """Groups of `rows`; their indices point into `rows`."""
-        lengths = np.asarray(self.samples.lengths[rows], dtype=np.int64)
-        groups = deal(lengths, self._targets[lengths], self.shape, self.parts)
-        return [
-            Group(group, len(group), int(lengths[group].max())) for group in groups if len(group)
-        ]
-
-    def _micro(
-        self, rows: np.ndarray, epochs: np.ndarray, height: int, length: int
-    ) -> dict[str, Tensor]:
-        """The samples `rows`, packed."""
-        padded = super()._micro(rows, epochs, height, length)
+        if self.shape is None:
+            return micro
         stream = key_of_stream(self.masker.seed, "dropout")
         row_keys = draws(stream, torch.from_numpy(epochs), torch.from_numpy(rows))
-        return pack(padded, row_keys, self.shape, self.pad)
-
-
-def make_micro_batches(
-    *inputs, micro_batch_tokens: int, packed: bool, update_tokens: int, parts: int
-) -> MicroBatches | PackedMicroBatches:
-    """Packed or padded micro-batches; `inputs` are those of MicroBatches but for its last."""
-    tokens = micro_batch_tokens
-    if parts > 1:
-        tokens = min(tokens, -(-update_tokens // parts))
-    if packed:
-        return PackedMicroBatches(*inputs, tokens, update_tokens=update_tokens, parts=parts)
-    return MicroBatches(*inputs, tokens)
+        return pack(micro, row_keys, self.shape, self.pad)
 
 
 class PretrainingBatches:
@@ -234,15 +214,15 @@ class PretrainingBatches:
         update_tokens = self.stream.budget
         if batch.unit == "sequences":
             update_tokens *= round(self.stream.mean_length)
-        self.micro_batches = make_micro_batches(
+        self.micro_batches = MicroBatches(
             store,
             samples,
             vocabulary,
             recipe.format,
             masker,
-            micro_batch_tokens=micro_batch_tokens,
-            packed=packed,
+            tokens=micro_batch_tokens,
             update_tokens=update_tokens,
+            packed=packed,
             parts=parts,
         )
 
@@ -286,16 +266,15 @@ class HeldoutBatches:
         corpora (the choice and the masks stay the same). StudyError names what does not fit.
         """
         masker = Masker(HELDOUT_MASKING, vocabulary, HELDOUT_SEED, samples.length)
-        self._micro_batches = make_micro_batches(
+        self._micro_batches = MicroBatches(
             store,
             samples,
             vocabulary,
             recipe.format,
             masker,
-            micro_batch_tokens=micro_batch_tokens,
-            packed=packed,
+            tokens=micro_batch_tokens,
             update_tokens=micro_batch_tokens,
-            parts=1,
+            packed=packed,
         )
         order = permutation(HELDOUT_SEED, "heldout", HELDOUT_EPOCH, len(samples))
         self.rows = np.sort(order[: recipe.evaluation.samples])
