@@ -3,19 +3,20 @@
 import pytest
 
 from model.network.flops import flops_per_token
+from study.cells import Model
 
-BASE = {
-    "layers": 12,
-    "hidden": 768,
-    "heads": 12,
-    "ffn": 3072,
-    "positions": 512,
-    "dropout": 0.1,
-    "attention_dropout": 0.1,
-    "layer_norm_eps": 1e-5,
-    "init_std": 0.02,
-    "vocabulary_multiple": 64,
-}
+BASE = Model(
+    layers=12,
+    hidden=768,
+    heads=12,
+    ffn=3072,
+    positions=512,
+    dropout=0.1,
+    attention_dropout=0.1,
+    layer_norm_eps=1e-5,
+    init_std=0.02,
+    vocabulary_multiple=64,
+)
 
 
 def test_base_model_with_512_tokens():

@@ -8,7 +8,6 @@ changed recipe finds none.
 
 import hashlib
 import json
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -65,10 +64,8 @@ def forget_checkpoints(run_directory: Path) -> None:
 
 def _paths(run_directory: Path) -> list[Path]:
     """Checkpoints, newest first."""
-    folder = Path(run_directory) / FOLDER
-    named = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{9}", path.name)]
-    found = [path for path in named if path.is_file()]
-    return sorted(found, reverse=True)
+    paths = (Path(run_directory) / FOLDER).glob("step-" + 9 * "[0-9]")
+    return sorted(filter(Path.is_file, paths), reverse=True)
 
 
 def training_tensors(module: nn.Module, optimiser: ScheduledOptimiser) -> dict[str, Tensor]:
