@@ -86,13 +86,13 @@ CONFIGURATION = {
     "a fine-tuning recipe that is null": lambda: edited("study.yaml", "finetuning/bert", None),
     "a fine-tuning recipe that is a list": lambda: edited("study.yaml", "finetuning/bert", [1]),
     "a key that is a list": lambda: Path("config", SMOKE).write_text(
-        Path("config", SMOKE).read_text() + "? [a, b]\n: 1\n"
+        "? [a, b]\n: 1\n" + Path("config", SMOKE).read_text()
     ),
     "a file that is no UTF-8": lambda: Path("config", SMOKE).write_bytes(
-        Path("config", SMOKE).read_bytes() + b"# \xff\n"
+        b"# \xff\n" + Path("config", SMOKE).read_bytes()
     ),
     "a NUL byte": lambda: Path("config", SMOKE).write_bytes(
-        Path("config", SMOKE).read_bytes() + b"# \x00\n"
+        b"# \x00\n" + Path("config", SMOKE).read_bytes()
     ),
     "lists in lists in lists": lambda: Path("config", SMOKE).write_text("a: " + "[" * 5000),
     "an infinite number": lambda: edited(
