@@ -20,14 +20,13 @@ from model.network.huggingface import (
     to_transformers,
     transformers_config,
 )
+from model.network.weights import WEIGHTS
 from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
 from study.cells import Model
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.manifest import MANIFEST_NAME, Manifest, load_manifest
 from study.stages import PATHS
-
-WEIGHTS = "model.safetensors"
 
 
 def read_run(place: Path) -> Manifest:

@@ -19,9 +19,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from safetensors.torch import save
-
 from model.network.finetuning import FineTuningModel
+from model.network.weights import WEIGHTS, write_weights
 from model.stages.features import splits_of
 from model.stages.stage import Stage, Work
 from model.tasks.features import Features
@@ -49,7 +48,6 @@ from study.manifest import (
 )
 from study.stopping import StopRequest
 
-WEIGHTS = "model.safetensors"
 STAGE = Stage(
     "finetune",
     __doc__,
@@ -187,8 +185,7 @@ def publish_seed(
     }
     write_atomic(run.directory / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     if inputs.recipe.get("keep_weights"):
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-        write_atomic(run.directory / WEIGHTS, save(tensors))
+        write_weights(model, run.directory / WEIGHTS)
         files.append(WEIGHTS)
     run.publish(["metrics.json", *files], figures, provenance=result.speed)
     tidy_up(run.directory)

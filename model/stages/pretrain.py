@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 from torch import nn
 
 from model.network.flops import flops_per_token
 from model.network.pretraining import PretrainingModel
+from model.network.weights import WEIGHTS, write_weights
 from model.samples.batches import HeldoutBatches, PretrainingBatches
 from model.samples.index import Samples
 from model.stages.stage import Stage
@@ -37,11 +37,10 @@ from model.training.precision import Precision
 from model.training.state import TrainingResult
 from study.command import run_command
 from study.execution import TrainingExecution
-from study.manifest import Manifest, write_atomic
+from study.manifest import Manifest
 from study.recipes import PretrainRecipe
 from study.stopping import StopRequest
 
-WEIGHTS = "model.safetensors"
 STAGE = Stage(
     "pretrain", __doc__, one=("store", "samples", "vocabulary"), add=add_execution_arguments
 )
@@ -207,8 +206,7 @@ def main(arguments: list[str] | None = None) -> None:
             )
         if shared.run is None:
             return
-        weights = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-        write_atomic(shared.directory / WEIGHTS, save(weights, {"format": "pt"}))
+        write_weights(model, shared.directory / WEIGHTS, {"format": "pt"})
         shared.run.publish(
             [WEIGHTS, "log.jsonl"],
             figures_of(result, model, data.heldout),

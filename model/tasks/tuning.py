@@ -12,11 +12,12 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import nn
 
 from model.network.finetuning import EncoderSpec, FineTuningModel, load_encoder
 from model.network.heads import ClassificationHead
+from model.network.weights import write_weights
 from model.tasks.batches import DevBatches, FineTuningBatches
 from model.tasks.features import Features
 from model.tasks.kinds import KINDS
@@ -27,7 +28,6 @@ from model.training.precision import Precision
 from model.training.state import TrainingResult
 from study.cells import Model
 from study.execution import TrainingExecution
-from study.manifest import write_atomic
 from study.recipes import RecipeSettings
 from study.stopping import StopRequest
 
@@ -115,10 +115,7 @@ def best_keeper(metric: str, path: Path) -> Callable[[nn.Module, list], None]:
 
     def keep(module: nn.Module, curve: list) -> None:
         if best_point(curve, metric) == len(curve) - 1:
-            tensors = {
-                name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()
-            }
-            write_atomic(path, save(tensors, {"step": str(curve[-1][0])}))
+            write_weights(module, path, {"step": str(curve[-1][0])})
 
     return keep
 
