@@ -61,7 +61,7 @@ def main(arguments: list[str] | None) -> None:
         "Write a table of hyperparameters as CSV, Markdown and LaTeX.",
         "python -m analysis.hyperparameters table9 --scale paper --output results/table9.csv",
     )
-    parser.add_argument("table", help="one of hyperparameter_tables in config/study.yaml")
+    parser.add_argument("table", help="one of hyperparameter_tables in config/study/tables.yaml")
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
     markdown, latex = beside(parsed.output, ".md", ".tex")

@@ -270,7 +270,7 @@ def main(arguments: list[str] | None) -> None:
         "python -m analysis.provenance table2 --scale demo --output results/provenance/table2.json"
         "\n  python -m analysis.provenance --scale demo --trace table1 dynamic mnli.accuracy",
     )
-    parser.add_argument("tables", nargs="*", help="tables of config/study.yaml (default: all)")
+    parser.add_argument("tables", nargs="*", help="tables of the study (default: all)")
     parser.add_argument(
         "--trace",
         nargs=3,

@@ -159,7 +159,7 @@ def main(arguments: list[str] | None) -> None:
         "Write a table of the paper as CSV, Markdown and LaTeX.",
         "python -m analysis.table table2 --scale laptop --output results/table2.csv",
     )
-    parser.add_argument("table", help="a table of config/study.yaml")
+    parser.add_argument("table", help="a table of config/study/tables.yaml")
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
     markdown, latex = beside(parsed.output, ".md", ".tex")

@@ -1,7 +1,7 @@
 """The files of a GLUE submission: which task and test split each one is made of.
 
 The leaderboard names files, classes and columns; the study's tasks and splits are those of
-`config/study.yaml`.
+`config/study/tasks.yaml`.
 """
 
 from dataclasses import dataclass

@@ -30,7 +30,7 @@ class SeedPlan(Section):
 
 
 class StudyFile(Section):
-    """The whole study at one scale: `study.yaml` merged with `scales/<scale>.yaml`."""
+    """The whole study at one scale, written out in full (`study.read`)."""
 
     about: str = doc("what this scale is, for captions")
     heldout_fraction: Annotated[float, Field(gt=0, lt=0.5)] = doc(

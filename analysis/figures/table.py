@@ -224,7 +224,7 @@ def main(arguments: list[str] | None) -> None:
         "python -m analysis.figures.table table2 --scale laptop "
         "--output results/figures/table2.png",
     )
-    parser.add_argument("table", help="a table of config/study.yaml")
+    parser.add_argument("table", help="a table of config/study/tables.yaml")
     add_study_arguments(parser, "PNG")
     parsed = parser.parse_args(arguments)
     files = style.figure_paths(parsed.output)
