@@ -8,11 +8,11 @@ else its source, else the configuration. Bytes are in MB of 10^6.
 
 from dataclasses import dataclass
 
-from model.network.flops import flops_per_token
 from model.network.sizes import (
     activation_bytes,
     checkpoint_bytes,
     encoder_parameters,
+    flops_per_token,
     pretraining_parameters,
     state_bytes,
     vocabulary_parameters,

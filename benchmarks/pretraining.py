@@ -7,7 +7,7 @@ Both train the same network on the same random tokens with the same optimiser an
 through the engine's own step (fixed target slots, fused AdamW), transformers' RobertaForMaskedLM
 through a plain loop, each eager and compiled. The arms take turns, step by step, so that whatever
 else the machine does hits all alike; medians are printed, and the median of the ratios of turns.
-Utilisation counts the objective's own arithmetic (`model.network.flops`) for every arm, as a share
+Utilisation counts the objective's own arithmetic (`model.network.sizes`) for every arm, as a share
 of a matrix product measured here.
 """
 
@@ -23,9 +23,9 @@ from torch import Tensor
 from transformers import RobertaConfig, RobertaForMaskedLM
 from transformers.utils import logging
 
-from model.network.flops import flops_per_token
 from model.network.huggingface import to_transformers, transformers_config
 from model.network.pretraining import PretrainingModel
+from model.network.sizes import flops_per_token
 from model.samples.packed import Shape, pack
 from model.training.engine import Training
 from model.training.execution import parse_execution

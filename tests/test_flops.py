@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.network.flops import flops_per_token
+from model.network.sizes import flops_per_token
 from study.cells import Model
 
 BASE = Model(

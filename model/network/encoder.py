@@ -105,7 +105,7 @@ class Encoder(nn.Module):
         self.dropout = Dropout(config.dropout)
         sites = range(1, 1 + config.layers * (config.heads + 2), config.heads + 2)
         self.layers = nn.ModuleList(Layer(config, site) for site in sites)
-        self.apply(initialiser(config.init_std))
+        initialise(self, config.init_std)
         with torch.no_grad():
             self.words.weight[pad].zero_()
 
@@ -169,13 +169,10 @@ class Encoder(nn.Module):
         return (places < lengths.clamp(min=1)[:, None])[:, None, None, :]
 
 
-def initialiser(std: float):
-    """Function for `Module.apply`: N(0, std) matrices and tables, zero biases, LayerNorm 1/0."""
-
-    def initialise(module: nn.Module) -> None:
+def initialise(network: nn.Module, std: float) -> None:
+    """N(0, std) matrices and tables, zero biases, LayerNorm 1/0."""
+    for module in network.modules():
         if isinstance(module, (nn.Linear, nn.Embedding)):
             nn.init.normal_(module.weight, std=std)
         if isinstance(module, nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
-
-    return initialise

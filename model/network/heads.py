@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.network.dropout import Dropout
-from model.network.encoder import initialiser
+from model.network.encoder import initialise
 from study.cells import Model
 
 
@@ -25,7 +25,7 @@ class MaskedLanguageHead(nn.Module):
         self.dense = nn.Linear(config.hidden, config.hidden)
         self.norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
-        self.apply(initialiser(config.init_std))
+        initialise(self, config.init_std)
 
     def forward(self, x_MH: Tensor, words_WH: Tensor) -> Tensor:
         """(M, H) and the encoder's word table -> (M, W); rows beyond the vocabulary get -inf."""
@@ -42,7 +42,7 @@ class NextSentenceHead(nn.Module):
         super().__init__()
         self.pooler = nn.Linear(config.hidden, config.hidden)
         self.output = nn.Linear(config.hidden, 2)
-        self.apply(initialiser(config.init_std))
+        initialise(self, config.init_std)
 
     def forward(self, first_BH: Tensor) -> Tensor:
         """Hidden vectors of first tokens (B, H) -> (B, 2)."""
@@ -57,7 +57,7 @@ class ClassificationHead(nn.Module):
         self.dense = nn.Linear(config.hidden, config.hidden)
         self.output = nn.Linear(config.hidden, outputs)
         self.dropout = Dropout(config.dropout)
-        self.apply(initialiser(config.init_std))
+        initialise(self, config.init_std)
 
     def forward(self, hidden_BTH: Tensor) -> Tensor:
         """(B, T, H) -> (B, C)."""
@@ -71,7 +71,7 @@ class SpanHead(nn.Module):
     def __init__(self, config: Model):
         super().__init__()
         self.output = nn.Linear(config.hidden, 2)
-        self.apply(initialiser(config.init_std))
+        initialise(self, config.init_std)
 
     def forward(self, hidden_BTH: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, H) -> start and end logits, (B, T) each."""

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from study.cells import Model
 
+# Ours -> transformers'; each has a weight and a bias.
 LAYER_PARTS = {
     "attention.output": "attention.output.dense",
     "attention_norm": "attention.output.LayerNorm",
@@ -25,6 +26,13 @@ LAYER_PARTS = {
     "ffn_out": "output.dense",
     "ffn_norm": "output.LayerNorm",
 }
+BERT_HEADS = {
+    "mlm.dense": "cls.predictions.transform.dense",
+    "mlm.norm": "cls.predictions.transform.LayerNorm",
+    "nsp.pooler": "bert.pooler.dense",
+    "nsp.output": "cls.seq_relationship",
+}
+ROBERTA_HEADS = {"mlm.dense": "lm_head.dense", "mlm.norm": "lm_head.layer_norm"}
 
 
 class SpecialIds(Protocol):
@@ -44,57 +52,30 @@ def to_transformers(state: Mapping[str, Tensor], pad: int) -> dict[str, Tensor]:
     """State dict of BertForPreTraining or RobertaForMaskedLM with the same logits."""
     bert = predicts_next_sentence(state)
     root = "bert" if bert else "roberta"
-    found = _embeddings(state, f"{root}.embeddings", pad=None if bert else pad, bert=bert)
-    layers = {name.split(".")[2] for name in state if name.startswith("encoder.layers.")}
-    for layer in layers:
-        found |= _layer(state, f"encoder.layers.{layer}", f"{root}.encoder.layer.{layer}")
-    if bert:
-        found["cls.predictions.bias"] = state["mlm.bias"]
-        found |= _pair(state, "mlm.dense", "cls.predictions.transform.dense")
-        found |= _pair(state, "mlm.norm", "cls.predictions.transform.LayerNorm")
-        found |= _pair(state, "nsp.pooler", "bert.pooler.dense")
-        found |= _pair(state, "nsp.output", "cls.seq_relationship")
-    else:
-        found["lm_head.bias"] = state["mlm.bias"]
-        found |= _pair(state, "mlm.dense", "lm_head.dense")
-        found |= _pair(state, "mlm.norm", "lm_head.layer_norm")
-    return {name: tensor.contiguous() for name, tensor in found.items()}
-
-
-def _embeddings(
-    state: Mapping[str, Tensor], target: str, *, pad: int | None, bert: bool
-) -> dict[str, Tensor]:
-    """The three tables and their LayerNorm; `pad` None says that positions count from 0."""
     positions = state["encoder.positions.weight"]
-    if pad is not None:
+    # BERT's code may be given segment 1, RoBERTa's is only ever given 0.
+    no_segments = positions.new_zeros(2 if bert else 1, positions.shape[1])
+    if not bert:
         positions = torch.cat([positions.new_zeros(pad + 1, positions.shape[1]), positions])
-    segments = state.get("encoder.segments.weight")
-    if segments is None:
-        # BERT's code may be given segment 1, RoBERTa's is only ever given 0.
-        segments = positions.new_zeros(2 if bert else 1, positions.shape[1])
-    return {
-        f"{target}.word_embeddings.weight": state["encoder.words.weight"][: len(state["mlm.bias"])],
-        f"{target}.position_embeddings.weight": positions,
-        f"{target}.token_type_embeddings.weight": segments,
-        **_pair(state, "encoder.norm", f"{target}.LayerNorm"),
+    tables = f"{root}.embeddings"
+    tensors = {
+        f"{tables}.word_embeddings.weight": state["encoder.words.weight"][: len(state["mlm.bias"])],
+        f"{tables}.position_embeddings.weight": positions,
+        f"{tables}.token_type_embeddings.weight": state.get("encoder.segments.weight", no_segments),
+        "cls.predictions.bias" if bert else "lm_head.bias": state["mlm.bias"],
     }
-
-
-def _layer(state: Mapping[str, Tensor], source: str, target: str) -> dict[str, Tensor]:
-    """One layer, its fused product cut in three."""
-    found = {}
-    for kind in ("weight", "bias"):
-        parts = state[f"{source}.attention.qkv.{kind}"].chunk(3)
-        for name, part in zip(("query", "key", "value"), parts, strict=True):
-            found[f"{target}.attention.self.{name}.{kind}"] = part
-    for ours, theirs in LAYER_PARTS.items():
-        found |= _pair(state, f"{source}.{ours}", f"{target}.{theirs}")
-    return found
-
-
-def _pair(state: Mapping[str, Tensor], source: str, target: str) -> dict[str, Tensor]:
-    """A weight and its bias."""
-    return {f"{target}.{kind}": state[f"{source}.{kind}"] for kind in ("weight", "bias")}
+    names = {"encoder.norm": f"{tables}.LayerNorm", **(BERT_HEADS if bert else ROBERTA_HEADS)}
+    for layer in {name.split(".")[2] for name in state if name.startswith("encoder.layers.")}:
+        ours, theirs = f"encoder.layers.{layer}", f"{root}.encoder.layer.{layer}"
+        names |= {f"{ours}.{part}": f"{theirs}.{name}" for part, name in LAYER_PARTS.items()}
+        for kind in ("weight", "bias"):
+            parts = state[f"{ours}.attention.qkv.{kind}"].chunk(3)
+            for name, part in zip(("query", "key", "value"), parts, strict=True):
+                tensors[f"{theirs}.attention.self.{name}.{kind}"] = part
+    for ours, theirs in names.items():
+        for kind in ("weight", "bias"):
+            tensors[f"{theirs}.{kind}"] = state[f"{ours}.{kind}"]
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
 def transformers_config(

@@ -1,7 +1,7 @@
-"""How large a network is, without building it: parameters, and bytes while it trains.
+"""How large a network is, without building it: parameters, bytes while it trains, FLOPs of a token.
 
 In: the `model` section of a recipe, the vocabulary's size, what the input format has. Out: exact
-numbers of parameters, and memory by a stated formula. Needs no torch.
+numbers of parameters, and memory and arithmetic by stated formulas. Needs no torch.
 
 Legend: H hidden, F feed-forward, L layers, N heads, W rows of the word table, V vocabulary,
 P positions, b bytes of an activation (4, or 2 in bf16 and fp16), m of a dropout mask's element.
@@ -78,3 +78,18 @@ def activation_bytes(
         per_layer += config.heads * length * (2 * size + mask)
     head = target_share * config.word_rows(vocabulary_size) * (size + 8)
     return tokens * (config.layers * per_layer + head)
+
+
+def flops_per_token(
+    config: Model, length: int, vocabulary_size: int, target_share: float = 0.15
+) -> float:
+    """Floating-point operations per token of `length`-token rows, forward and backward (3 x).
+
+    Counts the matrix products that the objective needs: encoder matrices, attention, and the
+    masked-language head on the share `target_share` of the tokens (0 for fine-tuning, whose heads
+    cost next to nothing). Work beyond that (padding, logits that no loss reads) does not count.
+    """
+    per_layer = 4 * config.hidden**2 + 2 * config.hidden * config.ffn
+    attention = 2 * length * config.hidden
+    head = target_share * (config.hidden**2 + config.hidden * vocabulary_size)
+    return 6 * (config.layers * (per_layer + attention) + head)

@@ -17,8 +17,6 @@ from torch import Tensor
 
 Array = TypeVar("Array", np.ndarray, Tensor)
 
-DRAW_LIMIT = 1 << 31  # of `below`: its product of two 32-bit numbers must fit int64
-
 
 def _signed(value: int) -> int:
     """The int64 with the same low 64 bits."""

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from model.network.flops import flops_per_token
 from model.network.pretraining import PretrainingModel
+from model.network.sizes import flops_per_token
 from model.network.weights import WEIGHTS, write_weights
 from model.samples.batches import HeldoutBatches, PretrainingBatches
 from model.samples.index import Samples

@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model.network.flops import flops_per_token
 from model.network.pretraining import PretrainingModel
+from model.network.sizes import flops_per_token
 from model.samples.packed import Shape, pack
 from model.stages.stage import Stage
 from model.training.engine import Training
