@@ -26,6 +26,7 @@ from study.errors import StudyError
 from study.identity import read_json_argument
 from study.manifest import Manifest
 from study.places import Places, lists_all_parts, other_files, source_entries
+from study.recipes import SourceRecipe
 from study.run import Run, open_run
 
 
@@ -51,17 +52,17 @@ def main(arguments: list[str] | None = None) -> None:
     with open_run(work.arguments.manifest, work.written) as run:
         manifest = run.adopt()
         if manifest is None:
-            _find(run, places, needed.get(run.key, inf))
+            _find(run, work.recipe, places, needed.get(run.key, inf))
         else:
-            _find_again(run, manifest, places)
+            _find_again(run, work.recipe, manifest, places)
 
 
-def _find(run: Run, places: Places, documents: float) -> None:
+def _find(run: Run, recipe: SourceRecipe, places: Places, documents: float) -> None:
     """Publish what the files of a source are."""
     located = locate(run.recipe, places, run.directory / "snapshot", documents)
     figures: dict = {"files": describe(located, run.directory / MEMORY)}
-    _check_contents(run.recipe, figures["files"], located)
-    if located.commit is not None and "revision" not in run.recipe:
+    _check_contents(recipe, figures["files"], located)
+    if located.commit is not None and recipe.revision is None:
         figures["revision"] = located.commit
     if located.of:
         figures["of"] = located.of
@@ -70,9 +71,11 @@ def _find(run: Run, places: Places, documents: float) -> None:
     run.publish(files=[], figures=figures, provenance=origin)
 
 
-def _check_contents(recipe: dict, described: dict[str, list[dict]], located: Located) -> None:
+def _check_contents(
+    recipe: SourceRecipe, described: dict[str, list[dict]], located: Located
+) -> None:
     """Raise StudyError unless a folder's files are those whose digests the recipe holds."""
-    for split, expected in recipe.get("files", {}).items():
+    for split, expected in (recipe.files or {}).items():
         found = [entry["sha256"] for entry in described[split]]
         if found != [digest for _, digest in expected]:
             raise StudyError(
@@ -81,15 +84,15 @@ def _check_contents(recipe: dict, described: dict[str, list[dict]], located: Loc
             )
 
 
-def _find_again(run: Run, manifest: Manifest, places: Places) -> None:
+def _find_again(run: Run, recipe: SourceRecipe, manifest: Manifest, places: Places) -> None:
     """Point a finished source at the files' new place; StudyError if they are not the same."""
     try:
-        for split in manifest.recipe["splits"]:
+        for split in recipe.splits:
             source_files(manifest, split)
     except StudyError:
         located = locate(run.recipe, places, run.directory / "snapshot")
         described = describe(located, run.directory / MEMORY)
-        for split in manifest.recipe["splits"]:
+        for split in recipe.splits:
             found = [entry["sha256"] for entry in described[split]]
             if not lists_all_parts(manifest, split):
                 found = found[: len(source_entries(manifest, split))]
