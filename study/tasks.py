@@ -36,9 +36,7 @@ class Task(Section):
     """An end task: where its data lie and how it is cast (sections 3.3 and 5)."""
 
     source: Source = doc("where its files come from")
-    kind: Annotated[str, Field(json_schema_extra={"enum": [*KIND_FACTS]})] = doc(
-        "how it is cast, what its network predicts"
-    )
+    kind: Literal[tuple(KIND_FACTS)] = doc("how it is cast, what its network predicts")
     texts: Omitted[Annotated[list[str], Field(min_length=1, max_length=2)] | None] = doc(
         "columns of its texts", None
     )
@@ -77,8 +75,6 @@ class Task(Section):
     @model_validator(mode="after")
     def fields_of_kind(self):
         """Each kind has its own fields, all of them needed, and its own metrics."""
-        if self.kind not in KIND_FACTS:
-            raise ValueError(f"no kind {self.kind}; known: {', '.join(KIND_FACTS)}")
         facts, kind = self.facts, f"kind {self.kind}"
         needed = {name for one in (facts, *self._added()) for name in one.fields}
         if self.loss:

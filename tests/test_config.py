@@ -123,8 +123,8 @@ ERRORS = [
     ),
     (
         ("study.yaml", "tasks.sst2.kind", "rating"),
-        "config/study/tasks.yaml: tasks.sst2: no kind rating; known: classification, regression, "
-        "span, choice, ranking, wsc",
+        "config/study/tasks.yaml: tasks.sst2.kind: input should be 'classification', 'regression', "
+        "'span', 'choice', 'ranking' or 'wsc', found 'rating'",
     ),
     (
         ("study.yaml", "tasks.squad20.test", {"test": "test"}),

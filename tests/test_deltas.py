@@ -102,7 +102,7 @@ def test_passes_give_steps(edit, changes, cell, steps):
         (
             "study.yaml",
             {"task_bases.glue.kind": "tagging"},
-            f"{TASKS}: task_bases.glue.kind: expected one of classification, ",
+            f"{TASKS}: task_bases.glue.kind: input should be 'classification', ",
         ),
         (
             "study.yaml",

@@ -115,7 +115,7 @@ CHOICE = {"kind": "choice", "metrics": ["accuracy"]}
         (TEXT, 4, "length: 4 tokens are too few, it needs 5 or more"),
         (SPAN | {"question_length": 64}, 67, "67 tokens are too few, it needs 68 or more"),
         (CHOICE | {"question_length": 128, "separators": 2}, 128, "it needs 133 or more"),
-        (TEXT | {"kind": "rating"}, 64, "task: no kind rating; known: classification"),
+        (TEXT | {"kind": "rating"}, 64, "task.kind: input should be 'classification', 'reg"),
         (TEXT | {"texts": ["a", "b", "c"]}, 64, "task.texts: list should have at most 2 items"),
         (TEXT | {"kind": "regression", "scale": 5}, 64, "kind regression has no labels"),
         ({"kind": "ranking", "mined": 0, "metrics": ["accuracy"]}, 64, "ranking needs label"),
