@@ -24,6 +24,7 @@ from model.tasks.squad_metric import normalise
 from model.tasks.windows import Context, WindowSpans, answer_texts, best_spans
 from model.text.tokenizer import Vocabulary
 from study.command import command_parser, run_command
+from study.recipes import RecipeTask
 
 KINDS = ("wordpiece", "byte-bpe")
 ROWS = 128  # windows decoded at a time
@@ -139,11 +140,11 @@ class Tally:
                 print(f"      {example}")
 
 
-def round_trip(examples: Examples, vocabulary: Vocabulary, task: dict, length: int):
+def round_trip(examples: Examples, vocabulary: Vocabulary, task: RecipeTask, length: int):
     """The tally of a dev split, and the counts that the features stage publishes."""
     features, figures = span.build(examples, vocabulary, task, length, train=False)
-    windows = Windows(features, task["answer_length"])
-    too_long = f"longer than {task['answer_length']} tokens"
+    windows = Windows(features, task.answer_length)
+    too_long = f"longer than {task.answer_length} tokens"
     distinct = list(dict.fromkeys(examples.columns[1]))
     encoded = zip(distinct, *vocabulary.encode_with_offsets(distinct), strict=True)
     contexts = {parts[0]: Context.of(*parts) for parts in encoded}

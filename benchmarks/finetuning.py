@@ -70,7 +70,7 @@ def make_work(args: argparse.Namespace, folder: Path) -> Work:
     """Data, vocabulary and initial weights."""
     task, _ = read_task(args.task)
     rows = args.updates * args.batch
-    sizes = {"train": rows, task["dev"]: args.dev_rows}
+    sizes = {"train": rows, task.dev: args.dev_rows}
     mirror = args.mirror or generate_mirror(folder / "generated", {args.task: sizes})
     vocabulary = wiki_vocabulary(mirror, "wordpiece", args.vocabulary, args.characters)
     layers, hidden, heads, ffn = MODELS[args.model]

@@ -34,6 +34,7 @@ from model.text.tokenizer import Vocabulary
 from model.training.engine import Attempt, Evaluation, train
 from model.training.execution import parse_execution
 from study.cells import Model, Optimiser
+from study.recipes import FinetuneRecipe, RecipeTask
 
 OPTIMISER = Optimiser.usual(learning_rate=2e-5, warmup=0.1)
 PADDING = {  # arm -> options of the Trainer, whether rows are padded beforehand
@@ -47,7 +48,7 @@ PADDING = {  # arm -> options of the Trainer, whether rows are padded beforehand
 class Work:
     """What both sides share."""
 
-    task: dict
+    task: RecipeTask
     train: Examples
     dev: Examples
     vocabulary: Vocabulary
@@ -118,7 +119,7 @@ class Ours:
         execution |= {"mode": args.mode, "tensorboard": False, "micro_batch_tokens": 8192}
         self.inputs = Inputs(
             label="",
-            recipe={"task": work.task},
+            recipe=FinetuneRecipe.model_construct(task=work.task),
             network=work.network,
             segments=False,
             vocabulary=work.vocabulary,
@@ -129,7 +130,7 @@ class Ours:
     @staticmethod
     def _features(work: Work, split: str) -> Features:
         examples = getattr(work, split)
-        build = KINDS[work.task["kind"]].build
+        build = KINDS[work.task.kind].build
         return build(examples, work.vocabulary, work.task, work.args.length, split == "train")[0]
 
     def turn(self, number: int) -> Turn:
@@ -295,7 +296,7 @@ def their_model(work: Work, seed: int) -> RobertaForSequenceClassification:
     torch.manual_seed(seed)
     state = initial_state(work)
     values = transformers_config(work.network, state, work.vocabulary)
-    config = RobertaConfig(**values, num_labels=work.task["labels"])
+    config = RobertaConfig(**values, num_labels=work.task.labels)
     model = RobertaForSequenceClassification(config)
     model.load_state_dict(to_transformers(state, work.vocabulary.pad), strict=False)
     return model

@@ -17,16 +17,17 @@ from model.text.vocabulary_training import train_vocabulary
 from study.jobs import Jobs
 from study.places import split_files
 from study.read import load_study_file
+from study.recipes import RecipeTask
 
 GENERATED_NAMES = {"squad11": "squad", "squad20": "squad_v2"}  # where the generator's differ
 GENERATED_CHARACTERS = 1_000_000  # of the generated wiki
 DOCUMENTS_PER_READ = 64
 
 
-def read_task(name: str, separators: int = 1) -> tuple[dict, dict]:
+def read_task(name: str, separators: int = 1) -> tuple[RecipeTask, dict]:
     """The task as recipes hold it, and the recipe of its source."""
     jobs = Jobs(load_study_file("paper"))
-    return jobs.task_fields(name, separators), jobs.source(name).recipe
+    return RecipeTask(**jobs.task_fields(name, separators)), jobs.source(name).recipe
 
 
 def generate_mirror(folder: Path, tasks: dict[str, dict[str, int]]) -> Path:
@@ -43,7 +44,7 @@ def generate_mirror(folder: Path, tasks: dict[str, dict[str, int]]) -> Path:
 def task_examples(mirror: Path, name: str, split: str, limit: int | None = None) -> Examples:
     """Examples of a split (`train` or `dev`): all, or the study's own choice of so many."""
     task, source = read_task(name)
-    paths = split_files(source, mirror / source["repo"], task[split])
+    paths = split_files(source, mirror / source["repo"], getattr(task, split))
     return read_examples(paths, task, limit)
 
 

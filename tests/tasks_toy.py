@@ -5,6 +5,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from model.tasks.columns import Examples
 from model.text.tokenizer import Vocabulary
+from study.kinds import KIND_FACTS
+from study.recipes import RecipeTask
 
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>"]
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "##s", "who", "where", "?", ".", "dog", "in", "1"]
@@ -54,3 +56,26 @@ def questions(rows: list[tuple[str, str, list[str]]]) -> Examples:
         [f"q{i}" for i in range(len(rows))],
         [[row[0] for row in rows], [row[1] for row in rows], answers],
     )
+
+
+FIELDS = {
+    "texts": ["question", "sentence"],
+    "label": "label",
+    "labels": 2,
+    "scale": 1,
+    "stride": 2,
+    "question_length": 2,
+    "answer_length": 30,
+    "answerability": False,
+    "mined": 0,
+    "candidates": "rules",
+    "loss": "cross-entropy",
+}
+
+
+def make_task(kind: str, **fields) -> RecipeTask:
+    """A task of this kind; what is not among `fields` is as usual."""
+    facts = KIND_FACTS[kind]
+    usual = {name: FIELDS[name] for name in facts.fields} | {"metrics": [facts.metrics[0]]}
+    usual |= {"name": kind, "train": "train", "dev": "dev", "separators": 1}
+    return RecipeTask(kind=kind, **(usual | fields))

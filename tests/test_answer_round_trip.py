@@ -1,7 +1,7 @@
 """The round trip of gold answers: the decoder gives them back, and misses get their cause."""
 
 import pytest
-from tasks_toy import WORDS, questions, wordpiece
+from tasks_toy import WORDS, make_task, questions, wordpiece
 
 from benchmarks.answer_round_trip import (
     BLANKS,
@@ -15,15 +15,7 @@ from benchmarks.answer_round_trip import (
     round_trip,
 )
 
-TASK = {
-    "name": "squad11",
-    "kind": "span",
-    "stride": 2,
-    "question_length": 2,
-    "answer_length": 3,
-    "answerability": True,
-    "separators": 1,
-}
+TASK = make_task("span", answer_length=3, answerability=True)
 
 
 def test_every_answer_and_every_cause():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tasks_toy import questions, sentences, wordpiece
+from tasks_toy import make_task, questions, sentences, wordpiece
 
 from model.samples.keyed import permutation
 from model.tasks.batches import DevBatches, FineTuningBatches
@@ -10,21 +10,12 @@ from model.tasks.columns import Examples
 from model.tasks.kinds import KINDS
 
 VOCABULARY = wordpiece()
-TEXTS = {"name": "toy", "kind": "classification", "labels": 2, "separators": 1}
-SPAN = {
-    "name": "squad11",
-    "kind": "span",
-    "stride": 4,
-    "question_length": 4,
-    "answer_length": 30,
-    "answerability": False,
-    "separators": 1,
-}
+TEXTS = make_task("classification")
 
 
-def build(examples, task, length, train=True):
-    """Features of a split."""
-    return KINDS[task["kind"]].build(examples, VOCABULARY, task, length, train)[0]
+def build(examples, of, length, train=True):
+    """Features of a split of a task."""
+    return KINDS[of.kind].build(examples, VOCABULARY, of, length, train)[0]
 
 
 def text_features(count: int):
@@ -33,11 +24,11 @@ def text_features(count: int):
     return build(sentences([texts], [i % 2 for i in range(count)]), TEXTS, 32)
 
 
-def batches(features, task, **changes):
+def batches(features, of, **changes):
     settings = {
         "batch": 4, "epochs": 2, "seed": 0, "pad": 1, "segments": False, "micro_batch_tokens": 64
     }  # fmt: skip
-    return FineTuningBatches(features, task, **(settings | changes))
+    return FineTuningBatches(features, of, **(settings | changes))
 
 
 def test_classification_tensors():
@@ -59,10 +50,10 @@ def test_classification_tensors():
 
 @pytest.mark.parametrize("answerability", [False, True])
 def test_span_tensors(answerability):
-    task = SPAN | {"answerability": answerability}
+    squad = make_task("span", stride=4, question_length=4, answerability=answerability)
     examples = questions([("who ?", "the cat sat on a mat", ["mat"])])
-    features = build(examples, task, 9, train=False)
-    update = batches(features, task)[0]
+    features = build(examples, squad, 9, train=False)
+    update = batches(features, squad)[0]
     assert len(update.micro_batches) == 1
     micro = {name: tensor.tolist() for name, tensor in update.micro_batches[0].items()}
     first = not answerability
@@ -82,22 +73,22 @@ def test_choice_rows_stay_together():
     examples = Examples(
         ["p", "q"], [["who", "where"], options, ["the cat", "a mat sat"]], labels=np.array([3, 1])
     )
-    task = {"name": "race", "kind": "choice", "question_length": 8, "separators": 1}
-    features = build(examples, task, 32)
-    update = batches(features, task, micro_batch_tokens=256)[0]
+    race = make_task("choice", question_length=8)
+    features = build(examples, race, 32)
+    update = batches(features, race, micro_batch_tokens=256)[0]
     micro = update.micro_batches[0]
     assert micro["ids"].shape == (8, 10)
     assert micro["labels"].tolist() == [3, 1]
     assert micro["ids"][:4, 2].tolist() == [5, 15, 4, 8]  # the first question's options
     assert update.counts == {"choice": 2}
-    split = batches(features, task, micro_batch_tokens=1)[0]
+    split = batches(features, race, micro_batch_tokens=1)[0]
     assert [micro["ids"].shape for micro in split.micro_batches] == [(4, 10), (4, 8)]
 
 
 def test_regression_values():
-    task = TEXTS | {"kind": "regression", "scale": 1}
-    features = build(sentences([["cat", "dog"]], [0.5, 2.5]), task, 32)
-    update = batches(features, task)[0]
+    stsb = make_task("regression")
+    features = build(sentences([["cat", "dog"]], [0.5, 2.5]), stsb, 32)
+    update = batches(features, stsb)[0]
     assert sorted(update.micro_batches[0]["values"].tolist()) == [0.5, 2.5]
     assert update.counts == {"regression": 2}
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tasks_toy import readable, wordpiece
+from tasks_toy import make_task, readable, wordpiece
 
 from model.tasks.columns import Examples
 from model.tasks.kinds.choice import build, question_with_option
@@ -29,7 +29,7 @@ def race(question: str, passage: str) -> Examples:
 
 def test_four_rows_per_question():
     vocabulary = wordpiece()
-    task = {"name": "race", "kind": "choice", "question_length": 3, "separators": 2}
+    task = make_task("choice", question_length=3, separators=2)
     examples = race("the _ sat", "the cat\n\nsat on a mat .")
     features, figures = build(examples, vocabulary, task, 12, train=False)
     assert [readable(vocabulary, features, row) for row in range(4)] == [
@@ -46,7 +46,7 @@ def test_four_rows_per_question():
 
 def test_a_short_question_side_leaves_its_room_to_the_passage():
     vocabulary = wordpiece()
-    task = {"name": "race", "kind": "choice", "question_length": 6, "separators": 1}
+    task = make_task("choice", question_length=6)
     features, _ = build(race("who ?", "the cat sat on a mat"), vocabulary, task, 12, train=False)
     assert readable(vocabulary, features, 0) == [
         "<s>", "who", "?", "cat", "</s>", "the", "cat", "sat", "on", "a", "mat", "</s>"

@@ -6,19 +6,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tasks_toy import make_task
 
 from model.stages.features import read_examples
 from study.errors import StudyError
 
-PAIR = {
-    "name": "mnli",
-    "kind": "classification",
-    "texts": ["a", "b"],
-    "label": "label",
-    "labels": 3,
-}
-SPAN = {"name": "squad", "kind": "span", "answerability": True}
-CHOICE = {"name": "race", "kind": "choice"}
+PAIR = make_task("classification", texts=["a", "b"], labels=3)
+SPAN = make_task("span", answerability=True)
+CHOICE = make_task("choice")
 
 
 def write(folder, name="train.parquet", **columns):
@@ -131,15 +126,15 @@ def test_whole_numbers_may_be_floats_and_texts_empty(tmp_path):
 
 
 def test_values_that_are_no_numbers_are_refused(tmp_path):
-    task = PAIR | {"kind": "regression"}
+    stsb = make_task("regression", texts=["a", "b"])
     for value in (float("nan"), float("inf"), 1e39):
         path = write(tmp_path, a=["x"], b=["y"], label=[value])
         with pytest.raises(StudyError, match=f"column label: row 0: {re.escape(str(value))}: not"):
-            read_examples([path], task, None)
+            read_examples([path], stsb, None)
     for value, kind in (("1.5", "string"), (True, "bool")):
         path = write(tmp_path, a=["x"], b=["y"], label=[value])
         with pytest.raises(StudyError, match=f"expected numbers, found {kind}"):
-            read_examples([path], task, None)
+            read_examples([path], stsb, None)
 
 
 @pytest.mark.parametrize("wrong", [b"caf\xe9", b"\xed\xa0\x80"])  # Latin-1, a lone surrogate
@@ -158,14 +153,14 @@ def test_text_that_is_not_utf8_is_refused(tmp_path, wrong):
 
 
 def test_a_subset_of_questions_needs_every_question(tmp_path):
-    task = PAIR | {"kind": "ranking"}
+    qnli = make_task("ranking", texts=["a", "b"])
     for wrong, message in (
         (pa.array(["q", None, "q"]), "column a: 1 empty cells, the first in row 1"),
         (pa.array([b"q", b"\xff", b"q"]).view(pa.string()), "row 1: text that is not UTF-8"),
     ):
         path = write(tmp_path, a=wrong, b=["x", "y", "z"], label=[0, 1, 1])
         with pytest.raises(StudyError, match=message):
-            read_examples([path], task, 1)
+            read_examples([path], qnli, 1)
 
 
 def test_damaged_pages_and_repeated_columns_are_refused(tmp_path):
@@ -215,7 +210,7 @@ def test_answers_as_pandas_writes_them(tmp_path, answers, expected):
     assert read_examples([path], SPAN, None).columns[2] == [expected]
     if not expected:
         with pytest.raises(StudyError, match="row 0: question p: no answer, though answerability"):
-            read_examples([path], SPAN | {"answerability": False}, None)
+            read_examples([path], make_task("span"), None)
 
 
 def test_answers_with_nulls_beside_full_ones(tmp_path):
@@ -276,7 +271,7 @@ def test_answers_must_stand_in_their_context(tmp_path, answers, message):
     cells = pa.array([answers], kind)
     path = write(tmp_path, id=["p"], question=["?"], context=["The cat sat"], answers=cells)
     with pytest.raises(StudyError, match=message):
-        read_examples([path], SPAN | {"answerability": False}, None)
+        read_examples([path], make_task("span"), None)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +306,7 @@ def test_an_option_may_be_an_empty_text(tmp_path):
 
 
 def test_places_of_words_are_whole_numbers(tmp_path):
-    task = {"name": "wsc", "kind": "wsc"}
+    wsc = make_task("wsc")
     spans = {"span1_text": ["cat"], "span2_text": ["it"], "span2_index": [3.0]}
     for index, message in (
         (1.5, "row 0: 1.5, expected a whole"),
@@ -321,9 +316,9 @@ def test_places_of_words_are_whole_numbers(tmp_path):
         column = pa.array([index], pa.int64()) if index is None else [index]
         path = write(tmp_path, text=["The cat saw it"], **spans, span1_index=column, label=[1])
         with pytest.raises(StudyError, match=f"column span1_index: .*{message}"):
-            read_examples([path], task, None)
+            read_examples([path], wsc, None)
     path = write(tmp_path, text=["The cat saw it"], **spans, span1_index=[1], label=[1])
-    assert read_examples([path], task, None).columns[3] == [[1, 3]]
+    assert read_examples([path], wsc, None).columns[3] == [[1, 3]]
 
 
 def test_what_is_not_parquet_is_named(tmp_path):

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tasks_toy import byte_bpe, readable, sentences, wordpiece
+from tasks_toy import byte_bpe, make_task, readable, sentences, wordpiece
 
 from model.tasks.features import Features, pair_lengths
 from model.tasks.kinds import regression
@@ -14,7 +14,7 @@ from model.tasks.kinds.classification import build
 from study.errors import StudyError
 from study.recipes import parse_recipe
 
-TASK = {"name": "toy", "kind": "classification", "labels": 2, "separators": 1}
+TASK = make_task("classification")
 
 
 def test_one_text():
@@ -46,9 +46,10 @@ def test_one_text():
 )
 def test_two_texts(separators, row, boundary):
     vocabulary = wordpiece()
-    task = TASK | {"separators": separators}
     examples = sentences([["cat"], ["dog sat"]], [0])
-    features, _ = build(examples, vocabulary, task, 16, train=False)
+    features, _ = build(
+        examples, vocabulary, make_task("classification", separators=separators), 16, train=False
+    )
     assert readable(vocabulary, features, 0) == row
     assert features.arrays["boundaries"].tolist() == [boundary]
 
@@ -109,7 +110,7 @@ CHOICE = {"kind": "choice", "metrics": ["accuracy"]}
 
 
 @pytest.mark.parametrize(
-    ("task", "length", "message"),
+    ("fields", "length", "message"),
     [
         (TEXT | {"separators": 3}, 64, "task.separators: input should be 1 or 2, found 3"),
         (TEXT, 4, "length: 4 tokens are too few, it needs 5 or more"),
@@ -121,16 +122,16 @@ CHOICE = {"kind": "choice", "metrics": ["accuracy"]}
         ({"kind": "ranking", "mined": 0, "metrics": ["accuracy"]}, 64, "ranking needs label"),
     ],
 )
-def test_recipes_that_cannot_be_are_refused(task, length, message):
-    task = {"name": "toy", "separators": 1, "train": "train", "dev": "dev", **task}
+def test_recipes_that_cannot_be_are_refused(fields, length, message):
+    fields = {"name": "toy", "separators": 1, "train": "train", "dev": "dev", **fields}
     keys = {"source": "a", "vocabulary": "b"}
-    recipe = {"stage": "features", "version": 1, **keys, "task": task, "length": length}
+    recipe = {"stage": "features", "version": 1, **keys, "task": fields, "length": length}
     with pytest.raises(StudyError, match=message):
         parse_recipe(recipe, "features")
 
 
 def test_a_bad_row_of_one_split_publishes_nothing(tmp_path, monkeypatch):
-    make, task = finetune_toy.TASKS["squad20"]
+    make, fields = finetune_toy.TASKS["squad20"]
 
     def rows(draw, count):
         found = make(draw, count)
@@ -140,7 +141,7 @@ def test_a_bad_row_of_one_split_publishes_nothing(tmp_path, monkeypatch):
             found["answers"] = pa.array(answers)
         return found
 
-    monkeypatch.setitem(finetune_toy.TASKS, "squad20", (rows, task))
+    monkeypatch.setitem(finetune_toy.TASKS, "squad20", (rows, fields))
     where = r"validation\.parquet: column answers: row 7: question q7: no 'the' at character -3$"
     with pytest.raises(StudyError, match=where):
         finetune_toy.Study(tmp_path, "squad20")

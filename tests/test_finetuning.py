@@ -4,6 +4,7 @@ import network_toy as toy
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tasks_toy import make_task
 from torch.nn import functional
 
 from model.network.finetuning import EncoderSpec, FineTuningModel, load_encoder
@@ -16,9 +17,10 @@ def spec(segments=False, **changes):
     return EncoderSpec(toy.config(**changes), toy.VOCABULARY, segments, toy.PAD)
 
 
-def build(kind, segments=False, **task):
+def build(name, segments=False, **fields):
     torch.manual_seed(0)
-    return toy.randomise(KINDS[kind].network(task, spec(segments), KINDS[kind].loss)).eval()
+    kind = KINDS[name]
+    return toy.randomise(kind.network(make_task(name, **fields), spec(segments), kind.loss)).eval()
 
 
 def micro_batch(**more):
@@ -134,7 +136,7 @@ def test_load_encoder_copies_the_encoder_and_names_what_is_new(pretrained):
     ],
 )
 def test_another_encoder_is_one_line(pretrained, change, segments, message):
-    model = FineTuningModel({}, spec(segments, **change), None)
+    model = FineTuningModel(None, spec(segments, **change), None)
     with pytest.raises(StudyError, match=message) as caught:
         load_encoder(model, pretrained)
     assert str(pretrained) in str(caught.value)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from tasks_toy import make_task
 
 from language import lexicon
 from language.corpora import CORPORA, corpus_columns
@@ -15,6 +16,7 @@ from language.world import corpus_pools, task_pools
 from language.write import TASKS, task_table, write_mirror, write_source
 from model.stages.features import read_examples
 from study.errors import StudyError
+from study.kinds import KIND_FACTS
 from study.stages import generator_version
 
 # Score of STS-B -> whether its sentences have the person and the value in common.
@@ -306,13 +308,14 @@ def read_back(folder, name: str) -> None:
     texts = {"sst2": ["sentence"], "cola": ["sentence"], "mnli": ["premise", "hypothesis"]}
     texts["ax"] = texts["mnli"]
     texts |= {"qqp": ["question1", "question2"], "qnli": ["question", "sentence"], "wsc": ["text"]}
-    task = {
-        "kind": kinds.get(name, "classification"),
+    kind = kinds.get(name, "classification")
+    known = {
         "texts": texts.get(name, ["sentence1", "sentence2"]),
-        "label": "label",
         "labels": len(TASKS[name].classes),
         "answerability": name == "squad_v2",
     }
+    fields = {field: known[field] for field in KIND_FACTS[kind].fields if field in known}
+    task = make_task(kind, **fields)
     for split in TASKS[name].splits:
         if split.startswith("test") and TASKS[name].hidden:
             continue

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from tasks_toy import make_task
 from torch.nn import functional
 
 from model.network.finetuning import EncoderSpec, load_encoder
@@ -30,7 +31,7 @@ ROWS = [
     ([50, 51, 60, 61], 2, 2),
 ]
 GROUPS = [0, 3, 4, 6]
-TASK = {"name": "wsc", "kind": "wsc", "loss": "cross-entropy"}
+TASK = make_task("wsc")
 
 
 def features() -> Features:
@@ -54,13 +55,15 @@ def features() -> Features:
 
 def build(kind="wsc", **changes):
     torch.manual_seed(0)
-    kind, spec = KINDS[kind], EncoderSpec(toy.config(), toy.VOCABULARY, False, toy.PAD)
-    return toy.randomise(kind.network(TASK | changes, spec, kind.loss)).eval()
+    spec = EncoderSpec(toy.config(), toy.VOCABULARY, False, toy.PAD)
+    return toy.randomise(
+        KINDS[kind].network(make_task(kind, **changes), spec, KINDS[kind].loss)
+    ).eval()
 
 
-def batches(task=TASK, tokens=10_000):
+def batches(of=TASK, tokens=10_000):
     settings = {"batch": 3, "epochs": 1, "seed": 0, "pad": toy.PAD, "segments": False}
-    return FineTuningBatches(features(), task, micro_batch_tokens=tokens, **settings)
+    return FineTuningBatches(features(), of, micro_batch_tokens=tokens, **settings)
 
 
 def scores_by_hand(model: PronounModel) -> list[float]:
@@ -159,8 +162,7 @@ def test_losses_by_formula():
 
 def test_ranking_scores_a_row_and_compares_within_the_unit():
     model = build("ranking")
-    task = {"name": "qnli", "kind": "ranking"}
-    (micro,) = batches(task)[0].micro_batches
+    (micro,) = batches(make_task("ranking"))[0].micro_batches
     assert set(micro) == {"ids", "lengths", "members", "weights"}
     scores = model.predict(micro)["logits"][:, 0]
     assert scores.shape == (6,)

@@ -4,6 +4,7 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from tasks_toy import make_task
 
 from model.tasks.nouns import phrase_finder, rule_phrases, spacy_phrases
 from study.errors import StudyError
@@ -123,10 +124,10 @@ def test_missing_spacy_is_one_line_that_says_what_to_install(monkeypatch, module
         module.load = load
     monkeypatch.setitem(sys.modules, "spacy", module)
     with pytest.raises(StudyError, match=f"^task wsc: {message}") as error:
-        phrase_finder({"name": "wsc", "candidates": "spacy"})
+        phrase_finder(make_task("wsc", candidates="spacy"))
     assert "\n" not in str(error.value)
     assert str(error.value).endswith("or choose candidates: rules")
 
 
 def test_the_rules_need_nothing():
-    assert phrase_finder({"name": "wsc", "candidates": "rules"}) == (rule_phrases, "rules")
+    assert phrase_finder(make_task("wsc", candidates="rules")) == (rule_phrases, "rules")

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from tasks_toy import byte_bpe, readable, wordpiece
+from tasks_toy import byte_bpe, make_task, readable, wordpiece
 
 from model.tasks.columns import Examples
 from model.tasks.kinds.wsc import build, candidates, cut_around, find_words
 from model.tasks.nouns import rule_phrases
 from study.errors import StudyError
 
-TASK = {"name": "wsc", "kind": "wsc", "separators": 1, "candidates": "rules"}
+TASK = make_task("wsc")
 TEXT = "The cat saw the dog on a mat. It sat."
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tasks_toy import readable, wordpiece
+from tasks_toy import make_task, readable, wordpiece
 
 from model.tasks.columns import Examples
 from model.tasks.kinds.ranking import (
@@ -19,13 +19,7 @@ from model.tasks.mining import mine_sentences
 from model.tasks.units import shares
 from study.errors import StudyError
 
-TASK = {
-    "name": "qnli",
-    "kind": "ranking",
-    "mined": 0,
-    "separators": 1,
-    "texts": ["question", "sentence"],
-}
+TASK = make_task("ranking", name="qnli")
 
 
 def pairs(rows: list[tuple[str, str, int]], labelled: bool = True) -> Examples:

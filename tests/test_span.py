@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tasks_toy import byte_bpe, questions, readable, wordpiece
+from tasks_toy import byte_bpe, make_task, questions, readable, wordpiece
 
 from model.tasks.columns import Examples
 from model.tasks.kinds.span import build
@@ -18,15 +18,7 @@ from model.tasks.windows import (
 from model.text.tokenizer import Vocabulary
 from model.text.vocabulary_training import train_vocabulary
 
-TASK = {
-    "name": "squad11",
-    "kind": "span",
-    "stride": 2,
-    "question_length": 2,
-    "answer_length": 30,
-    "answerability": False,
-    "separators": 1,
-}
+TASK = make_task("span")
 TEXTS = [
     "Beyoncé's 1990s albums (2003–2006) sold 60 million.",
     "The U.S. “won” $5.5 million\tin 東京",
@@ -111,9 +103,9 @@ def test_windows_and_remapped_answers_literally():
 
 def test_two_separators_and_a_question_without_answer():
     vocabulary = wordpiece()
-    task = TASK | {"separators": 2, "answerability": True}
+    squad20 = make_task("span", separators=2, answerability=True)
     examples = questions([("Who?", "A cat", []), ("Where", "a mat", ["mat"])])
-    features, figures = build(examples, vocabulary, task, 16, train=True)
+    features, figures = build(examples, vocabulary, squad20, 16, train=True)
     assert readable(vocabulary, features, 0) == [
         "<s>", "who", "?", "</s>", "</s>", "a", "cat", "</s>"
     ]  # fmt: skip
@@ -212,9 +204,9 @@ def test_byte_level_tokens_keep_their_own_characters():
 
 
 def test_a_context_of_dropped_characters_has_one_empty_window():
-    task = TASK | {"answerability": True}
+    squad20 = make_task("span", answerability=True)
     examples = Examples(["q"], [["what"], ["\u200e \u200b"], [[]]])
-    features, figures = build(examples, WORDPIECE, task, 64, train=False)
+    features, figures = build(examples, WORDPIECE, squad20, 64, train=False)
     assert figures["rows"] == 1 and not features.arrays["may_start"].any()
 
 

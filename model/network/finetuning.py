@@ -21,8 +21,10 @@ from model.network.encoder import Encoder
 from model.network.heads import ClassificationHead
 from study.cells import Model
 from study.errors import StudyError
+from study.recipes import RecipeTask
 
 Tensors = dict[str, Tensor]
+Loss = Callable[[RecipeTask, Tensors, Tensors], Tensors]
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,7 @@ class FineTuningModel(nn.Module):
 
     pretrained: tuple[str, ...] = ("encoder.",)
 
-    def __init__(
-        self, task: dict, spec: EncoderSpec, loss: Callable[[dict, Tensors, Tensors], Tensors]
-    ):
+    def __init__(self, task: RecipeTask, spec: EncoderSpec, loss: Loss):
         super().__init__()
         self.task, self.loss = task, loss
         self.config = spec.network
@@ -66,7 +66,7 @@ class HeadModel(FineTuningModel):
 
     def __init__(self, task, spec, loss):
         super().__init__(task, spec, loss)
-        self.head = ClassificationHead(self.config, task.get("labels", 1))
+        self.head = ClassificationHead(self.config, task.labels or 1)
 
     def predict(self, micro: Tensors) -> Tensors:
         """{"logits": (B, outputs)}."""

@@ -15,7 +15,7 @@ from model.tasks.kinds import KINDS
 from model.text.sources import add_place_arguments, places_of, source_files
 from model.text.tokenizer import Vocabulary
 from study.command import run_command
-from study.kinds import KIND_FACTS
+from study.recipes import RecipeTask
 
 STAGE = Stage("features", __doc__, one=("source", "vocabulary"), add=add_place_arguments)
 
@@ -27,14 +27,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 def build(work: Work, directory: Path) -> Result:
     """Write the features of all splits."""
-    task, files, figures = work.written["task"], [], {}
+    task, files, figures = work.recipe.task, [], {}
     vocabulary = Vocabulary.load(work.input("vocabulary"))
     for split in splits_of(task):
         names, counts = build_split(work, vocabulary, split, directory / split)
         files += [f"{split}/{name}" for name in names]
         figures[split] = counts
         print(
-            f"features {task['name']} {split}: {counts['examples']} examples, {counts['rows']} "
+            f"features {task.name} {split}: {counts['examples']} examples, {counts['rows']} "
             f"rows, {counts['tokens']} tokens, {counts['truncated']} truncated",
             file=sys.stderr,
             flush=True,
@@ -42,18 +42,18 @@ def build(work: Work, directory: Path) -> Result:
     return files, figures
 
 
-def splits_of(task: dict) -> dict[str, str]:
+def splits_of(task: RecipeTask) -> dict[str, str]:
     """The source's split behind each split of the features."""
     return {
-        "train": task["train"],
-        "dev": task["dev"],
-        **{f"dev-{name}": split for name, split in task.get("more_dev", {}).items()},
-        **{f"test-{name}": split for name, split in task.get("test", {}).items()},
+        "train": task.train,
+        "dev": task.dev,
+        **{f"dev-{name}": split for name, split in (task.more_dev or {}).items()},
+        **{f"test-{name}": split for name, split in (task.test or {}).items()},
     }
 
 
 def read_examples(
-    paths: list[Path], task: dict, limit: int | None = None, *, labelled: bool = True
+    paths: list[Path], task: RecipeTask, limit: int | None = None, *, labelled: bool = True
 ) -> Examples:
     """Examples of one split in the files' order; without their labels unless `labelled`.
 
@@ -63,20 +63,19 @@ def read_examples(
     """
     split = Split.open(paths)
     if limit is not None and limit < len(split.rows):
-        by_question = KIND_FACTS[task["kind"]].by_question
-        split = split.first(limit, task["texts"][0] if by_question else None)
-    return KINDS[task["kind"]].read(split, task, labelled)
+        split = split.first(limit, task.texts[0] if task.facts.by_question else None)
+    return KINDS[task.kind].read(split, task, labelled)
 
 
 def build_split(
     work: Work, vocabulary: Vocabulary, split: str, folder: Path
 ) -> tuple[list[str], dict]:
     """Write one split's arrays into `folder`; return their names, and the split's figures."""
-    task, length = work.written["task"], work.written["length"]
+    task, length = work.recipe.task, work.recipe.length
     paths = source_files(work.input("source"), splits_of(task)[split], places_of(work.arguments))
-    limit = task.get(f"{split}_examples")
+    limit = getattr(task, f"{split}_examples", None)
     examples = read_examples(paths, task, limit, labelled=not split.startswith("test-"))
-    kind = KINDS[task["kind"]]
+    kind = KINDS[task.kind]
     features, figures = kind.build(examples, vocabulary, task, length, split == "train")
     if split == "train":
         features.ids = []  # only predictions need them

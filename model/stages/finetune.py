@@ -60,23 +60,24 @@ STAGE = Stage(
 def main(arguments: list[str] | None = None) -> None:
     """Command line of the fine-tuning stage."""
     work = STAGE.parse(arguments)
-    args, recipe, execution = work.arguments, work.written, execution_argument(work.arguments)
+    args, recipe, execution = work.arguments, work.recipe, execution_argument(work.arguments)
     features, tuned = work.input("features"), work.inputs["init"]
-    if canonical_json(features.recipe["task"]) != canonical_json(recipe["task"]):
+    if canonical_json(features.recipe["task"]) != canonical_json(work.written["task"]):
         raise StudyError(f"{args.features}: field recipe.task: differs from that of --recipe")
     with (
         StopRequest(args.time_budget) as stop,
         open_ranks(execution.device) as ranks,
-        open_shared_run(args.manifest, recipe, ranks, stop) as shared,
+        open_shared_run(args.manifest, work.written, ranks, stop) as shared,
     ):
         if shared.adopted:
             return
         inputs = read_inputs(work, execution)
         folder = Path(args.manifest).parent
         seeds = {}
-        for seed in recipe["seeds"]:
+        for seed in recipe.seeds:
             start = tuned_run(tuned, seed) if tuned else work.input("pretrain")
-            seeds[str(seed)] = finetune_seed(inputs, start, seed, folder, ranks, stop)
+            of_seed = seed_recipe(work.written, seed)
+            seeds[str(seed)] = finetune_seed(inputs, start, of_seed, folder, ranks, stop)
         if shared.run:
             majority = features.figure("dev").get("majority")
             shared.run.publish(files=[], figures={"seeds": seeds, "majority": majority})
@@ -84,17 +85,17 @@ def main(arguments: list[str] | None = None) -> None:
 
 def read_inputs(work: Work, execution: TrainingExecution) -> Inputs:
     """Open what the manifests list; the network is the pre-trained one with this dropout."""
-    recipe, pretrain = work.written, work.input("pretrain")
-    dropout = recipe["settings"]["dropout"]
+    recipe, pretrain = work.recipe, work.input("pretrain")
+    dropout = recipe.settings.dropout
     return Inputs(
-        label_argument(work.arguments, recipe),
+        label_argument(work.arguments, work.written),
         recipe,
         Model.model_validate(
             {**pretrain.recipe["model"], "dropout": dropout, "attention_dropout": dropout}
         ),
         pretrain.recipe["format"]["segments"],
         Vocabulary.load(work.input("vocabulary")),
-        {split: open_split(work.input("features"), split) for split in splits_of(recipe["task"])},
+        {split: open_split(work.input("features"), split) for split in splits_of(recipe.task)},
         execution,
     )
 
@@ -137,10 +138,10 @@ def open_split(manifest: Manifest, split: str) -> Features:
 
 
 def finetune_seed(
-    inputs: Inputs, start: Manifest, seed: int, folder: Path, ranks: Ranks, stop: StopRequest
+    inputs: Inputs, start: Manifest, recipe: dict, folder: Path, ranks: Ranks, stop: StopRequest
 ) -> dict[str, Any] | None:
     """Train and score one seed, or adopt its finished run; its figures, on the first rank."""
-    recipe = seed_recipe(inputs.recipe, seed)
+    seed = recipe["seed"]
     manifest_path = str(folder / f"seed-{seed}.json")
     with open_shared_run(manifest_path, recipe, ranks, stop) as shared:
         if not shared.adopted:
@@ -149,7 +150,7 @@ def finetune_seed(
             model, fresh = build_model(inputs, start.file(WEIGHTS), seed)
             result = train_seed(inputs, model, seed, shared.directory, stop)
             if shared.run:
-                origin = {"init": start.key} if "init" in inputs.recipe else {}
+                origin = {"init": start.key} if inputs.recipe.init else {}
                 publish_seed(shared.run, inputs, model, result, {"fresh_tensors": fresh, **origin})
         elif shared.run:
             tidy_up(shared.directory)
@@ -180,11 +181,11 @@ def publish_seed(
         "diverged": result.diverged is not None or not finite,
         "constant": outcome.constant,
         "updates": result.step,
-        "selection": selection_of(inputs.recipe["task"]["metrics"][0], result, run.directory),
+        "selection": selection_of(inputs.recipe.task.metrics[0], result, run.directory),
         **start,
     }
     write_atomic(run.directory / "metrics.json", json.dumps(metrics, indent=1) + "\n")
-    if inputs.recipe.get("keep_weights"):
+    if inputs.recipe.keep_weights:
         write_weights(model, run.directory / WEIGHTS)
         files.append(WEIGHTS)
     run.publish(["metrics.json", *files], figures, provenance=result.speed)

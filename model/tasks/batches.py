@@ -23,7 +23,7 @@ from model.samples.keyed import permutation
 from model.tasks.features import Features, PaddedRows
 from model.tasks.kinds import KINDS
 from model.training.update import Update
-from study.kinds import KIND_FACTS
+from study.recipes import RecipeTask
 
 MULTIPLE = 8
 POOL = 32  # updates among which units are sorted by length
@@ -33,16 +33,22 @@ class UnitBatches:
     """What training and dev batches share: units, their lengths, and how rows become tensors."""
 
     def __init__(
-        self, features: Features, task: dict, *, pad: int, segments: bool, micro_batch_tokens: int
+        self,
+        features: Features,
+        task: RecipeTask,
+        *,
+        pad: int,
+        segments: bool,
+        micro_batch_tokens: int,
     ):
         self.features = features
         self.task = task
         self.pad = pad
         self.segments = segments
         self.micro_batch_tokens = micro_batch_tokens
-        self.kind = KINDS[task["kind"]]
+        self.kind = KINDS[task.kind]
         self.row_lengths = features.lengths
-        every = np.arange(0, len(self.row_lengths) + 1, KIND_FACTS[task["kind"]].rows)
+        every = np.arange(0, len(self.row_lengths) + 1, task.facts.rows)
         # int64 (U + 1,): the first row of each unit, and the end
         self.unit_offsets = np.asarray(features.arrays.get("groups", every))
         self.unit_rows = np.diff(self.unit_offsets)
@@ -95,7 +101,7 @@ class FineTuningBatches(UnitBatches):
     def __init__(
         self,
         features: Features,
-        task: dict,
+        task: RecipeTask,
         *,
         batch: int,
         epochs: int,

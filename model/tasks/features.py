@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from model.tasks.columns import Examples
 from model.text.tokenizer import Vocabulary
+from study.recipes import RecipeTask
 
 EXAMPLES_FILE = "examples.parquet"
 CHUNK = 4096  # examples whose token lists are in memory at a time
@@ -100,9 +101,9 @@ class PaddedRows:
 class Rows:
     """Gathers the rows of a split, of at most `length` tokens each."""
 
-    def __init__(self, vocabulary: Vocabulary, task: dict, length: int):
+    def __init__(self, vocabulary: Vocabulary, task: RecipeTask, length: int):
         self.vocabulary = vocabulary
-        self.separators = task["separators"]
+        self.separators = task.separators
         self.length = length
         self.truncated = 0
         self._tokens: list[np.ndarray] = []

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.network.finetuning import FineTuningModel, Tensors
+from model.network.finetuning import FineTuningModel, Loss
 from model.tasks.columns import Examples, Split
 from model.tasks.features import Features, PaddedRows
 from model.tasks.scoring import Outcome, Predicted
 from model.text.tokenizer import Vocabulary
+from study.recipes import RecipeTask
 
 Arrays = dict[str, np.ndarray]
 
@@ -38,17 +39,17 @@ class Kind:
     """One kind of task."""
 
     # Columns -> examples; without labels unless `labelled`.
-    read: Callable[[Split, dict, bool], Examples]
+    read: Callable[[Split, RecipeTask, bool], Examples]
     # Examples -> features and figures, at most `length` tokens per row; of the training split if
     # `train`.
-    build: Callable[[Examples, Vocabulary, dict, int, bool], tuple[Features, dict]]
+    build: Callable[[Examples, Vocabulary, RecipeTask, int, bool], tuple[Features, dict]]
     network: type[FineTuningModel]
     # Units int64 (U,) -> the number of targets by loss term, and the arrays that the losses need.
-    targets: Callable[[Features, dict, np.ndarray], tuple[dict[str, int], Arrays]]
+    targets: Callable[[Features, RecipeTask, np.ndarray], tuple[dict[str, int], Arrays]]
     # What the network predicts, and the micro-batch -> fp32 sums by loss term.
-    loss: Callable[[dict, Tensors, Tensors], Tensors]
+    loss: Loss
     # What the network predicts of a whole split -> metrics and stored predictions.
-    score: Callable[[Features, dict, Iterable[Predicted]], Outcome]
+    score: Callable[[Features, RecipeTask, Iterable[Predicted]], Outcome]
     average: Average | None  # None: its answers are words
     # What the network reads besides ids, lengths and segments.
-    inputs: Callable[[Features, dict, PaddedRows], Arrays] = lambda features, task, padded: {}
+    inputs: Callable[[Features, RecipeTask, PaddedRows], Arrays] = lambda features, task, padded: {}

@@ -28,6 +28,7 @@ from model.tasks.words import (
     VERBS,
 )
 from study.errors import StudyError
+from study.recipes import RecipeTask
 
 SPACY_MODEL = "en_core_web_lg"
 Phrases = list[tuple[int, int]]
@@ -37,13 +38,13 @@ _POSSESSIVE = re.compile(r"['’]s?$", re.IGNORECASE)
 _CONTRACTION = re.compile(r"(?:n['’]t|['’](?:ll|re|ve|d|m))$", re.IGNORECASE)
 
 
-def phrase_finder(task: dict) -> tuple[Callable[[str], Phrases], str]:
+def phrase_finder(task: RecipeTask) -> tuple[Callable[[str], Phrases], str]:
     """The function that finds the noun phrases of a text, as `candidates` of the task chooses, and
     the source with its versions.
 
     Raises StudyError in one line when spaCy or its model is missing.
     """
-    source = task["candidates"]
+    source = task.candidates
     if source == "rules":
         return rule_phrases, source
     hint = (
@@ -54,12 +55,12 @@ def phrase_finder(task: dict) -> tuple[Callable[[str], Phrases], str]:
         import spacy  # optional: the rules need nothing
     except ImportError as error:
         reason = f"spaCy is not installed ({error})"
-        raise StudyError(f"task {task['name']}: candidates: {reason}; {hint}") from None
+        raise StudyError(f"task {task.name}: candidates: {reason}; {hint}") from None
     try:
         language = spacy.load(SPACY_MODEL)
     except OSError:
         reason = f"spaCy has no model {SPACY_MODEL}"
-        raise StudyError(f"task {task['name']}: candidates: {reason}; {hint}") from None
+        raise StudyError(f"task {task.name}: candidates: {reason}; {hint}") from None
     versions = f"spacy {spacy.__version__}, {SPACY_MODEL} {language.meta['version']}"
     return lambda text: spacy_phrases(language(text)), versions
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from model.tasks.features import Features
 from model.tasks.metrics import METRICS
 from study.manifest import write_atomic
+from study.recipes import RecipeTask
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def class_columns(logits: np.ndarray) -> tuple[dict[str, np.ndarray], bool]:
 
 
 def score_columns(
-    features: Features, task: dict, columns: dict[str, np.ndarray], finite: bool
+    features: Features, task: RecipeTask, columns: dict[str, np.ndarray], finite: bool
 ) -> Outcome:
     """The outcome of one prediction per example, the column of this name.
 
@@ -91,7 +92,7 @@ def score_columns(
     predictions, labels = columns["prediction"], features.arrays.get("labels")
     metrics, identified = {}, {"id": pa.array(features.ids)}
     if labels is not None:
-        metrics = {name: METRICS[name](predictions, labels) for name in task["metrics"]}
+        metrics = {name: METRICS[name](predictions, labels) for name in task.metrics}
         identified["label"] = pa.array(np.asarray(labels))
     arrays = {
         name: pa.array(values if values.ndim == 1 else list(values))

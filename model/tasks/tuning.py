@@ -28,7 +28,7 @@ from model.training.precision import Precision
 from model.training.state import TrainingResult
 from study.cells import Model
 from study.execution import TrainingExecution
-from study.recipes import RecipeSettings
+from study.recipes import FinetuneRecipe
 from study.stopping import StopRequest
 
 BEST = "best.safetensors"
@@ -39,7 +39,7 @@ class Inputs:
     """What all seeds of a job share; `splits` are the features by name: train, dev, ..."""
 
     label: str  # on progress lines
-    recipe: dict
+    recipe: FinetuneRecipe
     network: Model
     segments: bool
     vocabulary: Vocabulary
@@ -50,11 +50,11 @@ class Inputs:
 def build_model(inputs: Inputs, weights: Path, seed: int) -> tuple[FineTuningModel, list[str]]:
     """The task's network with the encoder in `weights`, and the names of its fresh tensors."""
     torch.manual_seed(seed)
-    task = inputs.recipe["task"]
+    task = inputs.recipe.task
     spec = EncoderSpec(
         inputs.network, inputs.vocabulary.size, inputs.segments, inputs.vocabulary.pad
     )
-    kind = KINDS[task["kind"]]
+    kind = KINDS[task.kind]
     model = kind.network(task, spec, kind.loss)
     return model, load_encoder(model, weights)
 
@@ -66,33 +66,34 @@ def train_seed(
 
     With early stopping `result.curve` holds the development metrics after every epoch.
     """
-    settings, execution = inputs.recipe["settings"], inputs.execution
+    settings, execution = inputs.recipe.settings, inputs.execution
+    head_dropout = settings.dropout if settings.head_dropout is None else settings.head_dropout
     for module in model.modules():
         if isinstance(module, ClassificationHead):
-            module.dropout.rate = settings.get("head_dropout", settings["dropout"])
+            module.dropout.rate = head_dropout
     updates = FineTuningBatches(
         inputs.splits["train"],
-        inputs.recipe["task"],
-        batch=settings["batch"],
-        epochs=settings["epochs"],
+        inputs.recipe.task,
+        batch=settings.batch,
+        epochs=settings.epochs,
         seed=seed,
         pad=inputs.vocabulary.pad,
         segments=inputs.segments,
         micro_batch_tokens=execution.micro_batch_tokens,
-        group_by_length=settings.get("group_by_length", True),
+        group_by_length=settings.group_by_length,
     )
     evaluation = None
-    if settings.get("early_stopping"):
+    if settings.early_stopping:
         epoch = updates.updates_per_epoch
         evaluation = Evaluation(
             steps=range(epoch, len(updates) + 1, epoch),
             run=lambda module: outcome_of(inputs, module, "dev").metrics,
-            then=best_keeper(inputs.recipe["task"]["metrics"][0], directory / BEST),
+            then=best_keeper(inputs.recipe.task.metrics[0], directory / BEST),
         )
     result = train(
         model,
         updates,
-        RecipeSettings.model_validate(settings).optimiser(),
+        settings.optimiser(),
         seed=seed,
         execution=execution,
         attempt=Attempt(directory, f"{inputs.label} seed {seed}", stop=stop),
@@ -146,7 +147,7 @@ def outcome_of(inputs: Inputs, model: nn.Module, split: str) -> Outcome:
     features = inputs.splits[split]
     batches = DevBatches(
         features,
-        inputs.recipe["task"],
+        inputs.recipe.task,
         pad=inputs.vocabulary.pad,
         segments=inputs.segments,
         micro_batch_tokens=inputs.execution.micro_batch_tokens,
@@ -160,5 +161,5 @@ def outcome_of(inputs: Inputs, model: nn.Module, split: str) -> Outcome:
             outputs = {name: tensor.cpu().numpy() for name, tensor in outputs.items()}
             yield Predicted(batches.rows(units), micro["lengths"].numpy(), outputs)
 
-    task = inputs.recipe["task"]
-    return KINDS[task["kind"]].score(features, task, predicted())
+    task = inputs.recipe.task
+    return KINDS[task.kind].score(features, task, predicted())

@@ -25,6 +25,7 @@ from model.tasks.scoring import Outcome, Predicted, class_columns, in_order, sco
 from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
 from study.kinds import KIND_FACTS
+from study.recipes import RecipeTask
 
 CHOICES = KIND_FACTS["choice"].rows
 LETTERS = "ABCD"
@@ -32,7 +33,7 @@ LEVELS = KIND_FACTS["choice"].parts  # what a question's id starts with
 _GAP = re.compile(r"_+")
 
 
-def read(split: Split, task: dict, labelled: bool) -> Examples:
+def read(split: Split, task: RecipeTask, labelled: bool) -> Examples:
     """Questions, options and passages."""
     texts = [split.texts("question"), _options(split, "options"), split.texts("article")]
     return Examples(split.ids, texts, _letters(split, "answer") if labelled else None)
@@ -66,7 +67,7 @@ def question_with_option(question: str, option: str) -> str:
     return " ".join((filled if gaps else f"{question} {option}").split())
 
 
-def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, train: bool):
+def build(examples: Examples, vocabulary: Vocabulary, task: RecipeTask, length: int, train: bool):
     """A row per option; `questions_truncated` counts cut question sides."""
     rows = Rows(vocabulary, task, length)
     questions, options, passages = examples.columns
@@ -85,8 +86,8 @@ def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, t
         )
         for row, side in enumerate(sides):
             context = contexts[places[row // CHOICES]]
-            cut += len(side) > task["question_length"]
-            side = side[: task["question_length"]]
+            cut += len(side) > task.question_length
+            side = side[: task.question_length]
             room = rows.room(2) - len(side)
             rows.truncated += len(context) > room
             rows.add(side, context[:room])
@@ -94,18 +95,18 @@ def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, t
     return rows.finish(examples, {"questions_truncated": cut} | label_figures(examples.labels))
 
 
-def targets(features: Features, task: dict, units: np.ndarray):
+def targets(features: Features, task: RecipeTask, units: np.ndarray):
     """The right options of the questions."""
     return {"choice": len(units)}, {"labels": features.arrays["labels"][units]}
 
 
-def loss(task: dict, predicted: Tensors, micro: Tensors) -> Tensors:
+def loss(task: RecipeTask, predicted: Tensors, micro: Tensors) -> Tensors:
     """Cross-entropies over the options of each question."""
     logits_UC = predicted["logits"].view(-1, CHOICES)
     return {"choice": weighted_cross_entropy(logits_UC, micro["labels"], micro["weights"])}
 
 
-def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outcome:
+def score(features: Features, task: RecipeTask, batches: Iterable[Predicted]) -> Outcome:
     """The likeliest option; the accuracy of each school level too."""
     columns, finite = class_columns(in_order(batches, "logits").reshape(-1, CHOICES))
     outcome = score_columns(features, task, columns, finite)

@@ -25,15 +25,16 @@ from model.tasks.scoring import Outcome, Predicted, in_order, log_sigmoid, score
 from model.tasks.units import by_unit, first_of_unit_loss, members_of, shares
 from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
+from study.recipes import RecipeTask
 
 ANSWERS, NO_ANSWER = 0, 1  # classes of QNLI: entailment, not_entailment
 Pair = tuple[int, int]  # the examples that a row takes its question and its sentence from
 
 
-def read(split: Split, task: dict, labelled: bool) -> Examples:
+def read(split: Split, task: RecipeTask, labelled: bool) -> Examples:
     """Questions and sentences."""
-    texts = [split.texts(column) for column in task["texts"]]
-    return Examples(split.ids, texts, split.classes(task["label"], 2) if labelled else None)
+    texts = [split.texts(column) for column in task.texts]
+    return Examples(split.ids, texts, split.classes(task.label, 2) if labelled else None)
 
 
 def question_groups(questions: list[str]) -> list[list[int]]:
@@ -75,7 +76,7 @@ def training_pairs(examples: Examples, mined: int) -> tuple[list[list[Pair]], di
     return pairs, figures | {"mined": sum(map(len, negatives.values()))}
 
 
-def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, train: bool):
+def build(examples: Examples, vocabulary: Vocabulary, task: RecipeTask, length: int, train: bool):
     """A row per pair, a question's one after the other.
 
     Figures besides the usual: questions; of the train split those kept and left out, and the
@@ -83,11 +84,9 @@ def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, t
     no question left.
     """
     if train:
-        pairs, figures = training_pairs(examples, task["mined"])
+        pairs, figures = training_pairs(examples, task.mined)
         if not pairs:
-            raise StudyError(
-                f"task {task['name']}: no question has one answer and another sentence"
-            )
+            raise StudyError(f"task {task.name}: no question has one answer and another sentence")
     else:
         groups = question_groups(examples.columns[0])
         pairs = [[(row, row) for row in rows] for rows in groups]
@@ -103,18 +102,18 @@ def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, t
     )
 
 
-def targets(features: Features, task: dict, units: np.ndarray):
+def targets(features: Features, task: RecipeTask, units: np.ndarray):
     """The rows of the questions."""
     return {"ranking": len(units)}, {"members": members_of(features, units)}
 
 
-def loss(task: dict, predicted: Tensors, micro: Tensors) -> Tensors:
+def loss(task: RecipeTask, predicted: Tensors, micro: Tensors) -> Tensors:
     """Cross-entropies of each question's right row among all of its rows."""
     scores_UC = by_unit(predicted["logits"][:, 0], micro["members"])
     return {"ranking": first_of_unit_loss(scores_UC, micro["weights"])}
 
 
-def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outcome:
+def score(features: Features, task: RecipeTask, batches: Iterable[Predicted]) -> Outcome:
     """Every row decided within its question, in the order of the examples."""
     scores = in_order(batches, "logits")[:, 0].astype(np.float64)
     columns = ranking_columns(np.nan_to_num(scores), np.asarray(features.arrays["groups"]))

@@ -18,12 +18,13 @@ from model.tasks.kind import Average, Kind
 from model.tasks.scoring import Outcome, Predicted, in_order, score_columns
 from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
+from study.recipes import RecipeTask
 
 
-def read(split: Split, task: dict, labelled: bool) -> Examples:
+def read(split: Split, task: RecipeTask, labelled: bool) -> Examples:
     """Texts and finite numbers."""
-    texts = [split.texts(column) for column in task["texts"]]
-    return Examples(split.ids, texts, _values(split, task["label"]) if labelled else None)
+    texts = [split.texts(column) for column in task.texts]
+    return Examples(split.ids, texts, _values(split, task.label) if labelled else None)
 
 
 def _values(split: Split, column: str) -> np.ndarray:
@@ -35,28 +36,28 @@ def _values(split: Split, column: str) -> np.ndarray:
     return values.astype(np.float32)
 
 
-def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, train: bool):
+def build(examples: Examples, vocabulary: Vocabulary, task: RecipeTask, length: int, train: bool):
     """One row per example."""
     rows = Rows(vocabulary, task, length)
     add_texts(rows, examples.columns)
     return rows.finish(examples, {})
 
 
-def targets(features: Features, task: dict, units: np.ndarray):
+def targets(features: Features, task: RecipeTask, units: np.ndarray):
     """The labels of the examples in the unit of the loss."""
-    values = features.arrays["labels"][units] / np.float32(task["scale"])
+    values = features.arrays["labels"][units] / np.float32(task.scale)
     return {"regression": len(units)}, {"values": values}
 
 
-def loss(task: dict, predicted: Tensors, micro: Tensors) -> Tensors:
+def loss(task: RecipeTask, predicted: Tensors, micro: Tensors) -> Tensors:
     """Squared errors."""
     errors_B = predicted["logits"][:, 0] - micro["values"]
     return {"regression": (errors_B.square() * micro["weights"]).sum()}
 
 
-def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outcome:
+def score(features: Features, task: RecipeTask, batches: Iterable[Predicted]) -> Outcome:
     """The values in the unit of the labels; NaN where a metric of them is."""
-    values = in_order(batches, "logits")[:, 0] * task["scale"]
+    values = in_order(batches, "logits")[:, 0] * task.scale
     return score_columns(features, task, {"prediction": values}, bool(np.isfinite(values).all()))
 
 

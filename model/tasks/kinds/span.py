@@ -54,15 +54,16 @@ from model.tasks.windows import (
 )
 from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
+from study.recipes import RecipeTask
 
 # Finite, so that a padding row (no context at all) has a finite loss to multiply by weight 0.
 OUTSIDE_CONTEXT = -1e9
 
 
-def read(split: Split, task: dict, labelled: bool) -> Examples:
+def read(split: Split, task: RecipeTask, labelled: bool) -> Examples:
     """Questions, contexts and gold answers: of each question a list of (text, first character)."""
     contexts = split.texts("context")
-    answers = _answers(split, contexts, task["answerability"])
+    answers = _answers(split, contexts, task.answerability)
     return Examples(split.ids, [split.texts("question"), contexts, answers])
 
 
@@ -103,7 +104,7 @@ def _is_answers(kind: pa.DataType) -> bool:
 class SpanBuilder:
     """Collects the windows of a split."""
 
-    def __init__(self, vocabulary: Vocabulary, task: dict, length: int, characters: bool):
+    def __init__(self, vocabulary: Vocabulary, task: RecipeTask, length: int, characters: bool):
         self.rows = Rows(vocabulary, task, length)
         self.task = task
         self.windows: list[tuple[int, int, int, bool]] = []  # question, start, end, answerable
@@ -116,11 +117,11 @@ class SpanBuilder:
         self, question: int, tokens: list[int], context: Context, answers: list[tuple[str, int]]
     ) -> None:
         """Append all windows of a question whose tokens are given."""
-        self.questions_truncated += len(tokens) > self.task["question_length"]
-        tokens = tokens[: self.task["question_length"]]
+        self.questions_truncated += len(tokens) > self.task.question_length
+        tokens = tokens[: self.task.question_length]
         capacity = self.rows.room(2) - len(tokens)
         size = len(context.tokens)
-        starts = window_starts(size, capacity, self.task["stride"])
+        starts = window_starts(size, capacity, self.task.stride)
         ends = np.minimum(starts + capacity, size)
         self.rows.truncated += len(starts) > 1
         self._count_golds(context, answers, starts, ends)
@@ -169,7 +170,7 @@ class SpanBuilder:
 
 
 def build(
-    examples: Examples, vocabulary: Vocabulary, task: dict, length: int, train: bool
+    examples: Examples, vocabulary: Vocabulary, task: RecipeTask, length: int, train: bool
 ) -> tuple[Features, dict]:
     """A row per window; all splits but `train` have what decoding needs.
 
@@ -196,7 +197,7 @@ def build(
         "windows_without_answer": sum(not window[3] for window in builder.windows),
         "gold_answers": builder.golds,
     }
-    if task["answerability"]:
+    if task.answerability:
         figures["majority"] = 100.0 * unanswerable / len(examples)
     features, figures = builder.rows.finish(examples, figures, **builder.arrays())
     if not train:
@@ -212,7 +213,7 @@ class SpanModel(FineTuningModel):
     def __init__(self, task, spec, loss):
         super().__init__(task, spec, loss)
         self.span = SpanHead(self.config)
-        self.answerability = ClassificationHead(self.config, 1) if task["answerability"] else None
+        self.answerability = ClassificationHead(self.config, 1) if task.answerability else None
 
     def predict(self, micro: Tensors) -> Tensors:
         """{"start", "end": (B, T), -1e9 outside the context} and, where it has the classifier,
@@ -229,22 +230,22 @@ class SpanModel(FineTuningModel):
         return outputs
 
 
-def inputs(features: Features, task: dict, padded: PaddedRows) -> dict[str, np.ndarray]:
+def inputs(features: Features, task: RecipeTask, padded: PaddedRows) -> dict[str, np.ndarray]:
     """Which tokens are the context's."""
     context = padded.second & (np.arange(padded.ids.shape[1]) < padded.lengths[:, None] - 1)
     # Without a classifier, windows that lack the answer point to the first token.
-    context[:, 0] = not task["answerability"]
+    context[:, 0] = not task.answerability
     return {"context": context}
 
 
-def targets(features: Features, task: dict, units: np.ndarray):
+def targets(features: Features, task: RecipeTask, units: np.ndarray):
     """Where the answers stand; with `answerability` only windows that have one count for it."""
     starts, ends, answerable = (
         features.arrays[name][units] for name in ("starts", "ends", "answerable")
     )
-    counted = answerable if task["answerability"] else np.ones_like(answerable)
+    counted = answerable if task.answerability else np.ones_like(answerable)
     counts = {"span": int(counted.sum())}
-    if task["answerability"]:
+    if task.answerability:
         counts["answerability"] = len(units)
     return counts, {
         "starts": starts.astype(np.int64),
@@ -254,12 +255,12 @@ def targets(features: Features, task: dict, units: np.ndarray):
     }
 
 
-def loss(task: dict, predicted: Tensors, micro: Tensors) -> Tensors:
+def loss(task: RecipeTask, predicted: Tensors, micro: Tensors) -> Tensors:
     """Half the cross-entropies of start and end, and where there is a classifier its own."""
     start = weighted_cross_entropy(predicted["start"], micro["starts"], micro["span_weights"])
     end = weighted_cross_entropy(predicted["end"], micro["ends"], micro["span_weights"])
     losses = {"span": (start + end) / 2}
-    if task["answerability"]:
+    if task.answerability:
         losses["answerability"] = functional.binary_cross_entropy_with_logits(
             predicted["answerable"],
             micro["answerable"].float(),
@@ -269,11 +270,11 @@ def loss(task: dict, predicted: Tensors, micro: Tensors) -> Tensors:
     return losses
 
 
-def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outcome:
+def score(features: Features, task: RecipeTask, batches: Iterable[Predicted]) -> Outcome:
     """The best span of each question, its metrics question by question, and the official files."""
     spans, answerable, finite = _window_spans(features, task, batches)
     texts, scores = answer_texts(features, spans)
-    golds, separate = features.columns["answers"].to_pylist(), task["answerability"]
+    golds, separate = features.columns["answers"].to_pylist(), task.answerability
     odds = null_log_odds(features, answerable)  # without a classifier 0: no answer is refused
     predictions = ["" if refused else text for text, refused in zip(texts, odds > 0, strict=True)]
     metrics = squad20_metrics(texts, odds, golds) if separate else squad11_metrics(texts, golds)
@@ -295,7 +296,7 @@ def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outco
 
 
 def _window_spans(
-    features: Features, task: dict, batches: Iterable[Predicted]
+    features: Features, task: RecipeTask, batches: Iterable[Predicted]
 ) -> tuple[WindowSpans, np.ndarray, bool]:
     """Best span of each window, its log-odds of an answer (0 without classifier), all finite."""
     rows = len(features.lengths)
@@ -309,8 +310,8 @@ def _window_spans(
         inside = np.arange(start.shape[1]) < batch.lengths[:, None]
         may_start = features.gather("may_start", batch.rows, inside) & inside
         may_end = features.gather("may_end", batch.rows, inside) & inside
-        best = best_spans(start, end, may_start, may_end, task["answer_length"])
-        if task["answerability"]:
+        best = best_spans(start, end, may_start, may_end, task.answer_length)
+        if task.answerability:
             answerable[batch.rows] = outputs["answerable"]
             best.score += log_sigmoid(outputs["answerable"])
             best.score -= log_normaliser(start) + log_normaliser(end)

@@ -39,11 +39,12 @@ from model.tasks.units import by_unit, first_of_unit_loss, members_of, shares
 from model.tasks.words import PRONOUNS
 from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
+from study.recipes import RecipeTask
 
 _WORD = re.compile(r"\S+")
 
 
-def read(split: Split, task: dict, labelled: bool) -> Examples:
+def read(split: Split, task: RecipeTask, labelled: bool) -> Examples:
     """Texts, queries and pronouns, with the first word of each of the two in the text."""
     columns = [split.texts(column) for column in ("text", "span1_text", "span2_text")]
     words = np.stack([split.whole_numbers(f"span{number}_index") for number in (1, 2)], 1)
@@ -103,7 +104,7 @@ def cut_around(first: int, last: int, length: int, room: int) -> tuple[int, int]
 class PronounBuilder:
     """Collects the rows of a split."""
 
-    def __init__(self, vocabulary: Vocabulary, task: dict, length: int):
+    def __init__(self, vocabulary: Vocabulary, task: RecipeTask, length: int):
         self.vocabulary = vocabulary
         self.task = task
         self.rows = Rows(vocabulary, task, length)
@@ -120,7 +121,7 @@ class PronounBuilder:
         pronoun_span = find_words(text, pronoun, words[1])
         if pronoun_span is None:
             raise StudyError(
-                f"task {self.task['name']}: example {example}: no {pronoun!r} in its text"
+                f"task {self.task.name}: example {example}: no {pronoun!r} in its text"
             )
         stated = [match.span() for match in _WORD.finditer(text)][words[1] : words[1] + 1]
         self.counts["pronouns_moved"] += not any(a <= pronoun_span[0] < b for a, b in stated)
@@ -138,7 +139,7 @@ class PronounBuilder:
         for tokens, offsets, (_, start, end) in encoded:
             touched = [i for i, (a, b) in enumerate(offsets) if a < end and start < b]
             if not touched and rows == 0:
-                raise StudyError(f"task {self.task['name']}: row {number}: the query has no tokens")
+                raise StudyError(f"task {self.task.name}: row {number}: the query has no tokens")
             if touched:
                 self._add_row(tokens, touched[0], touched[-1] + 1)
                 rows += 1
@@ -156,7 +157,7 @@ class PronounBuilder:
         self.originals += [ids.start, *tokens[begin:end], ids.separator]
 
 
-def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, train: bool):
+def build(examples: Examples, vocabulary: Vocabulary, task: RecipeTask, length: int, train: bool):
     """A row per candidate; `train` keeps only what can be learned from.
 
     Figures: `candidates` besides the queries, examples `without_candidates` (predicted true),
@@ -184,7 +185,7 @@ def build(examples: Examples, vocabulary: Vocabulary, task: dict, length: int, t
             builder.add(row, islice(rows, count))
         builder.rows.flush()
     if not builder.kept:
-        raise StudyError(f"task {task['name']}: no example of label 1 has another candidate")
+        raise StudyError(f"task {task.name}: no example of label 1 has another candidate")
     kept = {} if examples.labels is None else {"labels": examples.labels[builder.kept]}
     return builder.rows.finish(
         examples,
@@ -225,7 +226,7 @@ def margin_loss(
     return ((losses * present_UC[:, 1:]).sum(1) * weights_U).sum()
 
 
-def inputs(features: Features, task: dict, padded: PaddedRows) -> dict[str, np.ndarray]:
+def inputs(features: Features, task: RecipeTask, padded: PaddedRows) -> dict[str, np.ndarray]:
     """The masked tokens of each row, K the most of one; unused slots have a share of 0."""
     originals = features.gather("originals", padded.rows, padded.inside).astype(np.int64)
     masked = padded.inside & (padded.ids != originals)
@@ -241,23 +242,21 @@ def inputs(features: Features, task: dict, padded: PaddedRows) -> dict[str, np.n
     }
 
 
-def targets(features: Features, task: dict, units: np.ndarray):
+def targets(features: Features, task: RecipeTask, units: np.ndarray):
     """The rows of the pronouns' candidates."""
     return {"wsc": len(units)}, {"members": members_of(features, units)}
 
 
-def loss(task: dict, predicted: Tensors, micro: Tensors) -> Tensors:
+def loss(task: RecipeTask, predicted: Tensors, micro: Tensors) -> Tensors:
     """The margin loss of the task's alpha and beta, or cross-entropies over the candidates."""
     scores_UC = by_unit(predicted["scores"], micro["members"])
-    if task["loss"] == "cross-entropy":
+    if task.loss == "cross-entropy":
         return {"wsc": first_of_unit_loss(scores_UC, micro["weights"])}
     present_UC = micro["members"] >= 0
-    return {
-        "wsc": margin_loss(scores_UC, present_UC, micro["weights"], task["alpha"], task["beta"])
-    }
+    return {"wsc": margin_loss(scores_UC, present_UC, micro["weights"], task.alpha, task.beta)}
 
 
-def score(features: Features, task: dict, batches: Iterable[Predicted]) -> Outcome:
+def score(features: Features, task: RecipeTask, batches: Iterable[Predicted]) -> Outcome:
     """Whether each query is the referent."""
     scores = in_order(batches, "scores").astype(np.float64)
     columns = pronoun_columns(np.nan_to_num(scores), np.asarray(features.arrays["groups"]))
