@@ -24,7 +24,7 @@ def add_study_arguments(
     )
 
 
-def asked_study(parsed: argparse.Namespace) -> Study:
+def study_of(parsed: argparse.Namespace) -> Study:
     """The study that the arguments name."""
     return Study(parsed.scale, parsed.study, parsed.replicates)
 
@@ -47,10 +47,10 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     write_atomic(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
-def check_known(told: str, noun: str, name: str, known: Iterable[str]) -> None:
-    """StudyError that begins with `told` and lists what there is, unless `name` is known."""
+def check_known(what: str, noun: str, name: str, known: Iterable[str]) -> None:
+    """StudyError that begins with `what` and lists what there is, unless `name` is known."""
     if name not in known:
-        raise StudyError(f"{told}: no such {noun}; known: {', '.join(known)}")
+        raise StudyError(f"{what}: no such {noun}; known: {', '.join(known)}")
 
 
 def csv_command(
@@ -61,6 +61,6 @@ def csv_command(
     parser = command_parser(f"analysis.{result}", purpose, example)
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
-    study = asked_study(parsed)
+    study = study_of(parsed)
     with recorded(study, result, parsed.output):
         write_csv(read(study), parsed.output)

@@ -7,7 +7,7 @@ stands what the paper prints, and the Markdown marks where the two differ.
 
 import pandas as pd
 
-from analysis.command import add_study_arguments, asked_study, beside, check_known, write_csv
+from analysis.command import add_study_arguments, beside, check_known, study_of, write_csv
 from analysis.render import DASH, latex_table, markdown_table
 from study.command import command_parser, run_command
 from study.graph import Study
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None) -> None:
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
     markdown, latex = beside(parsed.output, ".md", ".tex")
-    study = asked_study(parsed)
+    study = study_of(parsed)
     tables = study.config.hyperparameter_tables
     check_known(parsed.table, "table of hyperparameters", parsed.table, tables)
     caption = tables[parsed.table].caption

@@ -199,11 +199,11 @@ def difference_notes(study: Study, table: Table, cells: dict[str, str]) -> list[
 
 def flat(recipe: dict, prefix: str = "") -> dict[str, Any]:
     """Nested data by dotted keys."""
-    found = {}
+    dotted = {}
     for key, value in recipe.items():
         inner = isinstance(value, dict)
-        found |= flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
-    return found
+        dotted |= flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
+    return dotted
 
 
 def value_text(value: Any) -> str:

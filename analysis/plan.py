@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.command import add_study_arguments, asked_study, beside, write_csv
+from analysis.command import add_study_arguments, beside, study_of, write_csv
 from analysis.costs import CHARACTERS_PER_TOKEN, Cost, cost_of, finished, text_megabytes
 from analysis.render import DASH, markdown_rows
 from study.command import command_parser, run_command
@@ -151,13 +151,13 @@ def totals(lines: list[dict], **names: str) -> list[dict]:
     return [total(part, **names, stage=stage) for stage, part in {**parts, "all": lines}.items()]
 
 
-def with_text(study: Study, found: list[dict], jobs: list[Job], **names: str) -> list[dict]:
+def with_text(study: Study, lines: list[dict], jobs: list[Job], **names: str) -> list[dict]:
     """Totals with a line for the text stages before `all`, whose disk they are added to."""
     text = [job for job in jobs if job.stage not in (*TRAINING, "selection")]
     size = text_megabytes(study, text)
     done = sum(finished(job) is not None for job in text)
     line = {**names, "stage": "text", "jobs": len(text), "done": done, "disk_mb": size}
-    *parts, everything = found
+    *parts, everything = lines
     return [*parts, line, {**everything, "disk_mb": everything["disk_mb"] + (size or 0)}]
 
 
@@ -180,14 +180,14 @@ def build_plan(study: Study, speed: Speed) -> pd.DataFrame:
     for table, jobs in behind.items():
         names = {"level": "table", "table": table}
         paths = [job.path for job in jobs if job.path in lines]
-        found = totals([lines[path] for path in paths], **names)
-        for line in found:
+        summaries = totals([lines[path] for path in paths], **names)
+        for line in summaries:
             line["device_hours_counted_above"] = sum(
                 lines[path]["device_hours"]
                 for path in counted.intersection(paths)
                 if line["stage"] in ("all", lines[path]["stage"])
             )
-        rows += with_text(study, found, jobs, **names)
+        rows += with_text(study, summaries, jobs, **names)
         counted.update(paths)
     rows += with_text(study, totals(list(lines.values()), level="study"), everything, level="study")
     frame = pd.DataFrame(rows, columns=COLUMNS)
@@ -272,8 +272,8 @@ def to_text(study: Study, frame: pd.DataFrame, speed: Speed) -> str:
 
 def without(rows: list[list[str]], columns: tuple[str, ...]) -> list[list[str]]:
     """Rows, the header first, without the fields of some columns."""
-    kept = [place for place, name in enumerate(rows[0]) if name not in columns]
-    return [[row[place] for place in kept] for row in rows]
+    kept = [number for number, name in enumerate(rows[0]) if name not in columns]
+    return [[row[number] for number in kept] for row in rows]
 
 
 def notes_of(study: Study, frame: pd.DataFrame, speed: Speed) -> list[str]:
@@ -281,8 +281,8 @@ def notes_of(study: Study, frame: pd.DataFrame, speed: Speed) -> list[str]:
     jobs = frame[frame["level"] == "job"]
     longest = jobs.loc[(jobs["device_hours"] / jobs["devices"]).idxmax()]
     wall = duration(longest["device_hours"] / longest["devices"])
-    found = jobs[jobs["stage"] == "finetune"]["basis"].value_counts(sort=False)
-    basis = ", ".join(f"{count} by {name}" for name, count in found.items())
+    counts = jobs[jobs["stage"] == "finetune"]["basis"].value_counts(sort=False)
+    basis = ", ".join(f"{count} by {name}" for name, count in counts.items())
     unknown = frame["stage"].eq("text") & frame["disk_mb"].isna()
     started = f"{speed.seconds_per_job:.3g} s of start-up per job"
     return [
@@ -324,7 +324,7 @@ def main(arguments: list[str] | None) -> None:
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
     (markdown,) = beside(parsed.output, ".md")
-    study = asked_study(parsed)
+    study = study_of(parsed)
     flops = parsed.flops_per_second
     with recorded(study, "plan", parsed.output, markdown, flops=flops):
         speed = speed_of(study, flops)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.command import add_study_arguments, asked_study, check_known
+from analysis.command import add_study_arguments, check_known, study_of
 from analysis.shown import Entry, ShownRow, read_rows
 from analysis.trace import trace_text
 from study.command import command_parser, run_command
@@ -33,7 +33,7 @@ from study.places import source_entries
 from study.record import recorded
 
 # What a run wrote about itself that is copied as it is.
-TOLD = ("code", "started", "wall_seconds")
+COPIED = ("code", "started", "wall_seconds")
 # The file whose digest stands for a run, by stage.
 RESULT = {
     "pretrain": "model.safetensors",
@@ -97,52 +97,52 @@ class Runs:
             if path.exists():
                 raise
             notes.append(str(error).split("; ")[0])
-        told, note = read_record(folder / "provenance.json")
+        run_record, note = read_record(folder / "provenance.json")
         notes += [note] if note else []
-        run |= {name: told.get(name) for name in TOLD}
-        run |= computed_on(told)
-        run["environment"] = self.environment(told)
+        run |= {name: run_record.get(name) for name in COPIED}
+        run |= computed_on(run_record)
+        run["environment"] = self.environment(run_record)
         if notes:
             run["note"] = "; ".join(notes)
         return run
 
-    def environment(self, told: dict) -> str | None:
+    def environment(self, run_record: dict) -> str | None:
         """Key of the environment that a run tells of; None if it tells nothing."""
-        found = {name: told.get(name) for name in ("versions", "processor", "cores")}
-        if all(value is None for value in found.values()):
+        facts = {name: run_record.get(name) for name in ("versions", "processor", "cores")}
+        if all(value is None for value in facts.values()):
             return None
-        key = key_of(found)
-        self.environments[key] = found
+        key = key_of(facts)
+        self.environments[key] = facts
         return key
 
 
 def digests(manifest: Manifest) -> dict:
     """SHA-256 of the manifest (which lists those of all files), of the result, of data files."""
-    found: dict[str, Any] = {"manifest_sha256": sha256_file(manifest.path)}
+    facts: dict[str, Any] = {"manifest_sha256": sha256_file(manifest.path)}
     result = RESULT.get(manifest.stage)
     if result in manifest.files:
-        found["sha256"] = {result: manifest.files[result]["sha256"]}
+        facts["sha256"] = {result: manifest.files[result]["sha256"]}
     if manifest.stage == "source":
-        found["source"] = {
+        facts["source"] = {
             name: value
             for name, value in manifest.recipe.items()
             if name not in ("stage", "version", "splits", "files")
         }
         if "revision" in manifest.figures:  # of a repository, the newest one when it was fetched
-            found["source"]["revision"] = manifest.figures["revision"]
-        found["data"] = {
+            facts["source"]["revision"] = manifest.figures["revision"]
+        facts["data"] = {
             split: {file["name"]: file["sha256"] for file in source_entries(manifest, split)}
             for split in manifest.figure("files")
         }
-    return found
+    return facts
 
 
 def read_record(path: Path) -> tuple[dict, str | None]:
     """What a run wrote about itself, and a note where that is gone or broken."""
     try:
-        told = json.loads(path.read_text())
-        if isinstance(told, dict):
-            return told, None
+        run_record = json.loads(path.read_text())
+        if isinstance(run_record, dict):
+            return run_record, None
         return {}, f"{path}: not a JSON object"
     except OSError as error:
         return {}, f"{path}: {error.strerror}"
@@ -150,19 +150,20 @@ def read_record(path: Path) -> tuple[dict, str | None]:
         return {}, f"{path}: not JSON ({error})"
 
 
-def computed_on(told: dict) -> dict:
+def computed_on(run_record: dict) -> dict:
     """Device and precision; where a run went on from a checkpoint, from which update.
 
     The seconds of a run that went on are those of its last process.
     """
-    speed = told.get("training", told)
+    speed = run_record.get("training", run_record)
     execution = speed.get("execution", {})
-    found = {"device": speed.get("gpu") or execution.get("device") or ("cpu" if told else None)}
+    device = speed.get("gpu") or execution.get("device")
+    facts = {"device": device or ("cpu" if run_record else None)}
     if "precision" in execution:
-        found["precision"] = execution["precision"]
+        facts["precision"] = execution["precision"]
     if speed.get("resumed_from"):
-        found["resumed_from"] = speed["resumed_from"]
-    return found
+        facts["resumed_from"] = speed["resumed_from"]
+    return facts
 
 
 def plain(value: Any) -> Any:
@@ -279,7 +280,7 @@ def main(arguments: list[str] | None) -> None:
     )
     add_study_arguments(parser, "JSON", required=False)
     parsed = parser.parse_args(arguments)
-    study = asked_study(parsed)
+    study = study_of(parsed)
     known = study.config.tables
     names = [parsed.trace[0]] if parsed.trace else parsed.tables or list(known)
     for name in names:

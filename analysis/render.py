@@ -44,10 +44,10 @@ def text_rows(table: Table, rows: list[ShownRow]) -> list[list[str]]:
     """Header and rows of a table as text; a column that was never published has no slash."""
     lines = [["", *(column.label for column in table.columns)]]
     lines += [[row.row.label, *map(field_text, row.entries)] for row in rows]
-    for place, entries in enumerate(zip(*(row.entries for row in rows), strict=True), start=1):
+    for number, entries in enumerate(zip(*(row.entries for row in rows), strict=True), start=1):
         if all(entry.published is None for entry in entries):
             for line in lines[1:]:
-                line[place] = line[place].removesuffix(f" / {DASH}")
+                line[number] = line[number].removesuffix(f" / {DASH}")
     if table.average:
         for line, text in zip(lines, ["Average", *map(average_text, rows)], strict=True):
             line.append(text)
@@ -65,7 +65,7 @@ def to_markdown(table: Table, rows: list[ShownRow], notes: list[str]) -> str:
 def to_latex(table: Table, rows: list[ShownRow], notes: list[str]) -> str:
     """A table of scores as LaTeX, with a rule where references begin and end."""
     ours = [row.row.ours for row in rows]
-    rules = [place for place in range(1, len(ours)) if ours[place] != ours[place - 1]]
+    rules = [number for number in range(1, len(ours)) if ours[number] != ours[number - 1]]
     text = latex_table(table.caption, text_rows(table, rows), notes, rules)
     if table.baseline:
         text += latex_table(*difference_rows(table, rows), [])
@@ -130,8 +130,8 @@ def latex_table(
         " & ".join(escape_latex(text) for text in rows[0]) + r" \\",
         r"\midrule",
     ]
-    for place, row in enumerate(rows[1:]):
-        if place in rules:
+    for number, row in enumerate(rows[1:]):
+        if number in rules:
             lines.append(r"\midrule")
         lines.append(" & ".join(escape_latex(text) for text in row) + r" \\")
     lines += [

@@ -6,7 +6,7 @@ fine-tuning seed, metric).
 
 import pandas as pd
 
-from analysis.command import add_study_arguments, asked_study, check_known, write_csv
+from analysis.command import add_study_arguments, check_known, study_of, write_csv
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("--cell", metavar="NAME", help="only this cell")
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
-    study = asked_study(parsed)
+    study = study_of(parsed)
     if parsed.cell is not None:
         check_known(f"--cell {parsed.cell}", "cell", parsed.cell, study.config.cells)
     result = "scores" if parsed.cell is None else f"cells/{parsed.cell}"

@@ -12,12 +12,12 @@ def read_selection(study: Study, family: str) -> str:
     StudyError when the choice is of another recipe, or of a cell that is no member.
     """
     job = study.jobs.selection(family)
-    found = load_manifest(job.path, key=job.key, stage="selection")
-    winner, members = found.figure("winner", kind=str), study.config.families[family].members
+    manifest = load_manifest(job.path, key=job.key, stage="selection")
+    winner, members = manifest.figure("winner", kind=str), study.config.families[family].members
     if winner not in members.values():
         raise StudyError(
             f"{job.path}: field figures.winner: {winner} is no member of {family}; "
-            f"{found.rebuild_hint}"
+            f"{manifest.rebuild_hint}"
         )
     return winner
 

@@ -16,7 +16,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 
-from analysis.command import add_study_arguments, asked_study
+from analysis.command import add_study_arguments, study_of
 from analysis.ensembles import Members, ensemble_of, row_ensembles
 from analysis.scores import read_scores
 from analysis.settings import choose_settings, compare_settings
@@ -48,7 +48,7 @@ def glue_predictions(study: Study, members: Members, file: GlueFile, places: Pla
         predictions = predictions[schema_order(study, places)]
     if np.issubdtype(predictions.dtype, np.floating):
         return [f"{value:.3f}" for value in np.clip(predictions, 0, 5)]
-    return [file.words[place] if file.words else str(place) for place in predictions]
+    return [file.words[answer] if file.words else str(answer) for answer in predictions]
 
 
 def submitted_members(study: Study, settings: pd.DataFrame) -> dict[str, Members]:
@@ -56,14 +56,14 @@ def submitted_members(study: Study, settings: pd.DataFrame) -> dict[str, Members
 
     Raises StudyError naming the tasks of which all models diverged where there is none.
     """
-    row, found = study.submitted_row, {}
+    row, by_file = study.submitted_row, {}
     for name, file in GLUE.items():
         if file.optional and file.split not in (study.config.tasks[file.task].test or {}):
             continue
-        found[name] = row_ensembles(study, row, study.submitted_column(file), settings)
+        by_file[name] = row_ensembles(study, row, study.submitted_column(file), settings)
     lost: dict[int, list[str]] = {}
-    for number, ensembles in enumerate(zip(*found.values(), strict=True)):
-        chosen = dict(zip(found, ensembles, strict=True))
+    for number, ensembles in enumerate(zip(*by_file.values(), strict=True)):
+        chosen = dict(zip(by_file, ensembles, strict=True))
         lost[number] = [name for name, members in chosen.items() if not members.models]
         if not lost[number]:
             return chosen
@@ -94,13 +94,13 @@ def glue_rows(study: Study, file: GlueFile, places: Places) -> list[int]:
                 raise StudyError(f"{path}: no column {INDEX}; it has {', '.join(names)}")
             rows += parquet.read(columns=[INDEX])[INDEX].to_pylist()
     seen: dict[int, int] = {}
-    for place, row in enumerate(rows):
-        where = f"{paths[0]}: column {INDEX}: row {place}"
+    for number, row in enumerate(rows):
+        where = f"{paths[0]}: column {INDEX}: row {number}"
         if type(row) is not int or not 0 <= row < len(rows):
             raise StudyError(f"{where}: {row}, expected 0 to {len(rows) - 1}, each once")
         if row in seen:
             raise StudyError(f"{where}: {row} stands in row {seen[row]} too")
-        seen[row] = place
+        seen[row] = number
     return rows
 
 
@@ -133,10 +133,10 @@ def squad_json(study: Study) -> str:
     """Answers by question id of the seed with the median F1 (the lower one of two)."""
     jobs, cell = study.squad_submission_jobs(), study.submitted_row.cell
     scores = choose_settings(study, read_scores(study, jobs, "results/submission/squad20.json"))
-    found = scores[scores["metric"] == "f1"].dropna(subset="value").sort_values("value")
-    if found.empty:
+    scored = scores[scores["metric"] == "f1"].dropna(subset="value").sort_values("value")
+    if scored.empty:
         raise StudyError(f"cell {cell}: no fine-tuning on squad20 has a score")
-    median = found.iloc[(len(found) - 1) // 2]
+    median = scored.iloc[(len(scored) - 1) // 2]
     job = study.jobs.finetune(cell, median["pretraining_seed"], "squad20", median["setting"])
     manifest = load_manifest(job.path, key=job.key, stage="finetune")
     run = seed_run(manifest, str(median["finetuning_seed"]))
@@ -155,11 +155,11 @@ def main(arguments: list[str] | None) -> None:
     add_study_arguments(parser, "FILE")
     add_place_arguments(parser)
     parsed = parser.parse_args(arguments)
-    study = asked_study(parsed)
+    study = study_of(parsed)
     glue = parsed.leaderboard == "glue"
     with recorded(study, f"submission/{parsed.leaderboard}", parsed.output):
-        found = glue_zip(study, places_of(parsed)) if glue else squad_json(study)
-        write_atomic(parsed.output, found)
+        content = glue_zip(study, places_of(parsed)) if glue else squad_json(study)
+        write_atomic(parsed.output, content)
 
 
 if __name__ == "__main__":

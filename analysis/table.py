@@ -6,7 +6,7 @@ reading. The published values are for orientation; a small scale is not expected
 
 import pandas as pd
 
-from analysis.command import add_study_arguments, asked_study, beside, check_known, write_csv
+from analysis.command import add_study_arguments, beside, check_known, study_of, write_csv
 from analysis.coverage import text_notes
 from analysis.notes import choice_notes, difference_notes
 from analysis.render import to_latex, to_markdown
@@ -163,7 +163,7 @@ def main(arguments: list[str] | None) -> None:
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
     markdown, latex = beside(parsed.output, ".md", ".tex")
-    study = asked_study(parsed)
+    study = study_of(parsed)
     check_known(parsed.table, "table", parsed.table, study.config.tables)
     spec, output = study.config.tables[parsed.table], parsed.output
     with recorded(study, parsed.table, output, markdown, latex):

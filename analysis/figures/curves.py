@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.command import add_study_arguments, asked_study
+from analysis.command import add_study_arguments, study_of
 from analysis.figures import style
 from analysis.figures.style import new_figure, styled, write_figure
 from study.command import command_parser, run_command
@@ -204,7 +204,7 @@ def main(arguments: list[str] | None) -> None:
     add_study_arguments(parser, "PNG")
     parsed = parser.parse_args(arguments)
     files = style.figure_paths(parsed.output)
-    study = asked_study(parsed)
+    study = study_of(parsed)
     about = f"Scale {study.scale} ({study.config.about})"
     with recorded(study, "figures/curves", *files):
         figure = curves_figure(read_curves(study), study.cells_by_first_table(), about)

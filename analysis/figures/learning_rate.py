@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.command import add_study_arguments, asked_study
+from analysis.command import add_study_arguments, study_of
 from analysis.figures import style
 from analysis.figures.style import new_figure, styled, write_figure
 from analysis.learning_rates import read_learning_rates
@@ -119,7 +119,7 @@ def main(arguments: list[str] | None) -> None:
     add_study_arguments(parser, "PNG")
     parsed = parser.parse_args(arguments)
     files = style.figure_paths(parsed.output)
-    study = asked_study(parsed)
+    study = study_of(parsed)
     about = f"Scale {study.scale} ({study.config.about})"
     with recorded(study, "figures/learning_rate", *files):
         write_figure(learning_rate_figure(read_learning_rates(study), about), parsed.output)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.command import add_study_arguments, asked_study, check_known
+from analysis.command import add_study_arguments, check_known, study_of
 from analysis.figures import style
 from analysis.figures.style import new_figure, styled, write_figure
 from analysis.medians import replicate_values
@@ -228,7 +228,7 @@ def main(arguments: list[str] | None) -> None:
     add_study_arguments(parser, "PNG")
     parsed = parser.parse_args(arguments)
     files = style.figure_paths(parsed.output)
-    study = asked_study(parsed)
+    study = study_of(parsed)
     check_known(parsed.table, "table", parsed.table, study.config.tables)
     result = f"figures/{parsed.table}"
     with recorded(study, result, *files):
