@@ -1,71 +1,50 @@
-"""A kind of task is one object and its line in the study's table: a new one runs through."""
+"""A kind of task is one module and its line in the study's table: a new one runs through."""
 
-import finetune_toy
-import numpy as np
-import pyarrow.parquet as pq
-from torch.nn import functional
+import json
+import subprocess
+import sys
+from pathlib import Path
 
-from model.network.finetuning import HeadModel
-from model.tasks.columns import Examples
-from model.tasks.features import Rows, add_texts
-from model.tasks.kind import Average, Kind
 from model.tasks.kinds import KINDS
-from model.tasks.scoring import in_order, score_columns
+from study.kinds import KIND_FACTS
+
+REGISTERED = """
+import json, sys
+from pathlib import Path
 from study.kinds import KIND_FACTS, KindFacts
-from study.recipes import RecipeTask
-
-
-def read(split, task, labelled):
-    return Examples(split.ids, [split.texts("first")], split.classes("label", 2))
-
-
-def build(examples, vocabulary, task, length, train):
-    rows = Rows(vocabulary, task, length)
-    add_texts(rows, examples.columns)
-    return rows.finish(examples, {"positive": int(examples.labels.sum())})
-
-
-def targets(features, task, units):
-    signs = 2.0 * features.arrays["labels"][units] - 1
-    return {"sign": len(units)}, {"signs": signs.astype(np.float32)}
-
-
-def loss(task, predicted, micro):
-    margins = predicted["logits"][:, 0] * micro["signs"]
-    return {"sign": -(functional.logsigmoid(margins) * micro["weights"]).sum()}
-
-
-def score(features, task, batches):
-    scores = in_order(batches, "logits")[:, 0]
-    columns = {"prediction": (scores > 0).astype(np.int64), "score": scores}
-    return score_columns(features, task, columns, bool(np.isfinite(scores).all()))
-
-
-SIGN = Kind(
-    read=read,
-    build=build,
-    network=HeadModel,
-    targets=targets,
-    loss=loss,
-    score=score,
-    average=Average("score", lambda mean, columns: (mean > 0).astype(np.int64)),
-)
-
+KIND_FACTS["sign"] = KindFacts(metrics=("accuracy", "f1"))  # its line
+import sign_kind
+sys.modules["model.tasks.kinds.sign"] = sign_kind  # its module
+import finetune_toy
+import pyarrow.parquet as pq
 
 def rows(draw, count):
-    """The text is about a dog or not."""
     made = finetune_toy.pair_rows(draw, count)
-    return {"first": made["second"], "label": made["label"], "idx": made["idx"]}
+    return {"first": made["second"], "label": made["label"]}
+
+finetune_toy.TASKS["signs"] = (rows, {"kind": "sign", "metrics": ["accuracy", "f1"]})
+study = finetune_toy.Study(Path(sys.argv[1]), "signs", splits=[("more_dev", "other", "other")])
+metrics = study.finetune()["0"]["metrics"]
+print(json.dumps([metrics, pq.read_table(study.seed_files(0)["predictions.parquet"]).column_names]))
+"""
 
 
-def test_a_new_kind_needs_nothing_but_its_object(tmp_path, monkeypatch):
-    monkeypatch.setitem(KIND_FACTS, "sign", KindFacts(metrics=("accuracy", "f1")))
-    monkeypatch.setitem(KINDS, "sign", SIGN)
-    task = {"kind": "sign", "metrics": ["accuracy", "f1"]}
-    monkeypatch.setitem(finetune_toy.TASKS, "signs", (rows, task))
-    study = finetune_toy.Study(tmp_path, "signs", splits=[("more_dev", "other", "other")])
-    result = study.finetune()["0"]
-    assert result["metrics"]["accuracy"] > 95
-    assert RecipeTask(**study.recipe["task"]).reported_metrics == tuple(result["metrics"])
-    found = pq.read_table(study.seed_files(0)["predictions.parquet"])
-    assert found.column_names == ["id", "label", "prediction", "score"]
+def test_a_new_kind_is_a_line_and_a_module(tmp_path):
+    tests = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", REGISTERED, tmp_path],
+        cwd=tests.parent,
+        env={"PYTHONPATH": f"{tests}:{tests.parent}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    metrics, columns = json.loads(done.stdout)
+    assert list(metrics) == ["accuracy", "f1", "other_accuracy", "other_f1"]
+    assert min(metrics.values()) > 95
+    assert columns == ["id", "label", "prediction", "score"]
+
+
+def test_the_table_knows_which_kinds_have_ensembles():
+    averaged = {name: facts.averaged for name, facts in KIND_FACTS.items()}
+    assert averaged == {name: kind.average is not None for name, kind in KINDS.items()}
