@@ -44,21 +44,17 @@ def _check(section: str, names: list[str], study: Study, known) -> None:
 
 def with_what_reads_them(study: Study, jobs: list[Job]) -> list[Job]:
     """These jobs and all that was made from them, directly or not, each once."""
-    paths = {job.path for job in jobs}
+    gone = set(jobs)
     for job in study.jobs.values():  # each stands behind its inputs
-        if not paths.isdisjoint(chain(*job.input_paths.values())):
-            paths.add(job.path)
-    return [job for job in study.jobs.values() if job.path in paths]
+        if not gone.isdisjoint(chain(*job.inputs.values())):
+            gone.add(job)
+    return [job for job in study.jobs.values() if job in gone]
 
 
 def tables_of(study: Study, jobs: list[Job]) -> list[str]:
     """The tables that show one of these jobs."""
-    paths = {job.path for job in jobs}
-    return [
-        table
-        for table in study.config.tables
-        if not paths.isdisjoint(job.path for job in study.result_jobs(table))
-    ]
+    gone = set(jobs)
+    return [table for table in study.config.tables if not gone.isdisjoint(study.result_jobs(table))]
 
 
 def main(arguments: list[str] | None) -> None:

@@ -73,7 +73,7 @@ class Study:
                 self.config.row_cells(row), [row.task_of(column) for column in spec.score_columns]
             )
         ]
-        return list({job.path: job for job in jobs}.values())
+        return list(dict.fromkeys(jobs))
 
     @property
     def submitted_row(self) -> Row:
@@ -127,7 +127,7 @@ class Study:
         if cells:
             jobs += [*self.pretrain_jobs(cells), *map(self.jobs.store_of, cells)]
         jobs += self.pair_samples_jobs(table)
-        return list({job.path: job for job in jobs}.values())
+        return list(dict.fromkeys(jobs))
 
     def pair_samples_jobs(self, table: str) -> list[Job]:
         """The samples of a table's cells in pair formats: its notes tell what they show."""
@@ -153,7 +153,7 @@ class Study:
     def all_table_jobs(self) -> list[Job]:
         """The fine-tuning jobs of all tables, each once."""
         jobs = [job for table in self.config.tables for job in self.table_jobs(table)]
-        return list({job.path: job for job in jobs}.values())
+        return list(dict.fromkeys(jobs))
 
     def cell_jobs(self, cell: str) -> list[Job]:
         """The fine-tuning jobs of one cell on the tasks of its tables; on all if it is in none."""
@@ -178,7 +178,7 @@ class Study:
     def store_jobs(self) -> list[Job]:
         """The token stores of all cells that a table shows, each once."""
         jobs = [self.jobs.store_of(cell) for cell in self.shown_cells()]
-        return list({job.path: job for job in jobs}.values())
+        return list(dict.fromkeys(jobs))
 
     def all_jobs(self) -> list[Job]:
         """The last jobs of everything: what no other job reads."""
@@ -191,8 +191,8 @@ class Study:
     def plan_jobs(self) -> list[Job]:
         """All jobs behind all tables, each once, in the order in which they are registered."""
         ends = [job for table in self.config.tables for job in self.shown_jobs(table)]
-        paths = {job.path for job in needed(ends)}
-        return [job for path, job in self.jobs.items() if path in paths]
+        behind = set(needed(ends))
+        return [job for job in self.jobs.values() if job in behind]
 
     def published(self, table: str) -> dict[str, dict[str, float]]:
         """A table's published values by row and column name; none where it names no file.

@@ -57,14 +57,14 @@ class Job:
 
 def needed(jobs: Iterable[Job]) -> list[Job]:
     """These jobs and all that their inputs come from, each once."""
-    by_path: dict[str, Job] = {}
+    behind: dict[Job, None] = {}
     todo = list(jobs)
     while todo:
         job = todo.pop()
-        if job.path not in by_path:
-            by_path[job.path] = job
+        if job not in behind:
+            behind[job] = None
             todo += [read for jobs in job.inputs.values() for read in jobs]
-    return list(by_path.values())
+    return list(behind)
 
 
 def once(stage: Callable[..., Job]) -> Callable[..., Job]:

@@ -54,8 +54,8 @@ def check_reachable(jobs: Iterable[Job], places: Places) -> None:
 def sources_to_fetch(jobs: Iterable[Job]) -> list[Job]:
     """The sources among `jobs` that are not there and that a job which is not there reads."""
     missing = [job for job in jobs if not Path(job.path).exists()]
-    read = {path for job in missing for paths in job.input_paths.values() for path in paths}
-    return [job for job in missing if job.stage == "source" and job.path in read]
+    read = {source for job in missing for jobs in job.inputs.values() for source in jobs}
+    return [job for job in missing if job.stage == "source" and job in read]
 
 
 def _no_answer() -> str | None:
