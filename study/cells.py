@@ -186,6 +186,13 @@ class Cell(Section):
             raise ValueError(f"length {self.length} exceeds model.positions {self.model.positions}")
         return self
 
+    def samples_name(self, seed: int) -> str:
+        """Folder name of its samples, which cells may share: `<format>-512/all-seeds`."""
+        separators = "" if self.format.separators == "document" else f"-{self.format.separators}"
+        negatives = "" if self.format.negatives == "any" else f"-negatives-{self.format.negatives}"
+        seeds = f"seed-{seed}" if self.format.pairs else "all-seeds"
+        return f"{self.format.name}-{self.length}{separators}{negatives}/{seeds}"
+
 
 class Family(Section):
     """Cells that differ in the peak learning rate alone (table 3).

@@ -10,13 +10,11 @@ changed recipe asks for a manifest that is not there yet, and going back finds t
 rules read this registry and add nothing but resources and the shell line.
 """
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
-from study.cells import Cell
 from study.errors import StudyError
 from study.execution import MeasuredExecution
 from study.fields import without_defaults
@@ -240,7 +238,7 @@ class Jobs(dict[str, Job]):
             {"cell": cell, "seed": seed},
             folders={
                 "store": store_name(spec.data, spec.vocabulary),
-                "samples": samples_name(spec, seed),
+                "samples": spec.samples_name(seed),
             },
             version=VERSIONS["pair samples" if pairs else "samples"],
             store=self.store_of(cell),
@@ -327,7 +325,10 @@ class Jobs(dict[str, Job]):
         settings = self.config.settings(cell, task)[setting]
         init = self.config.tasks[task].init
         starts = self.config.settings(cell, init) if init else ()
-        one_update = settings.epochs == 1 and self._training_examples(task) <= settings.batch
+        one_update = (
+            settings.epochs == 1
+            and self.config.tasks[task].most_training_examples <= settings.batch
+        )
         return self._add(
             "finetune",
             {"cell": cell, "seed": seed, "task": task, "setting": setting},
@@ -342,12 +343,6 @@ class Jobs(dict[str, Job]):
             init=[self.finetune(cell, seed, init, start) for start in starts] or None,
             keep_weights=any(self.config.tasks[other].init == task for other in tasks),
         )
-
-    def _training_examples(self, task: str) -> float:
-        """The most training examples that a task can have; infinite where only its data tell."""
-        spec = self.config.tasks[task]
-        limits = (spec.train_examples, (spec.source.sizes or {}).get(spec.train))
-        return min((limit for limit in limits if limit is not None), default=math.inf)
 
     @once
     def throughput(self) -> Job:
@@ -390,11 +385,3 @@ def _unread(*names: Any) -> StudyError:
 def store_name(data: Sequence[str], vocabulary: str) -> str:
     """Folder name of a token store: `books+wiki.character-30k`."""
     return f"{'+'.join(data)}.{vocabulary}"
-
-
-def samples_name(cell: Cell, seed: int) -> str:
-    """Folder name of a cell's samples: `<format>-512/all-seeds`."""
-    separators = "" if cell.format.separators == "document" else f"-{cell.format.separators}"
-    negatives = "" if cell.format.negatives == "any" else f"-negatives-{cell.format.negatives}"
-    seeds = f"seed-{seed}" if cell.format.pairs else "all-seeds"
-    return f"{cell.format.name}-{cell.length}{separators}{negatives}/{seeds}"
