@@ -14,14 +14,21 @@ from study.graph import Study
 from study.jobs import Job
 from study.messages import hint
 from study.options import add_study_arguments
-from study.stored import delete_all, listing, runs_of, totals
+from study.stored import dispose, runs_of
 
 
 def named_jobs(study: Study, cells: list[str], tasks: list[str], sources: list[str]) -> list[Job]:
     """The first jobs to forget; StudyError for a name that the study does not have."""
-    _check("cells", cells, study, study.config.cells)
-    _check("tasks", tasks, study, study.config.tasks)
-    _check("corpora and tasks", sources, study, [*study.config.corpora, *study.config.tasks])
+    config = study.config
+    for section, names, known in (
+        ("cells", cells, config.cells),
+        ("tasks", tasks, config.tasks),
+        ("corpora and tasks", sources, [*config.corpora, *config.tasks]),
+    ):
+        for name in names:
+            if name not in known:
+                where = f"not among the {section} of {study.study_path}"
+                raise StudyError(f"{name}: {where}{hint(name, known)}")
     jobs = [study.jobs.source(name) for name in sources]
     if not tasks:
         return jobs + study.pretrain_jobs(cells)
@@ -32,14 +39,6 @@ def named_jobs(study: Study, cells: list[str], tasks: list[str], sources: list[s
         and job.names["task"] in tasks
         and (not cells or job.names["cell"] in cells)
     ]
-
-
-def _check(section: str, names: list[str], study: Study, known) -> None:
-    for name in names:
-        if name not in known:
-            raise StudyError(
-                f"{name}: not among the {section} of {study.study_path}{hint(name, known)}"
-            )
 
 
 def with_what_reads_them(study: Study, jobs: list[Job]) -> list[Job]:
@@ -59,11 +58,8 @@ def tables_of(study: Study, jobs: list[Job]) -> list[str]:
 
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m study.forget`."""
-    parser = command_parser(
-        "study.forget",
-        __doc__,
-        "python -m study.forget byte-level --scale laptop --dry-run",
-    )
+    example = "python -m study.forget byte-level --scale laptop --dry-run"
+    parser = command_parser("study.forget", __doc__, example)
     parser.add_argument("cells", nargs="*", metavar="CELL", help="cells of the study")
     parser.add_argument(
         "--task",
@@ -86,13 +82,9 @@ def main(arguments: list[str] | None) -> None:
         raise StudyError("expected a CELL, --task or --source to forget")
     study = Study(args.scale, args.study, args.replicates)
     jobs = with_what_reads_them(study, named_jobs(study, args.cells, args.task, args.source))
-    runs = [run for job in jobs for run in runs_of(job.path, job.recipe)]
-    total = totals(runs)
+    runs = [run for job in jobs for run in runs_of(job)]
     shown = ", ".join(tables_of(study, jobs)) or "no table"
-    print("\n".join([*listing(runs), f"shown in: {shown}"]))
-    if not args.dry_run:
-        delete_all(runs)
-    print(f"{total} {'would be deleted' if args.dry_run else 'deleted'}")
+    dispose(runs, [f"shown in: {shown}"], "would be deleted" if args.dry_run else None)
 
 
 if __name__ == "__main__":

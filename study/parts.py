@@ -60,40 +60,41 @@ def repository_parts(names: Iterable[str], config: str | None, split: str, where
 
 def _numbered(files: list[str], split: str, where: str) -> list[str]:
     """The complete set `<split>-0000i-of-0000n.parquet` among a folder's files; empty without."""
-    found = []
+    parts = []
     for file in files:
         if not (file.startswith(f"{split}-") and file.endswith(".parquet")):
             continue
-        match = NUMBERED.fullmatch(file.removesuffix(".parquet"))
+        match = _numbers(file)
         if match is None:
             raise StudyError(f"{where}/{file}: expected {split}-0000i-of-0000n.parquet")
         if match["stem"] == split:  # the rest are other splits, as `train-clean`
-            found.append(file)
-    return complete_set(found, where)
+            parts.append(file)
+    return complete_set(parts, where) if parts else []
+
+
+def _numbers(file: str) -> re.Match | None:
+    """What the name of a numbered part says; None for another name."""
+    return NUMBERED.fullmatch(file.rpartition(".")[0])
 
 
 def complete_set(files: list[str], where: str) -> list[str]:
     """Files of one numbered set by number; StudyError unless every number is there once."""
     parts: dict[int, str] = {}
-    first = None
+    first = _numbers(files[0])
     for file in files:
-        match = NUMBERED.fullmatch(file.rpartition(".")[0])
-        kind = (match["total"], match["hash"] is None)
-        first = first or (kind, file)
-        if kind != first[0]:
-            raise StudyError(f"{where}/{file}: of another set than {first[1]}")
+        match = _numbers(file)
+        if (match["total"], bool(match["hash"])) != (first["total"], bool(first["hash"])):
+            raise StudyError(f"{where}/{file}: of another set than {files[0]}")
         number = int(match["number"])
         if number in parts:
             raise StudyError(f"{where}/{file}: the same part as {parts[number]}")
         if number >= int(match["total"]):
             raise StudyError(f"{where}/{file}: expected a number below {match['total']}")
         parts[number] = file
-    if first is not None:
-        for number in range(int(first[0][0])):
-            if number not in parts:
-                raise StudyError(
-                    f"{where}: part {number:05} of {first[0][0]} is missing beside {first[1]}"
-                )
+    for number in range(int(first["total"])):
+        if number not in parts:
+            problem = f"part {number:05} of {first['total']} is missing beside {files[0]}"
+            raise StudyError(f"{where}: {problem}")
     return [parts[number] for number in sorted(parts)]
 
 
@@ -145,40 +146,32 @@ def folder_files(folder: Path, split: str) -> list[Path]:
     if "/" in split:
         other, split = split.split("/", 1)
         folder = folder / other
-    inside = _texts(folder / split)
-    if inside:
-        return inside
-    named = [path for path in _texts(folder, check=False) if _is_named(path, split)]
-    if named:
-        _check_sets(named)
-        return [whole_file(path) for path in named]
-    everything = _texts(folder) if split == "train" else []
-    if not everything:
+    paths = _texts(folder / split)
+    if not paths:
+        texts = _texts(folder)
+        paths = [path for path in texts if _is_named(path, split)]
+        if not paths and split == "train":
+            paths = texts
+    if not paths:
         raise StudyError(f"{folder}: no {', '.join(SUFFIXES)} files for split {split}")
-    return everything
+    _check_sets(paths)
+    return [whole_file(path) for path in paths]
 
 
-def _texts(folder: Path, check: bool = True) -> list[Path]:
+def _texts(folder: Path) -> list[Path]:
     """Files of a folder that can hold text."""
     names = [name for name in list_folder(folder) if not name.startswith(".")]
     paths = [folder / name for name in names if name.endswith(SUFFIXES)]
-    paths = [path for path in paths if not path.is_dir()]
-    if check:
-        _check_sets(paths)
-        paths = [whole_file(path) for path in paths]
-    return paths
+    return [path for path in paths if not path.is_dir()]
 
 
 def _is_named(path: Path, split: str) -> bool:
     """Whether a file is `<split>.*` or a numbered part of it; StudyError for what nearly is."""
     stem = path.name.rpartition(".")[0]
-    if stem == split:
-        return True
-    if not stem.startswith(f"{split}-"):
-        return False
-    numbered = NUMBERED.fullmatch(stem)
-    if numbered:
-        return numbered["stem"] == split
+    if stem == split or not stem.startswith(f"{split}-"):
+        return stem == split
+    if numbers := _numbers(path.name):
+        return numbers["stem"] == split
     if not stem.removeprefix(f"{split}-").isdecimal():
         raise StudyError(
             f"{path}: expected {split}{path.suffix} or {split}-<number>{path.suffix}; files of "
@@ -191,8 +184,7 @@ def _check_sets(paths: list[Path]) -> None:
     """Raise StudyError unless the numbered sets among a folder's files are complete."""
     sets: dict[tuple[str, str], list[str]] = {}
     for path in paths:
-        match = NUMBERED.fullmatch(path.name.rpartition(".")[0])
-        if match:
-            sets.setdefault((match["stem"], path.suffix), []).append(path.name)
+        if numbers := _numbers(path.name):
+            sets.setdefault((numbers["stem"], path.suffix), []).append(path.name)
     for files in sets.values():
         complete_set(files, str(paths[0].parent))

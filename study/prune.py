@@ -13,7 +13,7 @@ from study.command import command_parser, run_command
 from study.graph import Study
 from study.read import STUDY_FILE
 from study.run import RECIPE_NAME
-from study.stored import StoredRun, all_runs, delete_all, listing, runs_of, totals
+from study.stored import StoredRun, all_runs, dispose, runs_of
 
 
 def unasked(scale: str, study_paths: list[str]) -> list[StoredRun]:
@@ -26,8 +26,7 @@ def unasked(scale: str, study_paths: list[str]) -> list[StoredRun]:
         there = seeds.union(study.config.seeds.pretraining)
         most = next(seed for seed in count() if seed not in there)
         for one in (study, *(Study(scale, path, number) for number in range(1, most + 1))):
-            for job in one.jobs.values():
-                wanted |= {run.directory for run in runs_of(job.path, job.recipe)}
+            wanted |= {run.directory for job in one.jobs.values() for run in runs_of(job)}
     return [run for run in runs if run.directory not in wanted]
 
 
@@ -42,11 +41,7 @@ def pretraining_seed(run: StoredRun) -> int | None:
 
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m study.prune`."""
-    parser = command_parser(
-        "study.prune",
-        __doc__,
-        "python -m study.prune --scale laptop",
-    )
+    parser = command_parser("study.prune", __doc__, "python -m study.prune --scale laptop")
     parser.add_argument("--scale", required=True, metavar="NAME", help="file of config/scales/")
     parser.add_argument(
         "--study",
@@ -61,12 +56,8 @@ def main(arguments: list[str] | None) -> None:
     # A fine-tuning at work keeps its own lock only: the runs of its seeds lie in the same folder.
     working = {run.folder for run in runs if run.at_work()}
     idle = [run for run in runs if run.folder not in working]
-    total = totals(idle)
-    for line in (*listing(idle), *(f"at work, stays: {folder}" for folder in sorted(working))):
-        print(line)
-    if args.delete:
-        delete_all(idle)
-    print(f"{total} {'deleted' if args.delete else 'to delete, with --delete'}")
+    notes = [f"at work, stays: {folder}" for folder in sorted(working)]
+    dispose(idle, notes, None if args.delete else "to delete, with --delete")
 
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ from pathlib import Path
 from study.errors import StudyError
 from study.file_locks import lock_files, try_lock
 from study.identity import key_of, seed_recipe
+from study.jobs import Job
 from study.manifest import MANIFEST_NAME
 from study.run import LOCK_NAME, RECIPE_NAME
 
 KEY = re.compile(r"[0-9a-f]{12}")
-MANIFEST = re.compile(rf"({KEY.pattern}|seed-\d+)\.json")
+SEED = re.compile(r"seed-\d+")
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,7 @@ class StoredRun:
     @property
     def size(self) -> int:
         """Bytes of all its files."""
-        inside = [
-            Path(parent, name) for parent, _, names in os.walk(self.directory) for name in names
-        ]
+        inside = [path for path in self.directory.rglob("*") if not path.is_dir()]
         return sum(path.lstat().st_size for path in (*inside, *self.manifests))
 
     def at_work(self) -> str | None:
@@ -52,9 +51,8 @@ class StoredRun:
 
     def delete(self) -> None:
         """Delete it; first what says that it is finished: a half of it is never adopted."""
-        for manifest in self.manifests:
+        for manifest in (*self.manifests, self.directory / MANIFEST_NAME):
             manifest.unlink(missing_ok=True)
-        (self.directory / MANIFEST_NAME).unlink(missing_ok=True)
         shutil.rmtree(self.directory, ignore_errors=True)
         if self.directory.exists():
             raise StudyError(f"{self.directory}: cannot be deleted")
@@ -66,33 +64,26 @@ class StoredRun:
 
 def stored_run(folder: Path, key: str) -> StoredRun | None:
     """The run with this key in a folder; None where nothing of it is there."""
-    own = folder / f"{key}.json"
-    manifests = [path for path in (own, *sorted(folder.glob("seed-*.json"))) if key_in(path) == key]
-    if not manifests and not (folder / key).is_dir():
-        return None
-    return StoredRun(folder, key, tuple(manifests))
+    manifests = tuple(path for path in sorted(folder.glob("*.json")) if key_in(path) == key)
+    return StoredRun(folder, key, manifests) if manifests or (folder / key).is_dir() else None
 
 
 def key_in(manifest: Path) -> str | None:
     """The key of the run that a manifest is of: its name, and that of a seed holds it."""
+    if KEY.fullmatch(manifest.stem):
+        return manifest.stem
     try:
-        text = manifest.read_text()
-        key = manifest.stem if KEY.fullmatch(manifest.stem) else json.loads(text)["key"]
+        key = json.loads(manifest.read_text())["key"] if SEED.fullmatch(manifest.stem) else ""
         return key if KEY.fullmatch(key) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def keys_of(recipe: dict) -> list[str]:
-    """The keys of a job's runs: its own, and of a fine-tuning those of its seeds."""
-    seeds = recipe["seeds"] if recipe["stage"] == "finetune" else ()
-    return [key_of(recipe), *(key_of(seed_recipe(recipe, seed)) for seed in seeds)]
-
-
-def runs_of(path: str | Path, recipe: dict) -> list[StoredRun]:
-    """What is there of the job whose manifest is at `path`: its run, and those of its seeds."""
-    folder = Path(path).parent
-    return [run for key in keys_of(recipe) if (run := stored_run(folder, key))]
+def runs_of(job: Job) -> list[StoredRun]:
+    """What is there of a job: its run, and of a fine-tuning those of its seeds."""
+    seeds = job.recipe["seeds"] if job.stage == "finetune" else ()
+    keys = [job.key, *(key_of(seed_recipe(job.recipe, seed)) for seed in seeds)]
+    return [run for key in keys if (run := stored_run(Path(job.path).parent, key))]
 
 
 def all_runs(root: str | Path) -> list[StoredRun]:
@@ -100,21 +91,30 @@ def all_runs(root: str | Path) -> list[StoredRun]:
     runs = []
     for parent, folders, files in os.walk(root):
         folder = Path(parent)
-        keys = {name for name in folders if is_run(folder / name)}
-        folders[:] = sorted(set(folders) - keys)
-        keys |= {key_in(folder / name) for name in files if MANIFEST.fullmatch(name)} - {None}
-        runs += [run for key in sorted(keys) if (run := stored_run(folder, key))]
+        directories = {
+            name
+            for name in folders
+            if KEY.fullmatch(name) and (folder / name / RECIPE_NAME).is_file()
+        }
+        folders[:] = sorted(set(folders) - directories)
+        beside = {key_in(folder / name) for name in files if name.endswith(".json")} - {None}
+        runs += [run for key in sorted(directories | beside) if (run := stored_run(folder, key))]
     return runs
 
 
-def is_run(folder: Path) -> bool:
-    """Whether a folder is a run directory: called by a key, with a recipe inside."""
-    return bool(KEY.fullmatch(folder.name)) and (folder / RECIPE_NAME).is_file()
+def dispose(runs: list[StoredRun], notes: list[str], otherwise: str | None) -> None:
+    """List runs and `notes` and delete the runs, or say `otherwise` what would become of them.
 
-
-def listing(runs: list[StoredRun]) -> list[str]:
-    """A line per run: its size and its directory."""
-    return [f"{size_text(run.size):>9}  {run.directory}" for run in runs]
+    Raises StudyError, with nothing deleted, where somebody works with one of them.
+    """
+    sizes = {run.directory: run.size for run in runs}
+    lines = [f"{size_text(size):>9}  {directory}" for directory, size in sizes.items()]
+    for line in (*lines, *notes):
+        print(line)
+    if otherwise is None:
+        _delete_all(runs)
+    word = "run" if len(runs) == 1 else "runs"
+    print(f"{len(runs)} {word}, {size_text(sum(sizes.values()))} {otherwise or 'deleted'}")
 
 
 def size_text(count: int) -> str:
@@ -125,14 +125,7 @@ def size_text(count: int) -> str:
     return f"{count} B"
 
 
-def totals(runs: list[StoredRun]) -> str:
-    """`16 runs, 236.1 kB`."""
-    word = "run" if len(runs) == 1 else "runs"
-    return f"{len(runs)} {word}, {size_text(sum(run.size for run in runs))}"
-
-
-def delete_all(runs: list[StoredRun]) -> None:
-    """Delete runs; StudyError, with nothing deleted, where somebody works with one of them."""
+def _delete_all(runs: list[StoredRun]) -> None:
     manifests = [path for run in runs for path in (Path(f"{run.directory}.json"), *run.manifests)]
     with lock_files(map(os.path.relpath, manifests), ()):
         for run in runs:
