@@ -28,8 +28,7 @@ def check(config: StudyFile) -> None:
     _check_cells(config)
     for name, table in config.tables.items():
         _check_table(config, name, table)
-    for cell in config.cells:
-        _check_rows(config, cell)
+    _check_rows(config)
     for name, hyperparameters in config.hyperparameter_tables.items():
         _check_hyperparameter_table(config, name, hyperparameters)
     _check_twins(config)
@@ -46,8 +45,7 @@ def _check_data(config: StudyFile) -> None:
         if task.init:
             _known([task.init], config.tasks, "tasks", name, "init")
             if config.tasks[task.init].init:
-                problem = f"{task.init} starts from another task itself"
-                raise Fault(problem, "tasks", name, "init")
+                raise Fault(f"{task.init} starts from another task itself", "tasks", name, "init")
     for section in ("tasks", "corpora"):
         for name, read in getattr(config, section).items():
             if read.source.sizes is not None:
@@ -69,38 +67,25 @@ def _check_cells(config: StudyFile) -> None:
             problem = f"names of over {LONGEST_FOLDER} letters together make no folder's name"
             raise Fault(problem, *where, "data")
         if cell.steps * cell.batch.sequences * cell.length > MOST_TOKENS:
-            raise Fault(
-                f"{cell.steps} x batch.sequences {cell.batch.sequences} x length {cell.length} "
-                f"tokens, over {MOST_TOKENS:.0e}",
-                *where,
-                "steps",
-            )
+            factors = f"batch.sequences {cell.batch.sequences} x length {cell.length} tokens"
+            problem = f"{cell.steps} x {factors}, over {MOST_TOKENS:.0e}"
+            raise Fault(problem, *where, "steps")
         for task, settings in config.finetuning[cell.finetuning].items():
             if settings.length > cell.model.positions:
-                raise Fault(
-                    f"{settings.length} exceeds model.positions {cell.model.positions} of cell "
-                    f"{name}",
-                    "finetuning",
-                    cell.finetuning,
-                    task,
-                    "length",
-                )
+                most = f"model.positions {cell.model.positions} of cell {name}"
+                where = ("finetuning", cell.finetuning, task, "length")
+                raise Fault(f"{settings.length} exceeds {most}", *where)
 
 
-def _check_rows(config: StudyFile, cell: str) -> None:
-    """The rows of the tasks that a cell is fine-tuned on have room for what stands in them."""
-    spec = config.cells[cell]
-    for name in config.cell_tasks(cell):
-        settings, task = config.finetuning[spec.finetuning][name], config.tasks[name]
-        needed = shortest_row(task.question_length, settings.separators)
-        if settings.length < needed:
-            raise Fault(
-                f"{settings.length} tokens are too few, {name} needs {needed} or more",
-                "finetuning",
-                spec.finetuning,
-                name,
-                "length",
-            )
+def _check_rows(config: StudyFile) -> None:
+    """The rows of the tasks that cells are fine-tuned on have room for what stands in them."""
+    for name, cell in config.cells.items():
+        for task in config.cell_tasks(name):
+            settings = config.finetuning[cell.finetuning][task]
+            needed = shortest_row(config.tasks[task].question_length, settings.separators)
+            if settings.length < needed:
+                problem = f"{settings.length} tokens are too few, {task} needs {needed} or more"
+                raise Fault(problem, "finetuning", cell.finetuning, task, "length")
 
 
 def _check_table(config: StudyFile, name: str, table: Table) -> None:
@@ -117,9 +102,8 @@ def _check_table(config: StudyFile, name: str, table: Table) -> None:
             _known([row.family], config.families, *where, "rows", row.id, "family")
     for column in table.score_columns:
         location = (*where, "columns", column.name)
-        _known(
-            [task for task in (column.task, column.ensemble_task) if task], config.tasks, *location
-        )
+        tasks = [task for task in (column.task, column.ensemble_task) if task]
+        _known(tasks, config.tasks, *location)
         _known([column.metric], config.tasks[column.task].reported_metrics, *location)
         for row in (one for one in table.rows if one.ensemble):
             task = config.tasks[row.task_of(column)]
@@ -145,9 +129,8 @@ def _check_hyperparameter_table(config: StudyFile, name: str, table: Hyperparame
             try:
                 hyperparameter(config.recipe_of(column), row.key)
             except StudyError as error:
-                raise Fault(
-                    f"{error}, that of column {column.id}", *where, "rows", row.id
-                ) from None
+                problem = f"{error}, that of column {column.id}"
+                raise Fault(problem, *where, "rows", row.id) from None
 
 
 def _check_twins(config: StudyFile) -> None:

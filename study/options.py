@@ -7,7 +7,7 @@ sees them: a folder 007 would be 7. What was typed counts.
 import argparse
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from study.errors import StudyError, value_text
@@ -54,39 +54,29 @@ def read_options(typed: Iterable[str], config: Mapping[str, Any]) -> Options:
 
     Raises StudyError for a key that is not known and for a value of another kind.
     """
-    texts = {entry.partition("=")[0]: entry.partition("=")[2] for entry in typed}
-    known = tuple(Options.__dataclass_fields__)
-    found: dict[str, Any] = {}
+    texts = dict(entry.partition("=")[::2] for entry in typed)
+    known = [field.name for field in fields(Options)]
+    values: dict[str, Any] = {}
     for key, value in config.items():
         if key not in known:
             raise StudyError(f"--config {key}: unknown key{hint(key, known)}")
-        text = texts.get(key, value)
-        number = isinstance(text, (int, float)) and not isinstance(text, bool)
-        if not isinstance(text, str) and not number:
-            raise StudyError(f"--config {key}: expected one word, found {value_text(text)}")
-        found[key] = _read(key, str(text))
-    return Options(**found)
+        word = texts.get(key, value)
+        if isinstance(word, bool) or not isinstance(word, (str, int, float)):
+            raise StudyError(f"--config {key}: expected one word, found {value_text(word)}")
+        text = str(word)
+        if not text.strip() or any(letter < " " for letter in text):
+            raise StudyError(f"--config {key}: expected a value, found {text!r}")
+        values[key] = NUMBERS[key](text) if key in NUMBERS else text
+    return Options(**values)
 
 
-def _read(key: str, text: str) -> str | int | float:
-    if not text.strip() or any(letter < " " for letter in text):
-        raise StudyError(f"--config {key}: expected a value, found {text!r}")
-    if key == "replicates":
-        return read_replicates(text)
-    if key == "flops":
-        return read_flops(text)
-    return text
-
-
-def read_replicates(text: str) -> int:
-    """A number of pre-training seeds; StudyError for another text."""
+def _replicates(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:10]) <= MOST_SEEDS:
         raise StudyError(f"replicates: expected a number from 1 to {MOST_SEEDS}, found {text}")
     return int(text)
 
 
-def read_flops(text: str) -> float:
-    """FLOP/s of a device; StudyError for another text."""
+def _flops(text: str) -> float:
     try:
         flops = float(text)
     except ValueError:
@@ -94,6 +84,9 @@ def read_flops(text: str) -> float:
     if not 0 < flops < math.inf:
         raise StudyError(f"flops: expected a number above 0, like 3.5e14, found {text}")
     return flops
+
+
+NUMBERS = {"replicates": _replicates, "flops": _flops}  # how their texts are read
 
 
 def check_cores(cores: int | None) -> None:
