@@ -7,7 +7,6 @@ for `AutoModelForMaskedLM.from_pretrained` and `AutoTokenizer.from_pretrained`; 
 
 import dataclasses
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -39,11 +38,11 @@ def read_run(place: Path) -> Manifest:
     if (place / MANIFEST_NAME).is_file():  # the run directory `<key>/`, beside its `<key>.json`
         inner = load_manifest(place / MANIFEST_NAME, stage="pretrain")
         return dataclasses.replace(inner, path=place.parent / f"{inner.key}.json")
-    found = sorted(place.glob("*.json"))
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
+    paths = sorted(place.glob("*.json"))
+    if len(paths) != 1:
+        names = ", ".join(path.name for path in paths) or "none"
         raise StudyError(f"{place}: expected one manifest, found {names}; name the one to export")
-    return load_manifest(found[0], stage="pretrain")
+    return load_manifest(paths[0], stage="pretrain")
 
 
 def find_vocabulary(run: Manifest) -> Manifest:
@@ -73,8 +72,8 @@ def export(run: Manifest, vocabulary_manifest: Manifest, target: Path) -> None:
     config = Model.model_validate(run.recipe["model"])
     state = load_file(run.file(WEIGHTS))
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    try:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+        draft = Path(folder)
         draft.chmod(0o755)
         save_file(to_transformers(state, vocabulary.pad), draft / WEIGHTS, {"format": "pt"})
         _write_json(draft / "config.json", transformers_config(config, state, vocabulary))
@@ -82,9 +81,6 @@ def export(run: Manifest, vocabulary_manifest: Manifest, target: Path) -> None:
         _write_tokenizer(vocabulary_manifest, vocabulary, draft, segments, config.positions)
         (draft / "README.md").write_text(model_card(run, predicts_next_sentence(state)))
         draft.replace(target)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
 
 
 def _write_json(path: Path, content: dict) -> None:
@@ -180,12 +176,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("run", metavar="RUN", type=Path, help="pretrain manifest or its folder")
     parser.add_argument("target", metavar="DIR", type=Path, help="folder to write (new or empty)")
-    parser.add_argument(
-        "--vocabulary",
-        metavar="FILE",
-        type=Path,
-        help="the vocabulary's manifest (default: looked for in the run's scale)",
-    )
+    whose = "the vocabulary's manifest (default: looked for in the run's scale)"
+    parser.add_argument("--vocabulary", metavar="FILE", type=Path, help=whose)
     arguments = parser.parse_args(argv)
     run = read_run(arguments.run)
     if arguments.vocabulary:

@@ -73,30 +73,28 @@ def outcome(
 
     `reason` is why all were asked to stop: who has nothing to save yet ends by the signal itself.
     """
-    found = []
+    outcomes = []
     for number in ended:
         code, file = ranks[number].returncode, Path(folder, f"outcome-{number}")
+        line = f"error: process {number + 1} of {len(ranks)} "
         if file.is_file():
-            found.append((*json.loads(file.read_text()), number))
+            code, line = json.loads(file.read_text())
         elif reason and -code in SIGNALS:
-            found.append((*outcome_of(Resumable(reason)), number))
+            code, line = outcome_of(Resumable(reason))
         elif code < 0:
-            name = signal.Signals(-code).name
-            line = f"error: process {number + 1} of {len(ranks)} was ended by {name}"
-            found.append((EXIT_BAD_INPUT, line, number))
+            code, line = EXIT_BAD_INPUT, f"{line}was ended by {signal.Signals(-code).name}"
         elif code:
-            found.append((code, f"error: process {number + 1} of {len(ranks)} failed", number))
-    order = [EXIT_BAD_INPUT, *sorted({code for code, *_ in found} - {EXIT_BAD_INPUT})]
-    return min(found, key=lambda one: (order.index(one[0]), one[2]))[:2] if found else (0, "")
+            line += "failed"
+        if code:
+            outcomes.append((code != EXIT_BAD_INPUT, code, number, line))
+    _, code, _, line = min(outcomes, default=(False, 0, 0, ""))
+    return code, line
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line of the launcher."""
-    parser = command_parser(
-        "model.launch",
-        __doc__,
-        "python -m model.launch 2 model.stages.pretrain --recipe @recipe.json …",
-    )
+    example = "python -m model.launch 2 model.stages.pretrain --recipe @recipe.json …"
+    parser = command_parser("model.launch", __doc__, example)
     parser.add_argument("processes", type=int, help="how many")
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, help="a module and its arguments, as after python -m"

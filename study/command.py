@@ -51,23 +51,18 @@ class CommandParser(argparse.ArgumentParser):
 
 def command_parser(module: str, description: str, example: str) -> argparse.ArgumentParser:
     """Parser of `python -m <module>`, with an example in `--help`, `--log` and `--debug`."""
-    parser = CommandParser(
+    return CommandParser(
         prog=f"python -m {module}",
         description=description,
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[COMMON],
     )
-    _add_common_arguments(parser)
-    return parser
 
 
-def _add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--log", metavar="FILE", help="also write what is printed on stderr to this file"
-    )
-    parser.add_argument(
-        "--debug", action="store_true", help="show where in the program an error arose"
-    )
+COMMON = CommandParser(prog=f"python {sys.argv[0]}", add_help=False)
+COMMON.add_argument("--log", metavar="FILE", help="also write what is printed on stderr there")
+COMMON.add_argument("--debug", action="store_true", help="show where an error arose")
 
 
 class _Tee(io.TextIOBase):
@@ -110,9 +105,7 @@ def run_command(main: Callable[[list[str] | None], None]) -> None:
     """Run a command's `main` and turn its outcome into an exit code and at most one line."""
     threading.excepthook = _tell_of_thread
     try:
-        common = CommandParser(prog=f"python {sys.argv[0]}", add_help=False)
-        _add_common_arguments(common)
-        log = common.parse_known_args()[0].log
+        log = COMMON.parse_known_args()[0].log
         # Of several processes that train together the first one keeps the log.
         if log is not None and os.environ.get("RANK", "0") == "0":
             sys.stderr = _Tee(Path(log))

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import fmean
 
 from study.command import EXIT_BAD_INPUT, Resumable, command_parser, run_command
 from study.errors import StudyError
@@ -43,8 +44,8 @@ LAST_LINES = 40
 class Watch:
     """The jobs of a target: which are done, which run, how long the rest may take."""
 
-    def __init__(self, study: Study, jobs: list[Job], cores: int):
-        self.study, self.cores = study, cores
+    def __init__(self, logs: Path, jobs: list[Job], cores: int):
+        self.logs, self.cores = logs, cores
         self.missing = {job.path: job for job in jobs if not Path(job.path).exists()}
         self.total = len(self.missing)
         self.spent: dict[str, list[float]] = {}
@@ -55,28 +56,22 @@ class Watch:
         for path in [path for path in self.missing if Path(path).exists()]:
             job = self.missing.pop(path)
             provenance = Path(path).parent / job.key / "provenance.json"
-            try:
+            with contextlib.suppress(OSError, ValueError, KeyError):
                 seconds = json.loads(provenance.read_text())["wall_seconds"]
-            except (OSError, ValueError, KeyError):
-                continue
-            self.spent.setdefault(job.stage, []).append(seconds + STARTING)
-
-    def seconds_of(self, stage: str) -> float:
-        """What a job of a stage takes: the mean of those that ended, else a guess."""
-        spent = self.spent.get(stage)
-        return sum(spent) / len(spent) if spent else GUESS.get(stage, GUESS_OTHERS)
+                self.spent.setdefault(job.stage, []).append(seconds + STARTING)
 
     def seconds_left(self) -> float:
-        """All remaining work, spread over the cores."""
-        work = sum(self.seconds_of(job.stage) for job in self.missing.values())
+        """All remaining work, spread over the cores; jobs of a stage are taken to be alike."""
+        work = 0.0
+        for job in self.missing.values():
+            work += fmean(self.spent.get(job.stage) or [GUESS.get(job.stage, GUESS_OTHERS)])
         return work / max(1, min(self.cores, len(self.missing)))
 
     def running(self) -> list[str]:
         """The last line of every job that wrote to its log lately."""
-        logs = Path(self.study.root, "logs")
         now = time.time()
         lines = []
-        for log in sorted(logs.rglob("*.log")):
+        for log in sorted(self.logs.rglob("*.log")):
             if log.name != "snakemake.log" and now - log.stat().st_mtime < RECENT:
                 text = log.read_text(errors="replace").strip()
                 lines.append(re.split(r"[\r\n]", text)[-1] if text else log.parent.name)
@@ -96,9 +91,9 @@ def needed_jobs(study: Study, target: str) -> list[Job]:
 
     Raises StudyError for what is no file of a result.
     """
+    files = study.result_files()
     if target == "all":
         return needed(study.all_jobs())
-    files = study.result_files()
     if target not in files:
         raise StudyError(f"{target}: no result of this study{hint(target, files)}")
     return needed(study.needed_jobs(files[target]))
@@ -178,26 +173,21 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("target", help="a file of a result, or all")
     add_study_arguments(parser, DEFAULT_SCALE)
     parser.add_argument("--mirror", metavar="DIR", help="a folder in the hub's layout")
-    parser.add_argument(
-        "--cores",
-        type=int,
-        default=available_cores(),
-        metavar="N",
-        help="processor cores to use (default: all that there are)",
-    )
+    cores = "processor cores to use (default: all that there are)"
+    parser.add_argument("--cores", type=int, default=available_cores(), metavar="N", help=cores)
     args = parser.parse_args(arguments)
     check_cores(args.cores)
     study = Study(args.scale, args.study, args.replicates)
     jobs = needed_jobs(study, args.target)
     check_reachable(sources_to_fetch(jobs), Places(args.mirror, study.jobs.places))
-    names = ("scale", "study", "mirror", "replicates")
-    settings = [f"{name}={vars(args)[name]}" for name in names if vars(args)[name] is not None]
+    given = {name: vars(args)[name] for name in ("scale", "study", "mirror", "replicates")}
+    settings = [f"{name}={value}" for name, value in given.items() if value is not None]
     log = Path(study.root, "logs", "snakemake.log")
     # Another call may be at work and write there too: nothing of the file is thrown away.
     begin = log.stat().st_size if log.exists() else 0
     command = [sys.executable, "-m", "snakemake", "--cores", str(args.cores)]
     command += ["--config", *settings, "--", args.target]
-    state = Watch(study, jobs, args.cores)
+    state = Watch(log.parent, jobs, args.cores)
     print(
         f"{args.target} at scale {args.scale}: {state.total} of {len(jobs)} jobs to run on "
         f"{args.cores} cores ({study.config.about})",

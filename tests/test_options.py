@@ -105,8 +105,8 @@ def test_a_mirror_of_digits_and_a_scale_reach_the_jobs(project):
     result = snakemake(project, "scale=smoke", "mirror=007", "replicates=02", options=["-p"])
     assert result.returncode == 0, result.stderr
     shown = result.stdout + result.stderr
-    assert "--mirror=007 " in shown
-    assert "--replicates=2 " in shown
+    assert re.search(r"--mirror=007\s", shown)
+    assert re.search(r"--replicates=2\s", shown)
 
 
 def test_a_study_without_families_and_hyperparameter_tables_has_its_graph(project, tmp_path):
