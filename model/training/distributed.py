@@ -96,17 +96,13 @@ def open_ranks(device: str) -> Iterator[Ranks]:
     if device == "cuda":
         own = _own_device(device)
         _gpu_groups[:] = [dist.new_group(backend="nccl", timeout=GPU_PATIENCE, device_id=own)]
-    failed = True
     try:
         yield current_ranks(device)
-        failed = False
     except Resumable:
-        failed = False
+        dist.destroy_process_group()
         raise
-    finally:
-        # The connections of a rank that failed end with its process, after its last words.
-        if not failed:
-            dist.destroy_process_group()
+    # The connections of a rank that failed end with its process, after its last words.
+    dist.destroy_process_group()
 
 
 def _own_device(device: str) -> torch.device:

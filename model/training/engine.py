@@ -112,7 +112,7 @@ def _loop(
 
         # Update the weights.
         losses = training.backward(update, step)
-        rate = training.optimiser.step(step, training.precision)
+        learning_rate = training.optimiser.step(step, training.precision)
         state.advance(losses, update.figures)
         progress.count(int(update.figures.get("tokens", 0)))
 
@@ -131,9 +131,9 @@ def _loop(
 
         # Tell.
         if showing and ranks.first:
-            progress.show(step, training.mean_losses()["loss"], rate)
+            progress.show(step, training.mean_losses()["loss"], learning_rate)
         if at_log_point:
-            training.log(rate, progress)
+            training.log(learning_rate, progress)
 
         # Evaluate.
         if evaluation is not None and step in evaluation.steps:
@@ -183,6 +183,9 @@ class Training:
             bad=torch.zeros((), dtype=torch.int64, device=ranks.device),
         )
         self.saved = time.monotonic()
+        # torch.manual_seed also notes for devices it has not met where it was called: slow.
+        on_cpu = ranks.device.type == "cpu"
+        self.seed_generator = torch.default_generator.manual_seed if on_cpu else torch.manual_seed
 
     def loader(self) -> DataLoader:
         """The updates still to come, made ahead by worker processes where execution says so."""
@@ -192,7 +195,7 @@ class Training:
             sampler=range(self.state.step, self.steps),
             num_workers=self.execution.workers,
             collate_fn=_as_arrays,
-            worker_init_fn=_leave_signals_to_parent,
+            worker_init_fn=lambda worker: leave_signals_to_parent(),
             multiprocessing_context="fork" if self.execution.workers else None,
         )
 
@@ -202,29 +205,18 @@ class Training:
         gradients = (count == 1 and self.lone_gradient) or self.gradients
         dealt = gradients.begin(count)
         for number, (index, weight) in enumerate(dealt, start=1):
-            self._seed(generator_seed("dropout", self.seed, step, index))
+            self.seed_generator(generator_seed("dropout", self.seed, step, index))
             micro = self._on_device(update.micro_batches[index])
             with gradients.micro_batch(last=number == len(dealt)):
                 with self.precision.autocast():
                     sums = gradients.wrapped(micro)
                 # Without targets the loss of a term is 0, and so is its gradient.
-                factors = [
-                    weight / update.counts[term] if update.counts[term] else 0.0
-                    for term in self.terms
-                ]
-                losses = torch.stack(
-                    [sums[term] * factor for term, factor in zip(self.terms, factors, strict=True)]
-                )
+                counts = update.counts
+                factors = {term: weight / counts[term] if counts[term] else 0.0 for term in counts}
+                losses = torch.stack([sums[term] * factors[term] for term in self.terms])
                 self.precision.scaled(losses.sum() * gradients.factor).backward()
             gradients.add(losses.detach())
         return gradients.finish()
-
-    def _seed(self, seed: int) -> None:
-        if self.ranks.device.type == "cpu":
-            # torch.manual_seed also notes for devices it has not met where it was called: slow.
-            torch.default_generator.manual_seed(seed)
-        else:
-            torch.manual_seed(seed)
 
     def _on_device(self, micro: Mapping) -> dict[str, Tensor]:
         tensors = {name: torch.as_tensor(value) for name, value in micro.items()}
@@ -243,11 +235,11 @@ class Training:
         means = [total / count for total in self.state.window.tolist()]
         return {"loss": sum(means), **dict(zip(self.terms, means, strict=True))}
 
-    def log(self, rate: float, progress: Progress) -> None:
+    def log(self, learning_rate: float, progress: Progress) -> None:
         """Write a log point and begin the next window."""
         step, losses = self.state.step, self.mean_losses()
         self.state.window.zero_()
-        self.journal.log(step, {**losses, "lr": rate, **self.state.totals})
+        self.journal.log(step, {**losses, "lr": learning_rate, **self.state.totals})
         pace = progress.tokens_per_second
         self.journal.scalars(step, {"tokens_per_second": pace})
         self.journal.event("log", step=step, tokens_per_second=round(pace, 1))
@@ -272,12 +264,9 @@ class Training:
         state = self.state
         if self.ranks.first:
             numbers = {
+                **vars(state),
                 "window": state.window.tolist(),
                 "bad": int(state.bad),
-                "step": state.step,
-                "totals": state.totals,
-                "curve": state.curve,
-                "epoch": state.epoch,
                 "seconds": state.seconds + progress.seconds,
                 "scaler": self.precision.scaler.state_dict(),
                 "log": self.journal.lines,
@@ -377,7 +366,3 @@ def _as_arrays(update: Update) -> Update:
         {name: tensor.numpy() for name, tensor in micro.items()} for micro in update.micro_batches
     ]
     return replace(update, micro_batches=micro_batches)
-
-
-def _leave_signals_to_parent(worker: int) -> None:
-    leave_signals_to_parent()

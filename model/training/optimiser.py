@@ -26,11 +26,11 @@ class ScheduledOptimiser:
 
     def step(self, step: int, precision: Precision) -> float:
         """Apply the gradients in `.grad` as update `step` (from 1); its learning rate."""
-        rate = learning_rate(step, self.steps, self.section)
+        current = learning_rate(step, self.steps, self.section)
         for group in self.algorithm.param_groups:
-            group["lr"] = rate
+            group["lr"] = current
         precision.step(self.algorithm, self.parameters, self.section.clip_norm)
-        return rate
+        return current
 
     def tensors(self) -> dict[str, Tensor]:
         """What it keeps between updates, as "adamw.0.exp_avg"."""

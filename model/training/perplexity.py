@@ -26,12 +26,13 @@ def heldout_losses(
 
     `corpora[name][i]` is an update as the engine takes it. Every rank gets the same figures.
     """
-    places = [(name, index) for name, updates in corpora.items() for index in range(len(updates))]
+    # Every micro-batch, by the name of its corpus and its number there.
+    parts = [(name, number) for name, updates in corpora.items() for number in range(len(updates))]
     # (micro-batches, terms, 2): sums and numbers of targets; other ranks' rows stay 0 here.
-    table = torch.zeros(len(places), len(terms), 2, dtype=torch.float64, device=ranks.device)
-    for row in ranks.dealt(len(places)):
-        name, index = places[row]
-        update = corpora[name][index]
+    table = torch.zeros(len(parts), len(terms), 2, dtype=torch.float64, device=ranks.device)
+    for row in ranks.dealt(len(parts)):
+        name, number = parts[row]
+        update = corpora[name][number]
         (micro,) = update.micro_batches
         with torch.no_grad(), precision.autocast():
             sums = module({key: tensor.to(ranks.device) for key, tensor in micro.items()})
@@ -39,14 +40,13 @@ def heldout_losses(
             table[row, column, 0] = sums[term]
             table[row, column, 1] = update.counts[term]
     table = ranks.sum(table).cpu()
-    figures = {}
-    for name in (None, *corpora):
-        rows = [row for row, place in enumerate(places) if name in (None, place[0])]
+    losses = {}
+    for corpus in (None, *corpora):
+        rows = [row for row, (name, _) in enumerate(parts) if corpus in (None, name)]
         for term, (total, count) in zip(terms, table[rows].sum(0).tolist(), strict=True):
-            figures[term if name is None else f"{term}/{name}"] = (
-                total / count if count else math.nan
-            )
-    return figures
+            key = term if corpus is None else f"{term}/{corpus}"
+            losses[key] = total / count if count else math.nan
+    return losses
 
 
 def perplexity(loss: float) -> float:

@@ -87,15 +87,18 @@ class Progress:
         line += f", going on after update {self.start}" if self.start else ""
         print(line.strip(), file=sys.stderr, flush=True)
 
-    def show(self, step: int, loss: float, rate: float) -> None:
+    def show(self, step: int, loss: float, learning_rate: float) -> None:
         """Print the line of update `step`."""
         now = time.monotonic()
         pace = self.recent / max(now - self.shown, 1e-9)
         used = self.utilisation(pace)
         left = (self.steps - step) * (now - self.began) / max(step - self.start, 1)
-        line = f"step {step}/{self.steps} loss {loss:.2f} lr {rate:.1e} {short_count(pace)} tok/s "
+        line = (
+            f"{self.label} step {step}/{self.steps} loss {loss:.2f} lr {learning_rate:.1e} "
+            f"{short_count(pace)} tok/s "
+        )
         line += "" if used is None else f"util {100 * used:.0f} % "
-        line = f"{self.label} {line}left {short_time(left)}".strip()
+        line = f"{line}left {short_time(left)}".strip()
         print(
             f"\r{line}\x1b[K" if self.terminal else line,
             end="" if self.terminal else "\n",
