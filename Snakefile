@@ -27,3 +27,18 @@ onstart:
     with one_line():
         lock_its_files()
         check_sources()
+
+
+localrules:
+    all,
+
+
+# Here, for snakemake forgets the default target of a file that is included.
+rule all:
+    default_target: True
+    input:
+        [
+            f"results/{result}.{entry.endings[0]}"
+            for result, (entry, name) in STUDY.results.items()
+            if entry.in_all(STUDY.config, name)
+        ],

@@ -1,9 +1,5 @@
 # runs -> results: a rule for each entry of study/results.py. They take seconds and run where
 # snakemake runs.
-localrules:
-    all,
-
-
 for entry in RESULTS:
 
     rule:
@@ -28,13 +24,3 @@ for entry in RESULTS:
                 "python -m {params.command} --output {output.first:q} --log {log:q}",
                 STUDY_ARGUMENTS,
             )
-
-
-rule all:
-    default_target: True
-    input:
-        [
-            f"results/{result}.{entry.endings[0]}"
-            for result, (entry, name) in STUDY.results.items()
-            if entry.in_all(STUDY.config, name)
-        ],

@@ -251,6 +251,18 @@ def test_paper_scale_dry_runs(project):
     assert counts["sentences"] == "48"
 
 
+def test_without_a_target_everything_is_planned(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "--config", "scale=smoke"],
+        cwd=smoke.copy_project(tmp_path / "project"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^all +1$", result.stdout + result.stderr, re.MULTILINE)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_several_results_are_planned_in_a_new_clone(tmp_path, seed):
     """In whatever order Snakemake takes its targets, which is that of their hashes."""
