@@ -32,8 +32,8 @@ def study() -> Study:
 def test_a_stage_refuses_a_recipe_that_is_not_whole_in_one_line(study, name, tmp_path):
     module = importlib.import_module(f"model.stages.{name}")
     assert module.STAGE.name == name
-    inputs = [*module.STAGE.one, *(["pretrain"] if name == "selection" else [])]
-    assert {*module.STAGE.one, *module.STAGE.several} <= set(RECIPES[name].model_fields)
+    inputs = [*module.STAGE.inputs, *(["pretrain"] if name == "selection" else [])]
+    assert set(module.STAGE.inputs) <= set(RECIPES[name].model_fields)
     options = [word for one in inputs for word in (f"--{one}", str(tmp_path / "none.json"))]
 
     def told(recipe: dict) -> str:

@@ -17,7 +17,7 @@ from model.text.tokenizer import Vocabulary
 from study.command import run_command
 from study.recipes import RecipeTask
 
-STAGE = Stage("features", __doc__, one=("source", "vocabulary"), add=add_place_arguments)
+STAGE = Stage("features", __doc__, inputs=("source", "vocabulary"), add=add_place_arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:

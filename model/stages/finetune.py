@@ -51,8 +51,7 @@ from study.stopping import StopRequest
 STAGE = Stage(
     "finetune",
     __doc__,
-    one=("pretrain", "features", "vocabulary"),
-    several=("init",),
+    inputs=("pretrain", "features", "vocabulary", "init"),
     add=add_execution_arguments,
 )
 
@@ -63,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
     args, recipe, execution = work.arguments, work.recipe, execution_argument(work.arguments)
     features, tuned = work.input("features"), work.inputs["init"]
     if canonical_json(features.recipe["task"]) != canonical_json(work.written["task"]):
-        raise StudyError(f"{args.features}: field recipe.task: differs from that of --recipe")
+        raise StudyError(f"{features.path}: field recipe.task: differs from that of --recipe")
     with (
         StopRequest(args.time_budget) as stop,
         open_ranks(execution.device) as ranks,

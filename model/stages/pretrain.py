@@ -42,7 +42,7 @@ from study.recipes import PretrainRecipe
 from study.stopping import StopRequest
 
 STAGE = Stage(
-    "pretrain", __doc__, one=("store", "samples", "vocabulary"), add=add_execution_arguments
+    "pretrain", __doc__, inputs=("store", "samples", "vocabulary"), add=add_execution_arguments
 )
 
 
@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> None:
     work = STAGE.parse(arguments)
     args, execution = work.arguments, execution_argument(work.arguments)
     recipe: PretrainRecipe = work.recipe
-    manifests = {name: work.input(name) for name in STAGE.one}
+    manifests = {name: work.input(name) for name in STAGE.inputs}
     with (
         StopRequest(args.time_budget) as stop,
         open_ranks(execution.device) as ranks,

@@ -15,7 +15,7 @@ from study.errors import StudyError
 from study.recipes import SamplesRecipe
 
 HELDOUT_SEED = 0  # held-out pairs are the same for every pre-training seed
-STAGE = Stage("samples", __doc__, one=("store",))
+STAGE = Stage("samples", __doc__, inputs=("store",))
 
 
 def main(arguments: list[str] | None = None) -> None:

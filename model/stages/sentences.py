@@ -21,7 +21,7 @@ from study.errors import StudyError
 from study.places import lists_all_parts, source_entries
 from study.recipes import SentencesRecipe
 
-STAGE = Stage("sentences", __doc__, one=("source",), add=add_place_arguments)
+STAGE = Stage("sentences", __doc__, inputs=("source",), add=add_place_arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -48,15 +48,13 @@ class Work:
 class Stage:
     """A stage's command: its name, its description, its inputs.
 
-    `one` names inputs of a single manifest, `several` those of a list; each is an option of the
-    command and a field of the recipe, with the keys. `add` adds further options, of which the
-    example in `--help` shows `example`.
+    Each input is an option of the command and a field of the recipe, with the key of its manifest
+    or a list of keys. `add` adds further options, of which the example in `--help` shows `example`.
     """
 
     name: str
     about: str
-    one: tuple[str, ...] = ()
-    several: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
     add: Callable[[argparse.ArgumentParser], None] = lambda parser: None
     example: str = ""
 
@@ -65,11 +63,11 @@ class Stage:
         parsed = self._parser().parse_args(arguments)
         written = read_json_argument(parsed.recipe, "--recipe")
         recipe = parse_recipe(written, self.name)
-        inputs = {name: self._load(parsed, recipe, name) for name in (*self.one, *self.several)}
+        inputs = {name: _load(name, vars(parsed)[name], recipe) for name in self.inputs}
         return Work(parsed, written, recipe, inputs)
 
     def _parser(self) -> argparse.ArgumentParser:
-        more = [f"--{name} {name}.json" for name in (*self.one, *self.several)] + [self.example]
+        more = [f"--{name} {name}.json" for name in self.inputs] + [self.example]
         parser = command_parser(
             f"model.stages.{self.name}",
             self.about,
@@ -88,31 +86,21 @@ class Stage:
             metavar="FILE",
             help="manifest to publish; the run directory <key>/ lies beside it",
         )
-        for name in self.one:
-            parser.add_argument(
-                f"--{name}", required=True, metavar="FILE", help=f"manifest of the {name}"
-            )
-        for name in self.several:
-            parser.add_argument(
-                f"--{name}",
-                nargs="*",
-                default=[],
-                metavar="FILE",
-                help=f"manifests of the {name}, in the recipe's order",
-            )
+        for name in self.inputs:
+            about = f"manifests of stage {STAGE_OF.get(name, name)}, in the recipe's order"
+            parser.add_argument(f"--{name}", nargs="*", default=[], metavar="FILE", help=about)
         self.add(parser)
         return parser
 
-    def _load(self, parsed: argparse.Namespace, recipe: Recipe, name: str) -> list[Manifest]:
-        """The manifests of an input, whole and of the recipe's keys."""
-        paths, keys = vars(parsed)[name], getattr(recipe, name) or []
-        if name in self.one:
-            paths, keys = [paths], [keys]
-        if len(paths) != len(keys):
-            raise StudyError(
-                f"--{name}: {len(paths)} manifests, but field {name} of the recipe has {len(keys)}"
-            )
-        stage = STAGE_OF.get(name, name)
-        return [
-            load_manifest(path, key=key, stage=stage) for path, key in zip(paths, keys, strict=True)
-        ]
+
+def _load(name: str, paths: list[str], recipe: Recipe) -> list[Manifest]:
+    """The manifests of an input, whole and of the recipe's keys."""
+    field = getattr(recipe, name) or []
+    keys, stage = [field] if isinstance(field, str) else field, STAGE_OF.get(name, name)
+    if len(paths) != len(keys):
+        raise StudyError(
+            f"--{name}: {len(paths)} manifests, but field {name} of the recipe has {len(keys)}"
+        )
+    return [
+        load_manifest(path, key=key, stage=stage) for path, key in zip(paths, keys, strict=True)
+    ]

@@ -15,7 +15,7 @@ from study.errors import StudyError
 from study.manifest import Manifest
 from study.recipes import StoreRecipe
 
-STAGE = Stage("store", __doc__, several=("tokens",))
+STAGE = Stage("store", __doc__, inputs=("tokens",))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -14,7 +14,7 @@ from model.text.store import PART_FILES, SPLITS, write_tokens
 from model.text.tokenizer import Vocabulary
 from study.command import run_command
 
-STAGE = Stage("tokens", __doc__, one=("sentences", "vocabulary"))
+STAGE = Stage("tokens", __doc__, inputs=("sentences", "vocabulary"))
 
 
 def main(arguments: list[str] | None = None) -> None:

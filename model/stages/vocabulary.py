@@ -21,7 +21,7 @@ from study.identity import key_of
 from study.manifest import Manifest, write_atomic
 from study.recipes import VocabularyRecipe
 
-STAGE = Stage("vocabulary", __doc__, several=("sentences",), add=add_place_arguments)
+STAGE = Stage("vocabulary", __doc__, inputs=("sentences",), add=add_place_arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
