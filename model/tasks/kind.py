@@ -40,8 +40,7 @@ class Kind:
 
     # Columns -> examples; without labels unless `labelled`.
     read: Callable[[Split, RecipeTask, bool], Examples]
-    # Examples -> features and figures, at most `length` tokens per row; of the training split if
-    # `train`.
+    # Examples -> features of rows of at most so many tokens, and figures; True: to train on.
     build: Callable[[Examples, Vocabulary, RecipeTask, int, bool], tuple[Features, dict]]
     network: type[FineTuningModel]
     # Units int64 (U,) -> the number of targets by loss term, and the arrays that the losses need.

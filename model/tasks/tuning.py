@@ -50,10 +50,8 @@ class Inputs:
 def build_model(inputs: Inputs, weights: Path, seed: int) -> tuple[FineTuningModel, list[str]]:
     """The task's network with the encoder in `weights`, and the names of its fresh tensors."""
     torch.manual_seed(seed)
-    task = inputs.recipe.task
-    spec = EncoderSpec(
-        inputs.network, inputs.vocabulary.size, inputs.segments, inputs.vocabulary.pad
-    )
+    task, vocabulary = inputs.recipe.task, inputs.vocabulary
+    spec = EncoderSpec(inputs.network, vocabulary.size, inputs.segments, vocabulary.pad)
     kind = KINDS[task.kind]
     model = kind.network(task, spec, kind.loss)
     return model, load_encoder(model, weights)

@@ -140,13 +140,9 @@ def answer_texts(features: Features, spans: WindowSpans) -> tuple[list[str], np.
     characters = features.arrays["characters"]
     begin = characters[first_tokens + spans.first[best], 0]
     end = characters[first_tokens + spans.last[best], 1]
-    texts = [
-        context[first:last]
-        for context, first, last in zip(
-            features.columns["context"].to_pylist(), begin.tolist(), end.tolist(), strict=True
-        )
-    ]
-    return texts, spans.score[best]
+    contexts = features.columns["context"].to_pylist()
+    parts = zip(contexts, begin.tolist(), end.tolist(), strict=True)
+    return [context[first:last] for context, first, last in parts], spans.score[best]
 
 
 def null_log_odds(features: Features, answerable: np.ndarray) -> np.ndarray:
