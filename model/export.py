@@ -128,43 +128,40 @@ def _write_tokenizer(
 
 def model_card(run: Manifest, next_sentence: bool) -> str:
     """README.md: what this model is, its recipe and its figures."""
-    recipe, model = run.recipe, run.recipe["model"]
-    figures = [
+    recipe, model, form = run.recipe, run.recipe["model"], run.recipe["format"]
+    figures = "\n".join(
         f"| {name} | {value} |"
         for name, value in run.figures.items()
         if isinstance(value, (int, float, str)) and not isinstance(value, bool)
-    ]
-    objective = "masked tokens and next sentences" if next_sentence else "masked tokens"
-    lines = [
-        "---",
-        "library_name: transformers",
-        "pipeline_tag: fill-mask",
-        "---",
-        "",
-        f"# {recipe['format']['name']}, recipe {run.key}",
-        "",
-        "One cell of a re-run of RoBERTa's ablation study (arXiv 1907.11692), made to be compared",
-        "with its siblings, not to be the best model of its size.",
-        "",
-        f"- objective: {objective}",
-        f"- input format: {recipe['format']['name']}, {recipe['format']['length']} tokens",
-        f"- masking: {recipe['masking']['policy']}",
-        f"- {model['layers']} layers, hidden {model['hidden']}, {model['heads']} heads, "
-        f"feed-forward {model['ffn']}",
-        f"- {recipe['steps']} updates, seed {recipe['seed']}",
-        "",
-        "| figure | value |",
-        "| --- | --- |",
-        *figures,
-        "",
-        "The whole recipe:",
-        "",
-        "```json",
-        json.dumps(recipe, indent=1),
-        "```",
-        "",
-    ]
-    return "\n".join(lines)
+    )
+    heads = f"{model['heads']} heads, feed-forward {model['ffn']}"
+    return f"""\
+---
+library_name: transformers
+pipeline_tag: fill-mask
+---
+
+# {form["name"]}, recipe {run.key}
+
+One cell of a re-run of RoBERTa's ablation study (arXiv 1907.11692), made to be compared
+with its siblings, not to be the best model of its size.
+
+- objective: masked tokens{" and next sentences" if next_sentence else ""}
+- input format: {form["name"]}, {form["length"]} tokens
+- masking: {recipe["masking"]["policy"]}
+- {model["layers"]} layers, hidden {model["hidden"]}, {heads}
+- {recipe["steps"]} updates, seed {recipe["seed"]}
+
+| figure | value |
+| --- | --- |
+{figures}
+
+The whole recipe:
+
+```json
+{json.dumps(recipe, indent=1)}
+```
+"""
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -64,10 +64,10 @@ def digest_files(paths: dict[str, Path], memory: Path) -> dict[str, str]:
 
 def _state(path: Path) -> list[int]:
     try:
-        found = path.stat()
+        state = path.stat()
     except OSError as error:
         raise StudyError(f"{path}: cannot be read ({error.strerror})") from None
-    return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+    return [state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
 
 
 def _read(memory: Path) -> dict:
@@ -83,8 +83,7 @@ def _write(memory: Path, entries: dict) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=memory.parent, prefix=f".{memory.name}.")
     try:
         with os.fdopen(descriptor, "w") as file:
-            file.write(json.dumps(entries, indent=0) + "\n")
+            json.dump(entries, file, indent=0)
         Path(temporary).replace(memory)
-    except BaseException:
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise

@@ -127,15 +127,15 @@ class Manifest:
 
         Raises StudyError naming the first that is missing or of another kind.
         """
-        found: Any = self.figures
+        value: Any = self.figures
         for depth, name in enumerate(names, 1):
             where = f"{self.path}: field {'.'.join(('figures', *names[:depth]))}"
-            if name not in found:
+            if name not in value:
                 raise StudyError(f"{where}: missing; {self.rebuild_hint}")
-            found = found[name]
-            if not _is_a(found, kind if depth == len(names) else dict):
-                raise StudyError(f"{where}: cannot be {value_text(found):.40}; {self.rebuild_hint}")
-        return found
+            value = value[name]
+            if not _is_a(value, kind if depth == len(names) else dict):
+                raise StudyError(f"{where}: cannot be {value_text(value):.40}; {self.rebuild_hint}")
+        return value
 
     @property
     def rebuild_hint(self) -> str:
@@ -158,8 +158,8 @@ def seed_run(tuned: Manifest, seed: str) -> Manifest:
     Raises StudyError when the fine-tuning has no such seed, or the run is not there.
     """
     key = tuned.figure("seeds", seed, "key", kind=str)
-    found = load_manifest(tuned.path.parent / key / MANIFEST_NAME, key=key)
-    return replace(found, gathered_in=(tuned.path, tuned.run_directory))
+    run = load_manifest(tuned.path.parent / key / MANIFEST_NAME, key=key)
+    return replace(run, gathered_in=(tuned.path, tuned.run_directory))
 
 
 def rebuild_hint(*paths: Path) -> str:
@@ -178,8 +178,8 @@ def _misshapen(data: Any) -> str | None:
         if not isinstance(data[name], kind):
             return f"field {name}: expected {kind_text(kind)}, found {kind_text(type(data[name]))}"
     for name, entry in data["files"].items():
-        known = entry if isinstance(entry, dict) else {}
-        if not (isinstance(known.get("bytes"), int) and isinstance(known.get("sha256"), str)):
+        listed = entry if isinstance(entry, dict) else {}
+        if not (isinstance(listed.get("bytes"), int) and isinstance(listed.get("sha256"), str)):
             return f"field files.{name}: expected bytes and sha256"
     return None
 
@@ -201,20 +201,17 @@ def load_manifest(
     problem = _misshapen(data)
     if problem:
         raise StudyError(f"{path}: not a manifest ({problem}); {rebuild_hint(path)}")
-    found = Manifest(path=path, **{name: data[name] for name in FIELDS})
-    if key_of(found.recipe) != found.key:
-        raise StudyError(
-            f"{path}: field key: {found.key} is not the key of its recipe "
-            f"({key_of(found.recipe)}); {rebuild_hint(path)}"
-        )
-    if key is not None and found.key != key:
-        raise StudyError(
-            f"{path}: field key: made from recipe {found.key}, the study now asks for {key}; "
-            f"{rebuild_hint(path)}"
-        )
-    if stage is not None and found.stage != stage:
-        raise StudyError(f"{path}: field stage: expected {stage}, found {found.stage}")
-    return found
+    manifest = Manifest(path=path, **{name: data[name] for name in FIELDS})
+    own, problem = key_of(manifest.recipe), None
+    if own != manifest.key:
+        problem = f"{manifest.key} is not the key of its recipe ({own})"
+    elif key not in (None, own):
+        problem = f"made from recipe {own}, the study now asks for {key}"
+    if problem:
+        raise StudyError(f"{path}: field key: {problem}; {rebuild_hint(path)}")
+    if stage not in (None, manifest.stage):
+        raise StudyError(f"{path}: field stage: expected {stage}, found {manifest.stage}")
+    return manifest
 
 
 def publish_manifest(

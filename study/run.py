@@ -70,9 +70,9 @@ class Run:
         except StudyError:
             inner.unlink()
             return None
-        text = inner.read_text()
-        if not self.manifest_path.exists() or self.manifest_path.read_text() != text:
-            write_atomic(self.manifest_path, text)
+        content = inner.read_bytes()
+        if not self.manifest_path.exists() or self.manifest_path.read_bytes() != content:
+            write_atomic(self.manifest_path, content)
         return load_manifest(self.manifest_path)
 
     def publish(
@@ -122,24 +122,16 @@ def available_cores() -> int:
 
 def code_version() -> str:
     """`git describe` of the checkout that this file lies in; `unknown` outside git."""
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return found.stdout.strip() or "unknown"
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    told = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, timeout=60)
+    return told.stdout.decode().strip() or "unknown"
 
 
 def processor_name() -> str:
     """The processor's marketing name where Linux or macOS tells it, else its kind."""
     cpuinfo = if_known(Path("/proc/cpuinfo").read_text) or ""
-    for line in cpuinfo.splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    named = re.search(r"^model name\s*:(.*)", cpuinfo, re.MULTILINE)
+    return named[1].strip() if named else platform.processor() or platform.machine()
 
 
 @contextmanager
@@ -184,21 +176,18 @@ def open_run(
 
 def _acquire(lock: BinaryIO, stop: Callable[[], str | None]) -> None:
     """Take the lock, telling on stderr who holds it while waiting."""
-    announced = False
-    while True:
-        try:
-            if try_lock(lock):
-                return
-        except OSError as error:
-            raise StudyError(
-                f"{lock.name}: no lock to be had ({error.strerror}); this folder must lie on a "
-                "file system with locks (NFS: mounted with them)"
-            ) from None
-        if not announced:
-            lock.seek(0)
-            holder = lock.read().decode(errors="replace") or "another process"
-            print(f"waiting for {lock.name}, held by {holder}", file=sys.stderr)
-            announced = True
-        if reason := stop():
-            raise Resumable(f"{reason}, while waiting for {lock.name}")
-        time.sleep(0.5)
+    holder = ""
+    try:
+        while not try_lock(lock):
+            if not holder:
+                lock.seek(0)
+                holder = lock.read().decode(errors="replace") or "another process"
+                print(f"waiting for {lock.name}, held by {holder}", file=sys.stderr)
+            if reason := stop():
+                raise Resumable(f"{reason}, while waiting for {lock.name}")
+            time.sleep(0.5)
+    except OSError as error:
+        raise StudyError(
+            f"{lock.name}: no lock to be had ({error.strerror}); this folder must lie on a file "
+            "system with locks (NFS: mounted with them)"
+        ) from None
