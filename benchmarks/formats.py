@@ -73,12 +73,17 @@ def random_store(tokens: int, vocabulary: int) -> TokenStore:
     draw = np.random.default_rng(0)
     documents, total = [], 0
     while total < tokens:
-        sizes = np.clip(draw.lognormal(*SENTENCE, max(1, int(draw.lognormal(*DOCUMENT)))), 3, 200)
-        documents.append(
-            [draw.integers(4, vocabulary - 1, size).tolist() for size in sizes.astype(int)]
-        )
-        total += int(sizes.sum())
-    return TokenStore.from_lists(documents)
+        count = max(1, int(draw.lognormal(*DOCUMENT)))
+        documents.append(np.clip(draw.lognormal(*SENTENCE, count), 3, 200).astype(np.uint16))
+        total += int(documents[-1].sum())
+    sizes = np.concatenate(documents)
+    return TokenStore(
+        tokens=draw.integers(4, vocabulary - 1, sizes.sum(), dtype=np.uint32),
+        sentences=np.cumsum([0, *sizes]),
+        documents=np.cumsum([0, *map(len, documents)]),
+        corpora=np.zeros(len(documents), np.uint8),
+        corpus_names=("corpus",),
+    )
 
 
 def random_vocabulary(size: int) -> Vocabulary:

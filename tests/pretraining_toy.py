@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 from network_toy import config
-from samples_toy import pretraining_fields, toy_vocabulary
+from samples_toy import pretraining_fields, store_of, toy_vocabulary
 from training_toy import OPTIMISER
 
 from model.stages.samples import main as build_samples
-from model.text.store import TokenStore
 from study.identity import key_of
 from study.manifest import publish_manifest
 
@@ -45,7 +44,7 @@ def publish_inputs(folder: Path, heldout: tuple[int, int] = (0, 1)) -> None:
     publish_manifest(folder / "vocabulary.json", VOCABULARY, files=["tokenizer.json"], figures={})
     files = []
     for split, count, corpora in (("train", 80, (0, 1)), ("heldout", 16, heldout)):
-        store = TokenStore.from_lists(documents(count, seed=count), [*corpora] * (count // 2))
+        store = store_of(documents(count, seed=count), [*corpora] * (count // 2))
         place = folder / key_of(STORE) / split
         place.mkdir(parents=True)
         store.tokens.tofile(place / "tokens.bin")

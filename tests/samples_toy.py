@@ -1,5 +1,7 @@
 """A three-document corpus, a vocabulary for it and random corpora, for the tests of samples."""
 
+from itertools import chain
+
 import numpy as np
 from hypothesis import strategies as st
 from network_toy import config
@@ -23,8 +25,21 @@ TOY = [
 ]
 
 
+def store_of(documents, corpora=None, corpus_names=("corpus",)) -> TokenStore:
+    """A store in memory: documents of sentences of ids; `corpora` has one index per document."""
+    sentences = list(chain.from_iterable(documents))
+    tokens = list(chain.from_iterable(sentences))
+    return TokenStore(
+        tokens=np.array(tokens, np.uint32 if max(tokens, default=0) >= 1 << 16 else np.uint16),
+        sentences=np.cumsum([0, *map(len, sentences)]),
+        documents=np.cumsum([0, *map(len, documents)]),
+        corpora=np.array(corpora or [0] * len(documents), np.uint8),
+        corpus_names=tuple(corpus_names),
+    )
+
+
 def toy_store() -> TokenStore:
-    return TokenStore.from_lists(TOY)
+    return store_of(TOY)
 
 
 def toy_vocabulary(size: int = 64) -> Vocabulary:
@@ -44,9 +59,7 @@ def inputs(store: TokenStore, samples: Samples) -> list[list[int]]:
 def numbered(lengths: list[list[int]]) -> TokenStore:
     """A store with these sentence lengths per document, whose ids are 4, 5, 6, …"""
     total = iter(range(4, 1 << 30))
-    return TokenStore.from_lists(
-        [[[next(total) for _ in range(n)] for n in document] for document in lengths]
-    )
+    return store_of([[[next(total) for _ in range(n)] for n in document] for document in lengths])
 
 
 def random_store(documents: int, seed: int = 0, longest: int = 60) -> TokenStore:

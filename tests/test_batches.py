@@ -5,12 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples_toy import random_store, recipe_of, toy_store, toy_vocabulary
+from samples_toy import random_store, recipe_of, store_of, toy_store, toy_vocabulary
 
 from model.samples.batches import HeldoutBatches, PretrainingBatches, SampleStream
 from model.samples.formats import build
 from model.samples.masking import target_count
-from model.text.store import TokenStore
 from study.errors import StudyError
 from study.formats import FORMATS
 
@@ -261,7 +260,7 @@ def test_heldout_is_fixed_whatever_the_recipe():
 
 
 def test_heldout_predicts_unknown_words_too():
-    store = TokenStore.from_lists([[[VOCABULARY.unknown] * 9] for _ in range(20)])
+    store = store_of([[[VOCABULARY.unknown] * 9] for _ in range(20)])
     samples = build(store, "doc-sentences", 32)
     source = HeldoutBatches(store, samples, VOCABULARY, recipe_of("doc-sentences"), 256)
     assert sum(update.counts["mlm"] for update in source) == 20  # one of nine, twenty times
@@ -285,7 +284,7 @@ def test_heldout_updates_have_one_micro_batch_each(name, tokens):
 
 def test_heldout_by_corpus_is_a_part_of_the_whole():
     documents = [[[4 + d, 5, 6], [7, 8]] for d in range(30)]
-    store = TokenStore.from_lists(documents, [d % 3 for d in range(30)], ["a", "b", "c", "d"])
+    store = store_of(documents, [d % 3 for d in range(30)], ["a", "b", "c", "d"])
     samples = build(store, "doc-sentences", 32)
     recipe = recipe_of("doc-sentences", evaluation={"points": 1, "samples": 20})
 

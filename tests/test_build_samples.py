@@ -4,12 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from samples_toy import TOY
+from samples_toy import TOY, store_of
 
 from model.samples.formats import build
 from model.samples.index import Samples
 from model.stages.samples import main
-from model.text.store import TokenStore
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest, publish_manifest
@@ -21,7 +20,7 @@ def publish_store(folder, heldout=TOY):
     """A store manifest with the toy corpus as both splits."""
     files = []
     for split, documents in (("train", TOY), ("heldout", heldout)):
-        store = TokenStore.from_lists(documents)
+        store = store_of(documents)
         place = folder / key_of(STORE) / split
         place.mkdir(parents=True)
         store.tokens.tofile(place / "tokens.bin")
@@ -62,7 +61,7 @@ def test_builds_both_splits(format, tmp_path):
     publish_store(tmp_path, heldout=TOY[:2])
     manifest = run(tmp_path, recipe_of(format))
     for split, documents in (("train", TOY), ("heldout", TOY[:2])):
-        expected = build(TokenStore.from_lists(documents), format, 12, seed=0)
+        expected = build(store_of(documents), format, 12, seed=0)
         found = Samples.open(manifest.run_directory / split)
         assert manifest.figures[split] == found.figures == expected.figures
         for name, array in expected.arrays.items():

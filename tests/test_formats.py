@@ -12,6 +12,7 @@ from samples_toy import (
     inputs,
     numbered,
     random_store,
+    store_of,
     toy_store,
     toy_vocabulary,
 )
@@ -121,7 +122,7 @@ def test_literal_inputs(format, separators, length):
 
 def test_the_examples_beside_the_code():
     """Three sentences in two documents, as the modules work them out."""
-    store = TokenStore.from_lists([[[10, 11, 12], [13, 14]], [[20, 21]]])
+    store = store_of([[[10, 11, 12], [13, 14]], [[20, 21]]])
     blocks = inputs(store, build(store, "full-sentences", 6 + 2))
     assert blocks == [[0, 10, 11, 12, 13, 14, 2], [0, 20, 21, 2]]
     assert inputs(store, build(store, "full-sentences", 8 + 2)) == [
@@ -300,6 +301,6 @@ def test_bad_input_is_one_line(tmp_path):
         with pytest.raises(StudyError, match=r"no document has two sentences"):
             build(numbered([[3], [4]]), format, 12)
     with pytest.raises(StudyError, match=r"the store holds no sentences"):
-        build(TokenStore.from_lists([]), "full-sentences", 12)
+        build(store_of([]), "full-sentences", 12)
     with pytest.raises(StudyError, match=r"samples\.json: No such file"):
         Samples.open(tmp_path)

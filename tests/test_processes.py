@@ -28,8 +28,8 @@ def test_two_processes_train_through_snakemake_to_the_bytes_of_one(small_finishe
     """With the lines that the rules print."""
     small_study.change_execution(untrained, processes=2)
     printed = small_study.build(untrained, ["snakemake", "-p", *small_study.COMMAND[1:]])
-    assert printed.count("python -m model.launch 2 model.stages.pretrain --recipe") == 1
-    assert printed.count("python -m model.launch 2 model.stages.finetune --recipe") == 2
+    assert printed.count("python -m model.launch 2 model.stages.pretrain --") == 1
+    assert printed.count("python -m model.launch 2 model.stages.finetune --") == 2
     small_study.check_processes(untrained, 2)
     assert small_study.outcome(untrained) == small_study.outcome(small_finished)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from samples_toy import store_of
 
 from model.text import store as store_module
 from model.text.store import TokenStore
@@ -10,29 +11,8 @@ from study.manifest import publish_manifest
 from study.run import open_run
 
 
-def test_from_lists_holds_flat_ids_and_offsets():
-    store = TokenStore.from_lists([[[5, 6], [7]], [[8, 9, 10]]], corpora=[1, 0], corpus_names="ab")
-    assert store.tokens.tolist() == [5, 6, 7, 8, 9, 10]
-    assert store.tokens.dtype == np.uint16
-    assert store.sentences.tolist() == [0, 2, 3, 6]
-    assert store.documents.tolist() == [0, 2, 3]
-    assert store.corpora.tolist() == [1, 0]
-    assert store.corpus_names == ("a", "b")
-
-
-def test_ids_beyond_uint16_widen_the_type():
-    assert TokenStore.from_lists([[[65535]]]).tokens.dtype == np.uint16
-    assert TokenStore.from_lists([[[65536]]]).tokens.dtype == np.uint32
-
-
-@pytest.mark.parametrize("documents", [[[[1], []]], [[[1]], []]])
-def test_empty_sentences_and_documents_are_refused(documents):
-    with pytest.raises(StudyError, match="number 1 is empty"):
-        TokenStore.from_lists(documents)
-
-
 def write_part(folder, documents):
-    store = TokenStore.from_lists(documents)
+    store = store_of(documents)
     folder.mkdir(parents=True)
     (folder / "tokens.bin").write_bytes(store.tokens.tobytes())
     (folder / "sentences.bin").write_bytes(np.diff(store.sentences).astype("<i4").tobytes())

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples_toy import toy_vocabulary
+from samples_toy import store_of, toy_vocabulary
 from test_masking import batch
 from tokenizers import Tokenizer, models
 
@@ -15,7 +15,6 @@ from model.samples.gather import Gatherer
 from model.samples.keyed import draws, key_of_stream
 from model.samples.masking import HELDOUT_MASKING, Masker, target_count
 from model.text.splitting import split_with_sentencex
-from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
 from model.text.vocabulary_training import train_vocabulary
 from study.cells import Masking
@@ -185,7 +184,7 @@ def test_generated_text_in_blocks_of_several_sentences(kind, joined):
     documents = [split_with_sentencex(text, "en") for text in texts]
     sentences = [sentence for document in documents for sentence in document]
     vocabulary = Vocabulary(train_vocabulary(lambda: [sentences], kind, 400, lowercase=True))
-    store = TokenStore.from_lists([vocabulary.encode_batch(document) for document in documents])
+    store = store_of([vocabulary.encode_batch(document) for document in documents])
     begins, ends = vocabulary.word_edges
     tokens = store.tokens.astype(int)
     starts = store.sentences[1:-1]

@@ -19,7 +19,6 @@ with the corpus.
 """
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -76,33 +75,6 @@ class TokenStore:
         names = tuple(dict.fromkeys(manifest.recipe["corpora"]))
         store = cls(tokens=tokens, corpus_names=names, **arrays)
         store._check_ends(str(manifest.run_directory / split))
-        return store
-
-    @classmethod
-    def from_lists(
-        cls,
-        documents: Sequence[Sequence[Sequence[int]]],
-        corpora: Sequence[int] | None = None,
-        corpus_names: Sequence[str] = ("corpus",),
-    ) -> "TokenStore":
-        """A store in memory: documents of sentences of ids; `corpora` has one index per document.
-
-        Raises StudyError for a document without sentences or a sentence without ids.
-        """
-        sentences = list(chain.from_iterable(documents))
-        tokens = list(chain.from_iterable(sentences))
-        dtype = np.uint32 if max(tokens, default=0) >= 1 << 16 else np.uint16
-        store = cls(
-            tokens=np.array(tokens, dtype=dtype),
-            sentences=np.cumsum([0, *map(len, sentences)]),
-            documents=np.cumsum([0, *map(len, documents)]),
-            corpora=np.array(corpora or [0] * len(documents), dtype=np.uint8),
-            corpus_names=tuple(corpus_names),
-        )
-        for name, offsets in (("sentences", store.sentences), ("documents", store.documents)):
-            lengths = np.diff(offsets)
-            if (lengths < 1).any():
-                raise StudyError(f"from_lists: {name}: number {lengths.argmin()} is empty")
         return store
 
     def _check_ends(self, where: str) -> None:
