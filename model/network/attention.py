@@ -46,17 +46,34 @@ class Padded:
     def attend(self, qkv_BTC: Tensor, heads: int, rate: float, site: int) -> Tensor:
         """(B, T, 3 N D), queries before keys before values -> (B, T, N D).
 
-        `site` is the first of N places of the network, one for each head.
+        `site` is the first of N places of the network, one for each head. On a CPU the library has
+        no fused kernel with dropout, and its fallback is several times slower than products.
         """
         B, T, C = qkv_BTC.shape
         qkv = qkv_BTC.view(B, T, 3, heads, C // 3 // heads)
         q_BNTD, k_BNTD, v_BNTD = qkv.permute(2, 0, 3, 1, 4)
+        plain = qkv_BTC.device.type == "cpu" and not torch.compiler.is_compiling()
+        if rate == 0 or (self.keys is None and not plain):
+            mixed_BNTD = functional.scaled_dot_product_attention(
+                q_BNTD, k_BNTD, v_BNTD, attn_mask=self.mask, dropout_p=rate
+            )
+        else:
+            mixed_BNTD = self._products(q_BNTD, k_BNTD, rate, site) @ v_BNTD
+        return mixed_BNTD.transpose(1, 2).reshape(B, T, C // 3)
+
+    def _products(self, q_BNTD: Tensor, k_BNTD: Tensor, rate: float, site: int) -> Tensor:
+        """The attention probabilities (B, N, T, T) after dropout."""
+        scores_BNTT = (q_BNTD * q_BNTD.shape[-1] ** -0.5) @ k_BNTD.transpose(-1, -2)
+        if self.mask is not None:
+            hidden = scores_BNTT.new_zeros(self.mask.shape).masked_fill(~self.mask, -torch.inf)
+            scores_BNTT = scores_BNTT + hidden
+        shares_BNTT = functional.softmax(scores_BNTT, -1, dtype=q_BNTD.dtype)
         keys_BNT = None
-        if self.keys is not None and rate:
+        if self.keys is not None:
+            heads = q_BNTD.shape[1]
             sites_N = torch.arange(site, site + heads, dtype=torch.int32, device=self.keys.device)
             keys_BNT = site_keys(self.keys, sites_N).transpose(1, 2)
-        mixed_BNTD = attend(q_BNTD, k_BNTD, v_BNTD, self.mask, rate, keys_BNT)
-        return mixed_BNTD.transpose(1, 2).reshape(B, T, C // 3)
+        return dropout(shares_BNTT, rate, training=True, keys=keys_BNT)
 
 
 @dataclass(frozen=True)
@@ -95,28 +112,3 @@ def attention_backends(device: torch.device):
     if device.type == "cuda":
         return sdpa_kernel(CUDA_BACKENDS, set_priority=True)
     return nullcontext()
-
-
-def attend(
-    q_BNTD: Tensor,
-    k_BNTD: Tensor,
-    v_BNTD: Tensor,
-    mask: Tensor | None,
-    rate: float,
-    keys_BNT: Tensor | None = None,
-) -> Tensor:
-    """Attention (B, N, T, D) of padded rows with dropout on its probabilities; mask as in Padded.
-
-    `keys_BNT` are those of the queries. On a CPU the library has no fused kernel with dropout, and
-    its fallback is several times slower than these products.
-    """
-    plain = q_BNTD.device.type == "cpu" and not torch.compiler.is_compiling()
-    if rate == 0 or (keys_BNT is None and not plain):
-        return functional.scaled_dot_product_attention(
-            q_BNTD, k_BNTD, v_BNTD, attn_mask=mask, dropout_p=rate
-        )
-    scores_BNTT = (q_BNTD * q_BNTD.shape[-1] ** -0.5) @ k_BNTD.transpose(-1, -2)
-    if mask is not None:
-        scores_BNTT = scores_BNTT + scores_BNTT.new_zeros(mask.shape).masked_fill(~mask, -torch.inf)
-    shares_BNTT = functional.softmax(scores_BNTT, -1, dtype=q_BNTD.dtype)
-    return dropout(shares_BNTT, rate, training=True, keys=keys_BNT) @ v_BNTD
