@@ -46,6 +46,7 @@ from study.manifest import (
     seed_run,
     write_atomic,
 )
+from study.recipes import FinetuneRecipe
 from study.stopping import StopRequest
 
 STAGE = Stage(
@@ -59,7 +60,8 @@ STAGE = Stage(
 def main(arguments: list[str] | None = None) -> None:
     """Command line of the fine-tuning stage."""
     work = STAGE.parse(arguments)
-    args, recipe, execution = work.arguments, work.recipe, execution_argument(work.arguments)
+    args, execution = work.arguments, execution_argument(work.arguments)
+    recipe: FinetuneRecipe = work.recipe
     features, tuned = work.input("features"), work.inputs["init"]
     if canonical_json(features.recipe["task"]) != canonical_json(work.written["task"]):
         raise StudyError(f"{features.path}: field recipe.task: differs from that of --recipe")
