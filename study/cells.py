@@ -197,14 +197,11 @@ class Cell(Section):
 class Family(Section):
     """Cells that differ in the peak learning rate alone (table 3).
 
-    `cell` is one of them and says everything else; the loader declares the others, one per rate.
     Where a family stands in a table, its member of the lowest held-out perplexity is shown.
     """
 
     cell: str = doc("the member that says everything but the rates")
-    learning_rates: Annotated[list[AboveZero], Field(min_length=1)] = doc(
+    learning_rates: list[AboveZero] = doc(
         "peak learning rates of its members, the cell's own among them"
     )
-    members: SkipJsonSchema[dict[float, str]] = doc(
-        "learning rate -> cell, filled by `study.deltas`"
-    )
+    members: SkipJsonSchema[dict[float, str]] = doc("rate -> cell, filled by `study.deltas`", {})

@@ -6,6 +6,7 @@ execution with all its keys, as `study.study_file` checks them. An entry is a de
 `training` of both trainings of an execution.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
@@ -13,8 +14,8 @@ from typing import Any
 from study.errors import value_text
 from study.fields import LARGEST, WAYS
 from study.messages import Fault, hint
+from study.study_file import StudyFile
 
-LARGEST_RATE = 1e300  # beyond it no digits are left to name a member by
 TRAININGS = ("pretrain", "finetune")
 
 
@@ -68,7 +69,7 @@ def _spread(section: Any, shared: str, names: Iterable[str], *where: str) -> Any
 
 
 def fill(merged: Mapping[str, Any]) -> dict[str, Any]:
-    """The merged study with cells, tasks, families, fine-tuning and execution in full.
+    """The merged study with cells, tasks, fine-tuning and execution in full.
 
     Raises Fault for what names nothing, leads back to itself or is no mapping.
     """
@@ -81,8 +82,6 @@ def fill(merged: Mapping[str, Any]) -> dict[str, Any]:
     filled["cells"] = {name: _whole_steps(cell) for name, cell in cells.items()}
     filled["tasks"] = write_out(merged, "tasks", _with_splits, commons="task_bases")
     filled.pop("task_bases", None)
-    if "families" in merged:
-        filled["families"] = expand_families(merged["families"], filled["cells"])
     filled["finetuning"] = _fill_finetuning(merged.get("finetuning", {}), filled["tasks"])
     executions = merged.get("executions", {})
     if isinstance(merged.get("execution"), dict):
@@ -155,7 +154,7 @@ def _with_passes(model: dict, delta: dict, like: str, *where: str) -> dict:
     if passes is None:
         return cell
     where = (*where, "passes")
-    if not _is_rate(passes):
+    if type(passes) not in (int, float) or not 0 < passes < math.inf:
         raise Fault(f"expected a number above 0, found {value_text(passes)}", *where)
     if "steps" in delta:
         raise Fault("steps are there as well; one of them says how long it trains", *where)
@@ -191,53 +190,38 @@ def _whole_steps(cell: dict) -> dict:
     return {**cell, "steps": min(LARGEST, int(steps))} if isinstance(steps, Fraction) else cell
 
 
-def expand_families(families: Mapping[str, Any], cells: dict[str, dict]) -> dict[str, Any]:
-    """Families with their members, whose cells are added to `cells`.
+def with_members(config: StudyFile) -> StudyFile:
+    """The study with the members of its families, and their cells behind all others.
 
     A member is its family's cell at another peak learning rate and is called
-    `<cell>-lr-<rate>`; at its own rate the cell itself is the member. What is not a family at all,
-    or of a cell without a rate, is left to the schema to refuse. Raises Fault where the rates lack
-    the cell's own or hold one twice, and where a cell of the study has a member's name.
+    `<cell>-lr-<rate>`; at its own rate the cell itself is the member. Raises Fault where the rates
+    lack the cell's own or hold one twice, and where a cell of the study has a member's name.
     """
-    filled, own_cells = {}, set(cells)
-    for name, family in families.items():
-        if isinstance(family, Mapping) and "members" in family:
-            raise Fault("unknown key; members follow from learning_rates", *_at(name, "members"))
-        filled[name] = {**family, "members": {}} if isinstance(family, Mapping) else family
-        if not isinstance(family, Mapping) or not isinstance(family.get("cell"), str):
-            continue
-        cell, rates = family["cell"], family.get("learning_rates")
-        if cell not in own_cells:
-            raise Fault(f"{cell} is no cell{hint(cell, own_cells)}", *_at(name, "cell"))
-        optimiser = cells[cell].get("optimiser")
-        own = optimiser.get("learning_rate") if isinstance(optimiser, Mapping) else None
-        if not isinstance(rates, list) or not all(map(_is_rate, [own, *rates])):
-            continue
-        where = _at(name, "learning_rates")
+    cells, families = dict(config.cells), {}
+    for name, family in config.families.items():
+        where = ("families", name, "learning_rates")
+        if "members" in family.model_fields_set:
+            raise Fault("unknown key; members follow from learning_rates", *where[:2], "members")
+        if family.cell not in config.cells:
+            problem = f"{family.cell} is no cell{hint(family.cell, config.cells)}"
+            raise Fault(problem, *where[:2], "cell")
+        cell, rates = config.cells[family.cell], family.learning_rates
+        own = cell.optimiser.learning_rate
         if own not in rates:
-            raise Fault(f"{rates} lacks {own}, the rate of cell {cell} itself", *where)
-        members = filled[name]["members"]
+            raise Fault(f"{rates} lacks {own}, the rate of cell {family.cell} itself", *where)
+        members: dict[float, str] = {}
         for rate in rates:
-            member = cell if rate == own else f"{cell}-lr-{rate:g}"
+            member = family.cell if rate == own else f"{family.cell}-lr-{rate:g}"
             if member in members.values():
                 raise Fault(f"{rate:g} is there twice (six digits count)", *where)
-            if member != cell and member in own_cells:
-                raise Fault(
-                    f"cell {member} has the name of a member, {rate:g}; call it otherwise", *where
-                )
+            if rate != own and member in config.cells:
+                problem = f"cell {member} has the name of a member, {rate:g}; call it otherwise"
+                raise Fault(problem, *where)
             members[rate] = member
-            if member not in cells:
-                cells[member] = merge(cells[cell], {"optimiser": {"learning_rate": rate}})
-    return filled
-
-
-def _at(family: str, key: str) -> tuple[str, str, str]:
-    return "families", family, key
-
-
-def _is_rate(value: Any) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and 0 < value < LARGEST_RATE
+            optimiser = cell.optimiser.model_copy(update={"learning_rate": rate})
+            cells.setdefault(member, cell.model_copy(update={"optimiser": optimiser}))
+        families[name] = family.model_copy(update={"members": members})
+    return config.model_copy(update={"cells": cells, "families": families})
 
 
 def _fill_finetuning(recipes: dict, tasks: dict) -> dict:

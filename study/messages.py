@@ -86,10 +86,6 @@ class Origins:
         name = ".".join(map(_printable, written))
         return StudyError(f"{path}: {name}: {_printable(str(fault))}")
 
-    def validation_error(self, error: ValidationError, model: type[BaseModel]) -> StudyError:
-        """The first of pydantic's errors about a `model`."""
-        return self.error(first_fault(error, model))
-
     def _written(self, location: tuple) -> tuple[Path, tuple]:
         """The file and the key in it that say what the whole study has at `location`.
 

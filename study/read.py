@@ -11,10 +11,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from study.checks import check
-from study.deltas import fill, merge, spread
+from study.deltas import fill, merge, spread, with_members
 from study.errors import StudyError, value_text
 from study.fields import MOST_SEEDS
-from study.messages import Fault, Origins, hint
+from study.messages import Fault, Origins, first_fault, hint
 from study.names import RULE, SECTIONS, SHARED, is_name, same_file
 from study.results import TAKEN
 from study.schema import WrittenStudy
@@ -78,12 +78,12 @@ def build_study_file(
             if section in merged and not isinstance(merged[section], dict):
                 raise Fault(f"expected a mapping, found {value_text(merged[section])}", section)
         _check_names(merged)
-        config = StudyFile.model_validate(fill(merged))
+        config = with_members(StudyFile.model_validate(fill(merged)))
         check(config)
     except Fault as fault:
         raise origins.error(fault) from None
     except ValidationError as error:
-        raise origins.validation_error(error, WrittenStudy) from None
+        raise origins.error(first_fault(error, WrittenStudy)) from None
     return config
 
 
