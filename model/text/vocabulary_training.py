@@ -133,8 +133,8 @@ def _train_wordpiece(blocks: Blocks, size: int, lowercase: bool) -> Tokenizer:
     alphabet = sorted(ranked[:kept])
     probe = _empty_wordpiece(lowercase)
     probe.train_from_iterator(sorted(words), _wordpiece_trainer(0, alphabet, []))
-    inside = sorted(piece for piece in probe.get_vocab() if piece.startswith(INSIDE_WORD))
-    inside = [piece for piece in inside if len(piece) > len(INSIDE_WORD)]
+    pieces = sorted(probe.get_vocab())
+    inside = [p for p in pieces if p.startswith(INSIDE_WORD) and p != INSIDE_WORD]
     trained = _empty_wordpiece(lowercase)
     trained.train_from_iterator(blocks(), _wordpiece_trainer(size, alphabet, inside))
     # The pieces given to the trainer as special are ordinary ones: keep the entries, not the mark.
