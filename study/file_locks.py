@@ -1,6 +1,6 @@
 """Locks on files that the kernel drops when their process ends, however it ends.
 
-`try_lock` is the one way in which this project asks for a lock without waiting. `lock_files` keeps
+`try_lock` is the one way in which this project asks for a lock. `lock_files` keeps
 a second snakemake's hands off what a running one makes and reads: a record under
 `.snakemake/files/` that its snakemake keeps locked while it lives. That of a dead one binds nobody
 and is removed by the next. Snakemake's own locks outlive a killed snakemake and say not whose they
@@ -22,15 +22,20 @@ from study.errors import StudyError
 RECORDS = Path(".snakemake/files")
 
 
-def try_lock(file: IO) -> bool:
+def try_lock(file: IO, wait: bool = False) -> bool:
     """Whether this process now holds the lock of an open file; False where another one does.
 
-    Raises OSError where the file system has no locks.
+    With `wait`, that one is waited for. Raises StudyError where the file system has no locks.
     """
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise StudyError(
+            f"{file.name}: no lock to be had ({error.strerror}); this folder must lie on a file "
+            "system with locks (NFS: mounted with them)"
+        ) from None
     return True
 
 
@@ -43,17 +48,11 @@ def lock_files(outputs: Iterable[str], inputs: Iterable[str], folder: Path = REC
     wanted = {"makes": sorted(set(outputs)), "reads": sorted(set(inputs))}
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "entry").open("w") as entry:
-        try:
-            fcntl.lockf(entry, fcntl.LOCK_EX)  # one at a time, for milliseconds
-        except OSError as error:
-            raise StudyError(
-                f"{entry.name}: cannot be locked ({error.strerror}); the project must lie on a "
-                "file system that knows locks"
-            ) from None
+        try_lock(entry, wait=True)  # one at a time, for milliseconds
         for path in sorted(folder.glob("*.json")):
             _check(path, wanted)
         record = NamedTemporaryFile("w", dir=folder, suffix=".json")  # noqa: SIM115 (kept open)
-        fcntl.lockf(record, fcntl.LOCK_EX)
+        try_lock(record)
         json.dump({"host": platform.node(), "pid": os.getpid(), **wanted}, record)
         record.flush()
     return record

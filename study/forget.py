@@ -61,20 +61,11 @@ def main(arguments: list[str] | None) -> None:
     example = "python -m study.forget byte-level --scale laptop --dry-run"
     parser = command_parser("study.forget", __doc__, example)
     parser.add_argument("cells", nargs="*", metavar="CELL", help="cells of the study")
-    parser.add_argument(
-        "--task",
-        action="append",
-        default=[],
-        metavar="TASK",
-        help="only fine-tunings on this task (of all cells where none is named)",
-    )
-    parser.add_argument(
-        "--source",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="the files of a corpus or task, with all that was made from them",
-    )
+    for option, name, about in (
+        ("--task", "TASK", "only fine-tunings on this task (of all cells where none is named)"),
+        ("--source", "NAME", "the files of a corpus or task, with all that was made from them"),
+    ):
+        parser.add_argument(option, action="append", default=[], metavar=name, help=about)
     add_study_arguments(parser)
     parser.add_argument("--dry-run", action="store_true", help="only list what would go")
     args = parser.parse_args(arguments)

@@ -58,13 +58,13 @@ def read_json_argument(text: str, what: str) -> dict:
     """
     if text.startswith("@"):
         path = Path(text[1:])
+        what = f"{path}: {what}"
         try:
             text = path.read_text()
         except OSError as error:
-            raise StudyError(f"{path}: {what}: {error.strerror}") from None
+            raise StudyError(f"{what}: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise StudyError(f"{path}: {what}: not UTF-8") from None
-        what = f"{path}: {what}"
+            raise StudyError(f"{what}: not UTF-8") from None
     try:
         value = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:

@@ -42,7 +42,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(StudyError):
                     try_lock(file)
                 file.write(data.encode() if isinstance(data, str) else data)
                 file.flush()
@@ -79,7 +79,7 @@ def forget_temporaries(folder: Path, name: str = "*") -> None:
     """
     pattern = name if name == "*" else glob.escape(name)
     for left in folder.glob(f".{pattern}.{TEMPORARY}"):
-        with contextlib.suppress(OSError), left.open("rb+") as file:
+        with contextlib.suppress(OSError, StudyError), left.open("rb+") as file:
             if try_lock(file):
                 left.unlink()
 

@@ -41,12 +41,8 @@ def add_study_arguments(parser: argparse.ArgumentParser, scale: str | None = Non
         metavar="NAME",
         help="file of config/scales/" + (f" (default: {scale})" if scale else ""),
     )
-    parser.add_argument(
-        "--replicates",
-        type=int,
-        metavar="N",
-        help="pre-training seeds 0..N-1 (default: the scale's)",
-    )
+    replicates = "pre-training seeds 0..N-1 (default: the scale's)"
+    parser.add_argument("--replicates", type=int, metavar="N", help=replicates)
 
 
 def read_options(typed: Iterable[str], config: Mapping[str, Any]) -> Options:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from study.digests import MEMORY, remembered_digest, sha256_file
+from study.digests import MEMORY, file_digest, remembered_digest, sha256_file
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import Manifest, load_manifest
@@ -133,7 +133,7 @@ def lists_all_parts(manifest: Manifest, split: str) -> bool:
 def check_places(sources: dict[str, dict], mirror: str | Path | None) -> None:
     """Compare the mirror's files with those that the sources which were fetched list.
 
-    `sources` are recipes by manifest path. Numbers and sizes are compared, not bytes. Raises
+    `sources` are recipes by manifest path. Numbers and sizes are compared, not digests. Raises
     StudyError for the first that differs.
     """
     for path, recipe in sources.items():
@@ -142,16 +142,27 @@ def check_places(sources: dict[str, dict], mirror: str | Path | None) -> None:
             continue
         manifest = load_manifest(path, key=key_of(recipe), stage="source")
         for split in recipe["splits"]:
-            files, entries = split_files(recipe, root, split), source_entries(manifest, split)
-            more = len(files) - len(entries)
-            if more < 0 or (more and lists_all_parts(manifest, split)):
-                raise other_files(f"{root}: split {split}: {len(files)} files", manifest, root)
-            for file, entry in zip(files, entries, strict=False):
-                if file.stat().st_size != entry["bytes"]:
-                    raise other_files(f"{file}: {file.stat().st_size} bytes", manifest, root)
+            files = split_files(recipe, root, split)
+            check_files(manifest, root, split, files, digests=False)
 
 
-def other_files(found: str, manifest: Manifest, root: Path) -> StudyError:
+def check_files(
+    manifest: Manifest, root: Path, split: str, files: list[Path], *, digests: bool = True
+) -> None:
+    """Raise StudyError unless a split's files under `root` are those that the manifest lists."""
+    entries, memory = source_entries(manifest, split), manifest.run_directory / MEMORY
+    for file, entry in zip(files, entries, strict=False):
+        size = file.stat().st_size
+        if size != entry["bytes"]:
+            raise _other_files(f"{file}: {size} bytes, expected {entry['bytes']}", manifest, root)
+        if digests and file_digest(file, str(file.absolute()), memory) != entry["sha256"]:
+            raise _other_files(f"{file}: another SHA-256", manifest, root)
+    more = len(files) - len(entries)
+    if more < 0 or (more and lists_all_parts(manifest, split)):
+        raise _other_files(f"{root}: split {split}: {len(files)} files", manifest, root)
+
+
+def _other_files(found: str, manifest: Manifest, root: Path) -> StudyError:
     """The line that says that files under `root` are others than they were, and what to do."""
     if root.resolve().is_relative_to(manifest.run_directory.resolve()):
         advice = manifest.rebuild_hint

@@ -21,13 +21,13 @@ PATIENCE = 10  # seconds
 UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED)
 
 
-def check_reachable(jobs: Iterable[Job], places: Places) -> None:
+def check_reachable(jobs: list[Job], places: Places) -> None:
     """Look for the files of sources that are still to be fetched.
 
     Raises StudyError that names each source whose files a given place lacks; or each that is on the
     hub alone, when the hub gives no answer.
     """
-    problems, on_hub, jobs = [], [], list(jobs)
+    problems, on_hub = [], []
     mirrored = places.mirror is not None and any("repo" in job.recipe for job in jobs)
     if mirrored and not Path(places.mirror).is_dir():
         raise StudyError(f"{places.mirror}: no such mirror folder")
@@ -35,20 +35,17 @@ def check_reachable(jobs: Iterable[Job], places: Places) -> None:
         name, recipe = job.names["source"], job.recipe
         try:
             root = places.root(recipe)
+            if root is None and "repo" in recipe:
+                on_hub.append(f"{name} ({recipe['repo']})")
             for split in recipe["splits"] if root is not None else ():
                 split_files(recipe, root, split)
         except StudyError as error:
             problems.append(f"{name}: {error}")
-        else:
-            if root is None and "repo" in recipe:
-                on_hub.append(f"{name} ({recipe['repo']})")
     if problems:
         raise StudyError("; ".join(problems))
     if on_hub and (reason := _no_answer()):
-        raise StudyError(
-            f"{reason}, where these lie: {', '.join(on_hub)}; name an offline mirror that has them "
-            "(--config mirror=DIR)"
-        )
+        advice = "name an offline mirror that has them (--config mirror=DIR)"
+        raise StudyError(f"{reason}, where these lie: {', '.join(on_hub)}; {advice}")
 
 
 def sources_to_fetch(jobs: Iterable[Job]) -> list[Job]:

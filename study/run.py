@@ -177,17 +177,11 @@ def open_run(
 def _acquire(lock: BinaryIO, stop: Callable[[], str | None]) -> None:
     """Take the lock, telling on stderr who holds it while waiting."""
     holder = ""
-    try:
-        while not try_lock(lock):
-            if not holder:
-                lock.seek(0)
-                holder = lock.read().decode(errors="replace") or "another process"
-                print(f"waiting for {lock.name}, held by {holder}", file=sys.stderr)
-            if reason := stop():
-                raise Resumable(f"{reason}, while waiting for {lock.name}")
-            time.sleep(0.5)
-    except OSError as error:
-        raise StudyError(
-            f"{lock.name}: no lock to be had ({error.strerror}); this folder must lie on a file "
-            "system with locks (NFS: mounted with them)"
-        ) from None
+    while not try_lock(lock):
+        if not holder:
+            lock.seek(0)
+            holder = lock.read().decode(errors="replace") or "another process"
+            print(f"waiting for {lock.name}, held by {holder}", file=sys.stderr)
+        if reason := stop():
+            raise Resumable(f"{reason}, while waiting for {lock.name}")
+        time.sleep(0.5)

@@ -217,7 +217,8 @@ def test_other_files_in_the_mirror_are_refused_and_a_moved_mirror_is_found(proje
     assert refused.returncode == 2
     line = refused.stderr.splitlines()[-1]
     size = file.stat().st_size
-    assert f"00000-of-00001.parquet: {size} bytes, not as runs/smoke/sources/sst2/" in line
+    differs = f"00000-of-00001.parquet: {size} bytes, expected {size - 1}, not as "
+    assert f"{differs}runs/smoke/sources/sst2/" in line
     assert "name it in the study file (source: {folder: DIR})" in line
 
 

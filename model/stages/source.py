@@ -25,7 +25,7 @@ from study.digests import MEMORY
 from study.errors import StudyError
 from study.identity import read_json_argument
 from study.manifest import Manifest
-from study.places import Places, lists_all_parts, other_files, source_entries
+from study.places import Places, check_files
 from study.recipes import SourceRecipe
 from study.run import Run, open_run
 
@@ -91,14 +91,8 @@ def _find_again(run: Run, recipe: SourceRecipe, manifest: Manifest, places: Plac
             source_files(manifest, split)
     except StudyError:
         located = locate(run.recipe, places, run.directory / "snapshot")
-        described = describe(located, run.directory / MEMORY)
         for split in recipe.splits:
-            found = [entry["sha256"] for entry in described[split]]
-            if not lists_all_parts(manifest, split):
-                found = found[: len(source_entries(manifest, split))]
-            if found != [entry["sha256"] for entry in source_entries(manifest, split)]:
-                where = f"{located.root}: split {split}: other files"
-                raise other_files(where, manifest, located.root) from None
+            check_files(manifest, located.root, split, located.files[split])
         write_location(run.directory, located.root)
 
 

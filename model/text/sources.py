@@ -20,11 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model.text.hub import download
-from study.digests import MEMORY, digest_files, file_digest
+from study.digests import digest_files
 from study.errors import StudyError, first_line, kind_text
 from study.identity import read_json_argument
 from study.manifest import Manifest, write_atomic
-from study.places import Places, other_files, source_entries, split_files
+from study.places import Places, check_files, source_entries, split_files
 
 LOCATION = "location.json"
 ROWS_PER_READ = 64
@@ -111,15 +111,7 @@ def source_files(manifest: Manifest, split: str, places: Places = NOWHERE) -> li
                 "name their place (--config mirror=DIR, or source.folder in the study file)"
             )
         paths = split_files(manifest.recipe, root, split)[: len(entries)]
-    for path, entry in zip(paths, entries, strict=False):
-        name, memory = str(path.absolute()), manifest.run_directory / MEMORY
-        size = path.stat().st_size
-        if size != entry["bytes"]:
-            raise other_files(f"{path}: {size} bytes, expected {entry['bytes']}", manifest, root)
-        if file_digest(path, name, memory) != entry["sha256"]:
-            raise other_files(f"{path}: another SHA-256", manifest, root)
-    if len(paths) < len(entries):
-        raise other_files(f"{root}: split {split}: {len(paths)} files", manifest, root)
+    check_files(manifest, root, split, paths)
     return paths
 
 
