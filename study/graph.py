@@ -119,15 +119,13 @@ class Study:
         """The fine-tunings on SQuAD 2.0 of the cell that is submitted."""
         return self.score_jobs([self.submitted_row.cell], ["squad20"])
 
-    def table_value_jobs(self, table: str) -> list[Job]:
-        """The samples, pre-trainings, stores and selections that a table reads besides scores."""
-        spec = self.config.tables[table]
-        jobs = [self.jobs.selection(row.family) for row in spec.rows if row.family]
-        cells = self.table_pretrained_cells(table)
-        if cells:
-            jobs += [*self.pretrain_jobs(cells), *map(self.jobs.store_of, cells)]
-        jobs += self.pair_samples_jobs(table)
-        return list(dict.fromkeys(jobs))
+    def shown_jobs(self, table: str) -> list[Job]:
+        """All jobs whose manifests a table reads, for its numbers and its notes."""
+        jobs = self.table_jobs(table)
+        rows, cells = self.config.tables[table].rows, self.table_pretrained_cells(table)
+        jobs += [self.jobs.selection(row.family) for row in rows if row.family]
+        jobs += [*self.pretrain_jobs(cells), *map(self.jobs.store_of, cells)]
+        return list(dict.fromkeys([*jobs, *self.pair_samples_jobs(table)]))
 
     def pair_samples_jobs(self, table: str) -> list[Job]:
         """The samples of a table's cells in pair formats: its notes tell what they show."""
@@ -146,10 +144,6 @@ class Study:
         # The table's notes tell how often static masks came round.
         return [c for c in cells if self.config.cells[c].masking.policy == "static"]
 
-    def shown_jobs(self, table: str) -> list[Job]:
-        """All jobs whose manifests a table reads, for its numbers and its notes."""
-        return self.table_jobs(table) + self.table_value_jobs(table)
-
     def all_table_jobs(self) -> list[Job]:
         """The fine-tuning jobs of all tables, each once."""
         jobs = [job for table in self.config.tables for job in self.table_jobs(table)]
@@ -163,22 +157,17 @@ class Study:
         """Recipes of all sources, by manifest path."""
         return {p: j.recipe for p, j in self.jobs.items() if j.stage == "source"}
 
-    def shown_cells(self) -> list[str]:
-        """The cells of all tables, each once."""
-        return list(self.config.shown)
-
     def pretrain_jobs(self, cells: list[str] | None = None) -> list[Job]:
         """The pre-training jobs of these cells, or of all that a table shows."""
         return [
             self.jobs.pretrain(cell, seed)
-            for cell in (self.shown_cells() if cells is None else cells)
+            for cell in (self.config.shown if cells is None else cells)
             for seed in self.config.seeds.pretraining
         ]
 
     def store_jobs(self) -> list[Job]:
         """The token stores of all cells that a table shows, each once."""
-        jobs = [self.jobs.store_of(cell) for cell in self.shown_cells()]
-        return list(dict.fromkeys(jobs))
+        return list(dict.fromkeys(map(self.jobs.store_of, self.config.shown)))
 
     def all_jobs(self) -> list[Job]:
         """The last jobs of everything: what no other job reads."""
