@@ -1,7 +1,7 @@
 """What every command of the analysis takes and does: the study, its result, the files it writes."""
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +12,7 @@ from study.errors import StudyError
 from study.graph import Study
 from study.manifest import check_place, write_atomic
 from study.record import recorded
+from study.results import FIGURE, RESULTS, WILDCARD
 
 
 def add_study_arguments(
@@ -29,22 +30,24 @@ def study_of(parsed: argparse.Namespace) -> Study:
     return Study(parsed.scale, parsed.study, parsed.replicates)
 
 
-def beside(output: Path, *endings: str) -> list[Path]:
-    """The files that are written beside a CSV, checked before anything is.
+def output_files(output: Path, endings: Sequence[str]) -> list[Path]:
+    """The files of a result by the name of one, checked before anything is written.
 
-    StudyError unless `output` ends in .csv, and where no file can be put in a place.
+    StudyError unless `output` ends as the first of `endings` does (a figure: as either), and where
+    no file can be put in a place.
     """
-    if output.suffix != ".csv":
-        raise StudyError(f"--output {output}: expected a name that ends in .csv")
-    paths = [output.with_suffix(ending) for ending in endings]
-    for path in (output, *paths):
+    accepted = [f".{ending}" for ending in (endings if endings == FIGURE else endings[:1])]
+    if output.suffix not in accepted:
+        raise StudyError(f"--output {output}: expected a name that ends in {' or '.join(accepted)}")
+    paths = [output.with_suffix(f".{ending}") for ending in endings]
+    for path in paths:
         check_place(path)
     return paths
 
 
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a data frame as CSV, atomically."""
-    write_atomic(path, frame.to_csv(index=False, lineterminator="\n"))
+def csv_text(frame: pd.DataFrame) -> str:
+    """A data frame as CSV."""
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
 def check_known(what: str, noun: str, name: str, known: Iterable[str]) -> None:
@@ -53,14 +56,34 @@ def check_known(what: str, noun: str, name: str, known: Iterable[str]) -> None:
         raise StudyError(f"{what}: no such {noun}; known: {', '.join(known)}")
 
 
-def csv_command(
-    arguments: list[str] | None, result: str, purpose: str, read: Callable[[Study], pd.DataFrame]
+def result_command(
+    arguments: list[str] | None,
+    rule: str,
+    make: Callable[[Study, str], Iterable[str | bytes]],
+    noun: str = "table",
 ) -> None:
-    """The whole command `analysis.<result>`, which writes `results/<result>.csv`."""
-    example = f"python -m analysis.{result} --scale laptop --output results/{result}.csv"
-    parser = command_parser(f"analysis.{result}", purpose, example)
-    add_study_arguments(parser)
+    """The whole command of the result of `study.results` that this rule makes.
+
+    `make(study, name)` gives the contents of its files in the order of their endings; `name` is
+    that of a `noun` of the study file, or empty where the result is one of all the study.
+    """
+    entry = next(entry for entry in RESULTS if entry.rule == rule)
+    module, *named = WILDCARD.sub("TABLE", entry.command).split()
+    example = f"{WILDCARD.sub('TABLE', entry.pattern)}.{entry.endings[0]}"
+    parser = command_parser(
+        module,
+        f"Write {entry.files}: {entry.about}.",
+        f"python -m {' '.join([module, *named])} --scale laptop --output results/{example}",
+    )
+    if named:
+        parser.add_argument("table", help=f"a {noun} of config/study/tables.yaml")
+    add_study_arguments(parser, entry.endings[0].upper())
     parsed = parser.parse_args(arguments)
+    files = output_files(parsed.output, entry.endings)
     study = study_of(parsed)
-    with recorded(study, result, parsed.output):
-        write_csv(read(study), parsed.output)
+    name = parsed.table if named else ""
+    check_known(name, noun, name, entry.names(study.config))
+    with recorded(study, entry.named(name), *files):
+        contents = make(study, name)
+        for path, content in zip(files, contents, strict=True):
+            write_atomic(path, content)

@@ -2,7 +2,7 @@
 
 In: the predictions that every fine-tuning seed stored. Out: metrics of the average, in percent.
 What is averaged is the task kind's business (`model.tasks.kind.Average`). Members are the
-fine-tuning seeds of one pre-trained model at the setting that counts (`analysis.settings`), at most
+fine-tuning seeds of one pre-trained model at the setting that counts (`analysis.choices`), at most
 seven, as in the paper; several pre-trained models make as many ensembles. Where each has a single
 fine-tuning seed of its own, one ensemble takes a model of each. What diverged is left out.
 """
@@ -62,7 +62,7 @@ def ensembles(study: Study, cell: str, task: str, setting: str) -> list[Members]
 
 
 def row_ensembles(study: Study, row: Row, column: Column, settings: pd.DataFrame) -> list[Members]:
-    """The ensembles behind a score of a table; `settings` is that of `analysis.settings`."""
+    """The ensembles behind a score of a table; `settings` is that of `analysis.choices`."""
     task = row.task_of(column)
     mine = (settings["cell"] == row.cell) & (settings["task"] == task) & settings["selected"]
     return ensembles(study, row.cell, task, settings.loc[mine, "setting"].item())

@@ -8,6 +8,7 @@ threshold of SQuAD 2.0. So has whatever else differs between the rows than what 
 from typing import Any
 
 from analysis.ensembles import MOST
+from analysis.render import value_text
 from study.graph import Study
 from study.tables import Column, Table
 from study.tasks import Finetuning
@@ -204,19 +205,6 @@ def flat(recipe: dict, prefix: str = "") -> dict[str, Any]:
         inner = isinstance(value, dict)
         dotted |= flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
     return dotted
-
-
-def value_text(value: Any) -> str:
-    """A value of a recipe for a note: 0.999, books+wiki, true; a dash where a row has none."""
-    if value is None:
-        return "–"
-    if isinstance(value, list):
-        return "+".join(map(str, value))
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def values_text(rows: dict[str, list[str]]) -> str:

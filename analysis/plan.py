@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.command import add_study_arguments, beside, study_of, write_csv
+from analysis.command import add_study_arguments, csv_text, output_files, study_of
 from analysis.costs import CHARACTERS_PER_TOKEN, Cost, cost_of, finished, text_megabytes
 from analysis.render import DASH, markdown_rows
 from study.command import command_parser, run_command
@@ -323,15 +323,15 @@ def main(arguments: list[str] | None) -> None:
     )
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
-    (markdown,) = beside(parsed.output, ".md")
+    files = output_files(parsed.output, ("csv", "md"))
     study = study_of(parsed)
     flops = parsed.flops_per_second
-    with recorded(study, "plan", parsed.output, markdown, flops=flops):
+    with recorded(study, "plan", *files, flops=flops):
         speed = speed_of(study, flops)
         frame = build_plan(study, speed)
         text = to_text(study, frame, speed)
-        write_atomic(markdown, text)
-        write_csv(frame, parsed.output)
+        for path, content in zip(files, (csv_text(frame), text), strict=True):
+            write_atomic(path, content)
     print(text, end="")
 
 

@@ -6,6 +6,7 @@ median, or it is one of them and the field says `failed`.
 """
 
 from collections.abc import Collection
+from typing import Any
 
 import pandas as pd
 
@@ -14,6 +15,19 @@ from analysis.values import FORMATS
 from study.tables import Table
 
 DASH = "–"
+
+
+def value_text(value: Any) -> str:
+    """A value of a recipe: 0.999, 1e-06, 8,192, books+wiki, true; a dash for what is not there."""
+    if value is None:
+        return DASH
+    if isinstance(value, list):
+        return "+".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def field_text(entry: Entry) -> str:

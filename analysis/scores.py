@@ -6,12 +6,12 @@ fine-tuning seed, metric).
 
 import pandas as pd
 
-from analysis.command import add_study_arguments, check_known, study_of, write_csv
+from analysis.command import add_study_arguments, check_known, csv_text, study_of
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
 from study.jobs import Job
-from study.manifest import MAYBE_NUMBER, load_manifest
+from study.manifest import MAYBE_NUMBER, load_manifest, write_atomic
 from study.read import STUDY_FILE
 from study.record import recorded
 
@@ -99,7 +99,7 @@ def main(arguments: list[str] | None) -> None:
     result = "scores" if parsed.cell is None else f"cells/{parsed.cell}"
     with recorded(study, result, parsed.output):
         scores = read_scores(study, study.result_jobs(result), f"results/{result}.csv")
-        write_csv(scores, parsed.output)
+        write_atomic(parsed.output, csv_text(scores))
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
+from analysis.choices import choose_settings, read_selection
 from analysis.ensembles import ensemble_scores, ensembles
 from analysis.intervals import welch_difference
 from analysis.medians import KEYS, replicate_values, summarise
 from analysis.scores import COLUMNS, read_scores
-from analysis.selection import shown_cell
-from analysis.settings import choose_settings
 from analysis.values import REPLICATED, cell_values, value_fields
 from study.graph import Study
 from study.tables import Column, Row
@@ -101,7 +100,9 @@ def shown_rows(study: Study, name: str, scores: pd.DataFrame) -> list[ShownRow]:
     """
     table, published = study.config.tables[name], study.published(name)
     by_score = dict(list(choose_settings(study, scores).groupby(list(KEYS))))
-    cells = {row.id: shown_cell(study, row) for row in table.rows}
+    cells = {
+        row.id: read_selection(study, row.family) if row.family else row.cell for row in table.rows
+    }
     rows = []
     for row in table.rows:
         cell, printed, entries = cells[row.id], published.get(row.id, {}), []

@@ -16,10 +16,10 @@ import zipfile
 import numpy as np
 import pandas as pd
 
+from analysis.choices import choose_settings, compare_settings
 from analysis.command import add_study_arguments, study_of
 from analysis.ensembles import Members, ensemble_of, row_ensembles
 from analysis.scores import read_scores
-from analysis.settings import choose_settings, compare_settings
 from analysis.winograd import schema_order
 from model.text.sources import (
     NOWHERE,

@@ -6,17 +6,16 @@ reading. The published values are for orientation; a small scale is not expected
 
 import pandas as pd
 
-from analysis.command import add_study_arguments, beside, check_known, study_of, write_csv
+from analysis.choices import read_selection
+from analysis.command import csv_text, result_command
 from analysis.coverage import text_notes
 from analysis.notes import choice_notes, difference_notes
 from analysis.render import to_latex, to_markdown
-from analysis.selection import read_selection
 from analysis.shown import COUNTS, DIFFERENCE, ShownRow, field_names, read_rows
 from analysis.values import cell_values, value_fields
-from study.command import command_parser, run_command
+from study.command import run_command
 from study.graph import Study
-from study.manifest import load_manifest, write_atomic
-from study.record import recorded
+from study.manifest import load_manifest
 
 
 def wide_table(study: Study, name: str, rows: list[ShownRow]) -> pd.DataFrame:
@@ -152,26 +151,17 @@ def static_notes(study: Study, name: str) -> list[str]:
     return notes
 
 
+def table_files(study: Study, name: str) -> tuple[str, str, str]:
+    """A table as CSV, Markdown and LaTeX."""
+    table, rows = study.config.tables[name], read_rows(study, name, f"results/{name}.csv")
+    notes = notes_of(study, name, rows)
+    wide = csv_text(wide_table(study, name, rows))
+    return wide, to_markdown(table, rows, notes), to_latex(table, rows, notes)
+
+
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.table`."""
-    parser = command_parser(
-        "analysis.table",
-        "Write a table of the paper as CSV, Markdown and LaTeX.",
-        "python -m analysis.table table2 --scale laptop --output results/table2.csv",
-    )
-    parser.add_argument("table", help="a table of config/study/tables.yaml")
-    add_study_arguments(parser)
-    parsed = parser.parse_args(arguments)
-    markdown, latex = beside(parsed.output, ".md", ".tex")
-    study = study_of(parsed)
-    check_known(parsed.table, "table", parsed.table, study.config.tables)
-    spec, output = study.config.tables[parsed.table], parsed.output
-    with recorded(study, parsed.table, output, markdown, latex):
-        rows = read_rows(study, parsed.table, f"results/{parsed.table}.csv")
-        notes = notes_of(study, parsed.table, rows)
-        write_atomic(markdown, to_markdown(spec, rows, notes))
-        write_atomic(latex, to_latex(spec, rows, notes))
-        write_csv(wide_table(study, parsed.table, rows), output)
+    result_command(arguments, "table", table_files)
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ def test_every_command_passes_the_boundary_and_knows_debug():
     for module in commands():
         path = Path(__file__).parent.parent / (module.replace(".", "/") + ".py")
         source = path.read_text()
-        parsers = ("command_parser(", "csv_command(", "= Stage(")
+        parsers = ("command_parser(", "result_command(", "= Stage(")
         assert any(parser in source for parser in parsers), module
         assert "run_command(main)" in source, module
         assert "ArgumentParser(" not in source, module

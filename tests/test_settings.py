@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from predictions_toy import publish_seeds, rewrite
 
-from analysis import settings as settings_command
+from analysis import listings
 from analysis import table as table_command
+from analysis.choices import choose_settings, compare_settings
 from analysis.ensembles import ensemble_metrics, ensemble_of, ensembles
-from analysis.settings import choose_settings, compare_settings
 from analysis.shown import read_rows
 from analysis.table import wide_table
 from study.errors import StudyError
@@ -315,7 +315,7 @@ def test_ensembles_are_not_compared_with_single_models(study):
 def test_settings_csv_keeps_every_setting(study):
     for job in study.all_table_jobs():
         publish_seeds(job, 50)
-    settings_command.main(["--scale", "smoke", "--output", "results/settings.csv"])
+    listings.main(["settings", "--scale", "smoke", "--output", "results/settings.csv"])
     found = pd.read_csv("results/settings.csv", keep_default_na=False)
     rows = found[(found["cell"] == "large-160gb-500k") & (found["task"] == "rte")]
     assert rows["setting"].tolist() == [LOW, HIGH]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import corpora, hyperparameters, learning_rates, pretraining, table
+from analysis import hyperparameters, listings, table
 from analysis.figures import table as table_figure
 from model.stages import selection
 from model.stages.selection import choose
@@ -119,7 +119,7 @@ def test_a_diverged_grid_point_is_never_selected(study):
     select(study, "batch-2k")
     frame, _ = make(table, "table3")
     assert frame.iloc[1]["cell"] == "batch-2k"
-    rates, _ = make(learning_rates)
+    rates, _ = make(listings, "learning_rates")
     of_family = rates[rates["family"] == "batch-2k"]
     assert of_family["selected"].tolist() == [False] * 3 + [True] * 3
     assert of_family["heldout_perplexity"].isna().tolist() == [True] * 3 + [False] * 3
@@ -132,12 +132,12 @@ def test_a_selection_of_another_recipe_is_refused(study):
 
 
 @pytest.mark.parametrize("winner", ["nonsense", "doc-sentences"])
-@pytest.mark.parametrize("command", [table, learning_rates, table_figure])
+@pytest.mark.parametrize("command", [table, listings, table_figure])
 def test_a_winner_that_is_no_member_is_refused(study, command, winner):
     job = study.jobs.selection("batch-2k")
     publish(job, {"winner": winner})
     output = "x.png" if command is table_figure else "x.csv"
-    name = [] if command is learning_rates else ["table3"]
+    name = ["learning_rates"] if command is listings else ["table3"]
     arguments = [*name, "--scale", "smoke", "--replicates", "3", "--output", output]
     with pytest.raises(StudyError) as error:
         command.main(arguments)
@@ -212,11 +212,11 @@ def test_table4_counts_the_data_of_each_row(study):
 
 
 def test_corpora_and_pretraining_have_a_line_per_corpus_and_run(study):
-    found, _ = make(corpora)
+    found, _ = make(listings, "corpora")
     everything = found[found["data"] == "books+wiki+news+web+stories"]
     assert everything["corpus"].tolist() == ["books", "wiki", "news", "web", "stories"] * 2
     assert (found["fertility"] > 0).all()
-    runs, _ = make(pretraining)
+    runs, _ = make(listings, "pretraining")
     assert not runs.duplicated(["cell", "pretraining_seed"]).any()
     assert runs.columns[-1] == "key"
     assert runs["heldout_perplexity.wiki"].notna().all()

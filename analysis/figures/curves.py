@@ -5,18 +5,19 @@ pre-training seeds, each seed a thin line beside it. Losses are in nats per mask
 fixed set of masks; they can be compared where vocabulary and format agree.
 """
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.optimize import isotonic_regression
 
-from analysis.command import add_study_arguments, study_of
+from analysis.command import result_command
 from analysis.figures import style
-from analysis.figures.style import new_figure, styled, write_figure
-from study.command import command_parser, run_command
+from analysis.figures.style import figure_files, grid_of, new_figure, panels_of, styled
+from study.command import run_command
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, NUMBER, load_manifest
-from study.record import recorded
 
 PANELS_A_LINE = 2
 UNITS = ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands"), (1, ""))
@@ -74,22 +75,13 @@ def unit_of(tokens: float) -> tuple[float, str]:
 
 
 def spread(heights: list[float], gap: float) -> list[float]:
-    """Heights moved apart to at least `gap`, in their order and as little as a sweep can."""
-    order = sorted(range(len(heights)), key=lambda i: heights[i])
-    placed: list[float] = []
-    groups: list[list[float]] = []  # of neighbours that touch: [sum of wishes, how many]
-    for rank, i in enumerate(order):
-        groups.append([heights[i] - rank * gap, 1])
-        # Wishes without the gaps must rise; where they fall, neighbours share their mean.
-        while len(groups) > 1 and groups[-2][0] / groups[-2][1] > groups[-1][0] / groups[-1][1]:
-            total, count = groups.pop()
-            groups[-1] = [groups[-1][0] + total, groups[-1][1] + count]
-    for total, count in groups:
-        placed += [total / count] * int(count)
-    result = [0.0] * len(heights)
-    for rank, i in enumerate(order):
-        result[i] = placed[rank] + rank * gap
-    return result
+    """Heights moved apart to at least `gap`, in their order and as little as can be."""
+    order = np.argsort(heights, kind="stable")
+    gaps = gap * np.arange(len(heights))
+    placed = np.empty(len(heights))
+    # Wishes without the gaps must rise; where they fall, neighbours share their mean.
+    placed[order] = isotonic_regression(np.array(heights)[order] - gaps).x + gaps
+    return placed.tolist()
 
 
 def look_of(number: int) -> dict:
@@ -163,8 +155,7 @@ def curves_figure(frame: pd.DataFrame, groups: dict[str, list[str]], about: str)
     groups = {name: cells for name, cells in groups.items() if cells}
     if not groups:
         raise StudyError("no table shows a cell of ours, so there are no curves")
-    across = min(len(groups), PANELS_A_LINE)
-    down = -(-len(groups) // across)
+    across, down = grid_of(len(groups), PANELS_A_LINE)
     most = max(len(cells) for cells in groups.values())
     seeds = frame["pretraining_seed"].nunique()
     crosses = "; crosses: diverged" if is_broken(frame).any() else ""
@@ -175,9 +166,9 @@ def curves_figure(frame: pd.DataFrame, groups: dict[str, list[str]], about: str)
     )
     height = down * max(2.4, 0.6 + most * 1.3 * LABEL_POINTS / 72) + 0.7
     figure = new_figure(4.8 * across, height, "Held-out loss along pre-training", caption)
-    panels = figure.subplots(down, across, squeeze=False).flatten()
+    panels = panels_of(figure, len(groups), across)
     unit, word = unit_of(frame["tokens"].max())
-    for axes, (name, cells) in zip(panels, groups.items(), strict=False):
+    for axes, (name, cells) in zip(panels, groups.items(), strict=True):
         mine = frame[frame["cell"].isin(cells)]
         ends = {
             cell: draw_cell(axes, look_of(number), mine[mine["cell"] == cell], unit)
@@ -189,26 +180,19 @@ def curves_figure(frame: pd.DataFrame, groups: dict[str, list[str]], about: str)
         axes.set_title(name, loc="left", pad=10)
         axes.set_xlabel(f"tokens seen ({word})" if word else "tokens seen")
         axes.set_ylabel("loss (nats per masked token)")
-    for axes in panels[len(groups) :]:
-        axes.set_visible(False)
     return figure
+
+
+def files(study: Study, _: str) -> list[bytes]:
+    """The figure of the study as PNG and PDF."""
+    about = f"Scale {study.scale} ({study.config.about})"
+    figure = curves_figure(read_curves(study), study.cells_by_first_table(), about)
+    return figure_files(figure)
 
 
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.figures.curves`."""
-    parser = command_parser(
-        "analysis.figures.curves",
-        "Draw the held-out loss of all pre-trainings of a study, as PNG and PDF.",
-        "python -m analysis.figures.curves --scale laptop --output results/figures/curves.png",
-    )
-    add_study_arguments(parser, "PNG")
-    parsed = parser.parse_args(arguments)
-    files = style.figure_paths(parsed.output)
-    study = study_of(parsed)
-    about = f"Scale {study.scale} ({study.config.about})"
-    with recorded(study, "figures/curves", *files):
-        figure = curves_figure(read_curves(study), study.cells_by_first_table(), about)
-        write_figure(figure, parsed.output)
+    result_command(arguments, "curves", files)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Held-out perplexity over the peak learning rate, a panel per family of cells (Table 3).
 
 A *family* holds cells that differ in their peak learning rate alone, as one batch size does; the
-member with the lowest median perplexity stands for it (`analysis.selection`).
+member with the lowest median perplexity stands for it (`analysis.choices`).
 """
 
 import math
@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.command import add_study_arguments, study_of
+from analysis.command import result_command
 from analysis.figures import style
-from analysis.figures.style import new_figure, styled, write_figure
-from analysis.learning_rates import read_learning_rates
-from study.command import command_parser, run_command
+from analysis.figures.style import figure_files, grid_of, new_figure, panels_of, styled
+from analysis.listings import read_learning_rates
+from study.command import run_command
 from study.errors import StudyError
-from study.record import recorded
+from study.graph import Study
 
 COLUMNS = ("family", "learning_rate", "pretraining_seed", "selected", "heldout_perplexity")
 WINNER = {"marker": "o", "ms": 11, "mfc": "none", "mec": style.ORANGE, "mew": 1.4, "ls": ""}
@@ -68,7 +68,7 @@ def draw_family(axes: Axes, frame: pd.DataFrame) -> None:
 
 @styled
 def learning_rate_figure(frame: pd.DataFrame, about: str) -> Figure:
-    """The figure of `frame`, a line per pre-training with COLUMNS as in `analysis.learning_rates`.
+    """The figure of `frame`, a line per pre-training with COLUMNS as in `analysis.listings`.
 
     A missing perplexity stands for a diverged run; `about` tells the caption what scale this is.
     Families stand in the order of `frame`. Raises StudyError if a column or every line is missing.
@@ -79,8 +79,7 @@ def learning_rate_figure(frame: pd.DataFrame, about: str) -> Figure:
         raise StudyError(f"learning rates: {'no column ' + missing[0] if missing else nothing}")
     frame = frame.astype({"heldout_perplexity": float, "learning_rate": float})
     families = list(frame["family"].unique())
-    across = min(len(families), PANELS_A_LINE)
-    down = -(-len(families) // across)
+    across, down = grid_of(len(families), PANELS_A_LINE)
     seeds = frame["pretraining_seed"].nunique()
     caption = (
         f"{about}; {seeds} pre-training seed{'s' if seeds > 1 else ''}; held-out documents; "
@@ -95,34 +94,26 @@ def learning_rate_figure(frame: pd.DataFrame, about: str) -> Figure:
         marks.append(Line2D([], [], label="diverged, how many", **style.DIVERGED))
     title = "Held-out perplexity by peak learning rate"
     figure = new_figure(0.6 + 2.2 * max(across, 2), 2.3 * down + 0.9, title, caption, marks)
-    panels = figure.subplots(down, across, squeeze=False, sharey=True).flatten()
-    for axes, family in zip(panels, families, strict=False):
+    panels = panels_of(figure, len(families), across, share_y=True)
+    for axes, family in zip(panels, families, strict=True):
         draw_family(axes, frame[frame["family"] == family])
         axes.set_title(family, loc="left", pad=10)
         axes.set_xlabel("peak learning rate")
     scale_perplexity(panels[0], frame["heldout_perplexity"])
-    for line in panels.reshape(down, across):
-        line[0].set_ylabel("perplexity (per masked token)")
-    for axes in panels[len(families) :]:
-        axes.set_visible(False)
+    for axes in panels[::across]:
+        axes.set_ylabel("perplexity (per masked token)")
     return figure
+
+
+def files(study: Study, _: str) -> list[bytes]:
+    """The figure of the study as PNG and PDF."""
+    about = f"Scale {study.scale} ({study.config.about})"
+    return figure_files(learning_rate_figure(read_learning_rates(study), about))
 
 
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.figures.learning_rate`."""
-    parser = command_parser(
-        "analysis.figures.learning_rate",
-        "Draw the learning-rate grids of a study, as PNG and PDF.",
-        "python -m analysis.figures.learning_rate --scale demo "
-        "--output results/figures/learning_rate.png",
-    )
-    add_study_arguments(parser, "PNG")
-    parsed = parser.parse_args(arguments)
-    files = style.figure_paths(parsed.output)
-    study = study_of(parsed)
-    about = f"Scale {study.scale} ({study.config.about})"
-    with recorded(study, "figures/learning_rate", *files):
-        write_figure(learning_rate_figure(read_learning_rates(study), about), parsed.output)
+    result_command(arguments, "learning_rate_figure", files)
 
 
 if __name__ == "__main__":

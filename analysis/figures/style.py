@@ -10,16 +10,13 @@ import io
 import math
 import textwrap
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib.style
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-
-from study.errors import StudyError
-from study.manifest import write_atomic
 
 BLACK, BLUE, ORANGE, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 GREY, LIGHT = "#6b6b6b", "#f2f2f2"
@@ -67,8 +64,8 @@ STYLE = {
 }
 # What PDF and PNG would say of the time and of the program.
 NO_METADATA = {
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 
 
@@ -104,11 +101,19 @@ def new_figure(
     return figure
 
 
-def figure_paths(output: Path) -> tuple[Path, Path]:
-    """The PNG and the PDF that are written for `--output`; StudyError for another ending."""
-    if output.suffix not in (".png", ".pdf"):
-        raise StudyError(f"--output {output}: expected a name that ends in .png or .pdf")
-    return output.with_suffix(".png"), output.with_suffix(".pdf")
+def grid_of(count: int, most: int) -> tuple[int, int]:
+    """How many panels stand in a line, at most `most`, and how many lines `count` panels take."""
+    across = min(count, most)
+    return across, math.ceil(count / across)
+
+
+def panels_of(figure: Figure, count: int, across: int, share_y: bool = False) -> list[Axes]:
+    """The panels of a figure, `across` in a line; what is left of the last line stays empty."""
+    grid = figure.subplots(math.ceil(count / across), across, squeeze=False, sharey=share_y)
+    panels = grid.flatten().tolist()
+    for axes in panels[count:]:
+        axes.set_visible(False)
+    return panels[:count]
 
 
 def freeze_layout(figure: Figure) -> None:
@@ -126,10 +131,12 @@ def freeze_layout(figure: Figure) -> None:
 
 
 @styled
-def write_figure(figure: Figure, output: Path) -> None:
-    """Write `output` as PNG and as PDF, each atomically; equal figures give equal bytes."""
+def figure_files(figure: Figure) -> list[bytes]:
+    """The figure as PNG and as PDF; equal figures give equal bytes."""
     freeze_layout(figure)
-    for path in figure_paths(output):
-        kind, buffer = path.suffix[1:], io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=DPI, metadata=NO_METADATA[kind])
-        write_atomic(path, buffer.getvalue())
+    contents = []
+    for kind, metadata in NO_METADATA.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+        contents.append(buffer.getvalue())
+    return contents

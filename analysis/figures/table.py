@@ -15,15 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.command import add_study_arguments, check_known, study_of
+from analysis.command import result_command
 from analysis.figures import style
-from analysis.figures.style import new_figure, styled, write_figure
+from analysis.figures.style import figure_files, grid_of, new_figure, panels_of, styled
 from analysis.medians import replicate_values
 from analysis.shown import Entry, ShownRow, read_rows
-from study.command import command_parser, run_command
+from study.command import run_command
 from study.errors import StudyError
 from study.graph import Study
-from study.record import recorded
 from study.tables import Row
 
 METRICS = {
@@ -197,43 +196,31 @@ def table_figure(study: Study, name: str, rows: list[ShownRow]) -> Figure:
     columns = table.score_columns
     if not columns:
         raise StudyError(f"{name}: no column of it is a score, so it has no figure")
-    across = min(len(columns), PANELS_A_LINE)
-    down = -(-len(columns) // across)
+    across, down = grid_of(len(columns), PANELS_A_LINE)
     caption = f"Scale {study.scale} ({study.config.about}); {runs_text(study)}; development sets."
     height = down * (0.72 + 0.3 * len(table.rows)) + 0.85
     width = max(6.4, 0.5 + 0.065 * max(len(row.label) for row in table.rows) + 1.6 * across)
     entries = [[entry for entry in row.entries if entry.column.task] for row in rows]
     marks = legend_of(list(chain.from_iterable(entries)), bool(study.published(name)))
     figure = new_figure(width, height, table.caption, caption, marks)
-    panels = figure.subplots(down, across, squeeze=False, sharey=True).flatten()
-    for axes, column, shown in zip(panels, columns, zip(*entries, strict=True), strict=False):
+    panels = panels_of(figure, len(columns), across, share_y=True)
+    for axes, column, shown in zip(panels, columns, zip(*entries, strict=True), strict=True):
         draw_panel(axes, table.rows, list(shown))
         axes.set_title(column.label, pad=12)
         axes.set_xlabel(METRICS.get(column.metric, f"{column.metric} (%)"))
     panels[0].set_yticks(range(len(table.rows)), [row.label for row in table.rows])
-    for axes in panels[len(columns) :]:
-        axes.set_visible(False)
     return figure
+
+
+def files(study: Study, name: str) -> list[bytes]:
+    """The figure of a table as PNG and PDF."""
+    rows = read_rows(study, name, f"results/figures/{name}.png")
+    return figure_files(table_figure(study, name, rows))
 
 
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.figures.table`."""
-    parser = command_parser(
-        "analysis.figures.table",
-        "Draw a table of the paper with all its seeds, as PNG and PDF.",
-        "python -m analysis.figures.table table2 --scale laptop "
-        "--output results/figures/table2.png",
-    )
-    parser.add_argument("table", help="a table of config/study/tables.yaml")
-    add_study_arguments(parser, "PNG")
-    parsed = parser.parse_args(arguments)
-    files = style.figure_paths(parsed.output)
-    study = study_of(parsed)
-    check_known(parsed.table, "table", parsed.table, study.config.tables)
-    result = f"figures/{parsed.table}"
-    with recorded(study, result, *files):
-        rows = read_rows(study, parsed.table, f"results/{result}.png")
-        write_figure(table_figure(study, parsed.table, rows), parsed.output)
+    result_command(arguments, "table_figure", files)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,35 @@
-"""Which point of a fine-tuning grid counts: the best median over the seeds (section 5.1, table 10).
+"""Which point counts: the member of a family that its selection names, the setting of a grid.
 
-In: the scores of every setting. Out: those of one setting per cell and task, and a table of all
-settings. The choice is made by the task's first metric on the development set that is reported, as
-in the paper; `results/settings.csv` keeps every setting, so the price of another choice shows.
+A family's member stands in for it (section 4.3). Of a fine-tuning grid the best median over the
+seeds counts (section 5.1, table 10), by the task's first metric on the development set that is
+reported, as in the paper; `results/settings.csv` keeps every setting, so the price of another
+choice shows.
 """
 
 import pandas as pd
 
-from analysis.command import csv_command
 from analysis.medians import summarise
-from analysis.scores import read_scores
-from study.command import run_command
+from study.errors import StudyError
 from study.graph import Study
+from study.manifest import load_manifest
 
 GROUP = ["cell", "task"]
+
+
+def read_selection(study: Study, family: str) -> str:
+    """The cell that stands for `family`.
+
+    StudyError when the choice is of another recipe, or of a cell that is no member.
+    """
+    job = study.jobs.selection(family)
+    manifest = load_manifest(job.path, key=job.key, stage="selection")
+    winner, members = manifest.figure("winner", kind=str), study.config.families[family].members
+    if winner not in members.values():
+        raise StudyError(
+            f"{job.path}: field figures.winner: {winner} is no member of {family}; "
+            f"{manifest.rebuild_hint}"
+        )
+    return winner
 
 
 def compare_settings(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
@@ -36,20 +52,3 @@ def choose_settings(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
     compared = compare_settings(study, scores)
     chosen = compared.loc[compared["selected"], [*GROUP, "setting"]]
     return scores.merge(chosen, on=[*GROUP, "setting"], how="inner", validate="many_to_one")
-
-
-def read_settings(study: Study) -> pd.DataFrame:
-    """`compare_settings` of every cell and task that a table shows."""
-    return compare_settings(
-        study, read_scores(study, study.all_table_jobs(), "results/settings.csv")
-    )
-
-
-def main(arguments: list[str] | None) -> None:
-    """Command line of `python -m analysis.settings`."""
-    purpose = "Write the medians of all fine-tuning settings and which of them count."
-    csv_command(arguments, "settings", purpose, read_settings)
-
-
-if __name__ == "__main__":
-    run_command(main)

@@ -1,0 +1,139 @@
+"""Results of one shape, a CSV with a line per run or per point: `analysis.listings pretraining`."""
+
+import pandas as pd
+
+from analysis.choices import compare_settings, read_selection
+from analysis.command import add_study_arguments, csv_text, study_of
+from analysis.scores import read_scores
+from analysis.values import token_rates
+from study.command import command_parser, run_command
+from study.graph import Study
+from study.manifest import MAYBE_NUMBER, NUMBER, load_manifest, write_atomic
+from study.record import recorded
+
+PRETRAINING_FIGURES = (
+    "steps",
+    "diverged",
+    "heldout_loss",
+    "heldout_perplexity",
+    "tokens",
+    "masked",
+    "epochs",
+    "parameters",
+)
+LEARNING_RATE_COLUMNS = (
+    "scale",
+    "family",
+    "learning_rate",
+    "cell",
+    "pretraining_seed",
+    "selected",
+    "heldout_perplexity",
+    "key",
+)
+COUNTS = ("documents", "sentences", "words", "characters", "bytes", "tokens", "unknown_tokens")
+
+
+def read_pretraining(study: Study) -> pd.DataFrame:
+    """Figures of every pre-training that a table shows; losses in nats per masked token.
+
+    Perplexities are comparable between cells only where the vocabulary and the format agree.
+    `steps` were done; `diverged` is the update whose loss was not finite, empty if there was none.
+    `heldout_perplexity.<corpus>` is that of one corpus, empty where it holds nothing out.
+    """
+    rows = []
+    for job in study.pretrain_jobs():
+        run = load_manifest(job.path, key=job.key, stage="pretrain")
+        row = {
+            "scale": study.scale,
+            "cell": job.names["cell"],
+            "pretraining_seed": job.names["seed"],
+        }
+        row |= {name: run.figure(name, kind=MAYBE_NUMBER) for name in PRETRAINING_FIGURES}
+        for corpus in run.figure("corpora"):
+            perplexity = run.figure("corpora", corpus, "perplexity", kind=MAYBE_NUMBER)
+            row[f"heldout_perplexity.{corpus}"] = perplexity
+        rows.append({**row, "key": run.key})
+    frame = pd.DataFrame(rows)
+    return frame[[*frame.columns.drop("key"), "key"]]
+
+
+def read_learning_rates(study: Study) -> pd.DataFrame:
+    """Held-out perplexity of every member of every family and whether it was selected.
+
+    The perplexity of a pre-training that diverged is empty. Raises StudyError for results of
+    another recipe.
+    """
+    rows = []
+    for name, family in study.config.families.items():
+        winner = read_selection(study, name)
+        for rate, cell in family.members.items():
+            for job in study.pretrain_jobs([cell]):
+                run = load_manifest(job.path, key=job.key, stage="pretrain")
+                perplexity = run.figure("heldout_perplexity", kind=MAYBE_NUMBER)
+                seed = job.names["seed"]
+                row = (study.scale, name, rate, cell, seed, cell == winner, perplexity, job.key)
+                rows.append(row)
+    return pd.DataFrame(rows, columns=LEARNING_RATE_COLUMNS)
+
+
+def read_corpora(study: Study) -> pd.DataFrame:
+    """Counts of every token store that a cell of a table is trained on, per corpus and split.
+
+    Tokens are those of the mixture's vocabulary (sections 3.2 and 4.4); `fertility` is tokens per
+    white-space-separated word, `unknown_rate` percent of the tokens.
+    """
+    rows = []
+    for job in study.store_jobs():
+        store = load_manifest(job.path, key=job.key, stage="store")
+        for split in ("train", "heldout"):
+            for corpus in dict.fromkeys(store.recipe["corpora"]):
+                counts = {name: store.figure(split, corpus, name, kind=NUMBER) for name in COUNTS}
+                rates = token_rates(counts["words"], counts["tokens"], counts["unknown_tokens"])
+                rows.append(
+                    {
+                        "scale": study.scale,
+                        "data": "+".join(job.names["data"]),
+                        "vocabulary": job.names["vocabulary"],
+                        "corpus": corpus,
+                        "split": split,
+                        **counts,
+                        **rates,
+                        "key": store.key,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def read_settings(study: Study) -> pd.DataFrame:
+    """`compare_settings` of every cell and task that a table shows."""
+    scores = read_scores(study, study.all_table_jobs(), "results/settings.csv")
+    return compare_settings(study, scores)
+
+
+LISTINGS = {
+    "pretraining": read_pretraining,
+    "learning_rates": read_learning_rates,
+    "corpora": read_corpora,
+    "settings": read_settings,
+}
+
+
+def main(arguments: list[str] | None) -> None:
+    """Command line of `python -m analysis.listings`."""
+    parser = command_parser(
+        "analysis.listings",
+        "Write the figures of a study's pre-trainings, learning-rate grids, corpora, or the "
+        "medians of all fine-tuning settings and which of them count.",
+        "python -m analysis.listings corpora --scale laptop --output results/corpora.csv",
+    )
+    parser.add_argument("listing", choices=LISTINGS)
+    add_study_arguments(parser)
+    parsed = parser.parse_args(arguments)
+    study = study_of(parsed)
+    with recorded(study, parsed.listing, parsed.output):
+        write_atomic(parsed.output, csv_text(LISTINGS[parsed.listing](study)))
+
+
+if __name__ == "__main__":
+    run_command(main)
