@@ -31,13 +31,6 @@ from study.recipes import PretrainRecipe, RecipeSettings
 MB = 1e6
 # The two checkpoints that are kept and the one being written.
 CHECKPOINTS = 3
-
-# Bytes of text stages before they have run, from finished runs: compressed sentences per character,
-# tokens (uint16) with their sentence offsets, index arrays per sample, features per token.
-SENTENCE_BYTES = 0.4
-TOKEN_BYTES = 2.3
-SAMPLE_BYTES = 40
-FEATURE_BYTES = 4
 CHARACTERS_PER_TOKEN = 4.6
 TOKENS_PER_SENTENCE = 25
 
@@ -48,7 +41,7 @@ class Cost:
 
     tokens: float
     flops: float
-    weights_mb: float  # kept on disk
+    disk_mb: float  # of the weights that are kept
     checkpoint_mb: float  # on disk while it runs, at most
     memory_mb: float
     devices: int
@@ -102,7 +95,7 @@ def _pretraining(study: Study, job: Job) -> Cost:
     return Cost(
         tokens=tokens,
         flops=tokens * flops_per_token(model, form.length, entries, recipe.masking.rate),
-        weights_mb=4 * parameters / MB,
+        disk_mb=4 * parameters / MB,
         checkpoint_mb=CHECKPOINTS * checkpoint_bytes(parameters, moments) / MB,
         memory_mb=(state + activations) / MB,
         devices=execution.processes,
@@ -147,17 +140,15 @@ def _finetuning(study: Study, job: Job) -> Cost:
         device=execution.device,
     )
     moments = MOMENTS[RecipeSettings.model_validate(settings).optimiser().name]
-    tokens = settings["epochs"] * train.tokens * len(job.recipe["seeds"])
+    seeds = len(job.recipe["seeds"])
+    tokens = settings["epochs"] * train.tokens * seeds
+    # Weights are kept where another task's fine-tuning starts from these models.
+    kept = seeds * job.recipe.get("keep_weights", 0)
     state = state_bytes(parameters, moments, execution.precision, execution.mode)
     return Cost(
         tokens=tokens,
         flops=tokens * flops_per_token(model, mean, entries, target_share=0),
-        # Kept where another task's fine-tuning starts from these models.
-        weights_mb=4
-        * parameters
-        * len(job.recipe["seeds"])
-        / MB
-        * job.recipe.get("keep_weights", 0),
+        disk_mb=4 * parameters * kept / MB,
         checkpoint_mb=CHECKPOINTS * checkpoint_bytes(parameters, moments) / MB,
         memory_mb=(state + activations) / MB,
         devices=execution.processes,
@@ -210,33 +201,6 @@ def _examples(study: Study, features: Job, split: str) -> tuple[int, str]:
     return (limit, f"{split}_examples") if limit and limit < found else (found, basis)
 
 
-def text_megabytes(study: Study, jobs: list[Job]) -> float | None:
-    """Disk of the text stages among `jobs`: their files' where finished, else estimated.
-
-    Sentences, tokens, stores, samples and features count; sources and vocabularies do not. None
-    if nothing tells how large a corpus is.
-    """
-    sentences = [job for job in jobs if job.stage == "sentences"]
-    if any(_characters(study, job) is None for job in sentences):
-        return None
-    estimates = {
-        "sentences": lambda job: SENTENCE_BYTES * _characters(study, job),
-        "tokens": lambda job: TOKEN_BYTES * _tokens(study, job),
-        "store": lambda job: TOKEN_BYTES * _tokens(study, job),
-        "samples": lambda job: SAMPLE_BYTES * _samples(study, job),
-        "features": lambda job: FEATURE_BYTES * _feature_tokens(study, job),
-    }
-    total = 0.0
-    for job in jobs:
-        if job.stage in estimates:
-            manifest = finished(job)
-            if manifest is None:
-                total += estimates[job.stage](job)
-            else:
-                total += sum(file["bytes"] for file in manifest.files.values())
-    return total / MB
-
-
 def _characters(study: Study, sentences: Job) -> float | None:
     """Characters of a shard of a corpus; None if nothing tells."""
     manifest = finished(sentences)
@@ -271,3 +235,32 @@ def _samples(study: Study, job: Job) -> float:
 
 def _feature_tokens(study: Study, job: Job) -> float:
     return sum(rows_of(study, job, split).tokens for split in ("train", "dev"))
+
+
+# Bytes of a text stage before it has run, from finished runs: compressed sentences per character,
+# tokens (uint16) with their sentence offsets, index arrays per sample, features per token.
+STAGE_BYTES = {
+    "sentences": (0.4, _characters),
+    "tokens": (2.3, _tokens),
+    "store": (2.3, _tokens),
+    "samples": (40, _samples),
+    "features": (4, _feature_tokens),
+}
+
+
+def text_megabytes(study: Study, jobs: list[Job]) -> float | None:
+    """Disk of the text stages among `jobs`: their files' where finished, else estimated.
+
+    Sentences, tokens, stores, samples and features count; sources and vocabularies do not. None
+    if nothing tells how large a corpus is.
+    """
+    if any(job.stage == "sentences" and _characters(study, job) is None for job in jobs):
+        return None
+    total = 0.0
+    for job in (job for job in jobs if job.stage in STAGE_BYTES):
+        manifest, (size, count) = finished(job), STAGE_BYTES[job.stage]
+        if manifest is None:
+            total += size * count(study, job)
+        else:
+            total += sum(file["bytes"] for file in manifest.files.values())
+    return total / MB

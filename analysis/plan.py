@@ -8,7 +8,7 @@ tables share counts in each of them, but once in the study.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pandas as pd
 
@@ -50,22 +50,6 @@ COLUMNS = [
 ]
 SUMS = ("jobs", "done", "tokens", "flops", "device_hours", "device_hours_left", "disk_mb")
 LARGEST = ("parameters", "vocabulary_parameters", "checkpoint_mb", "memory_mb", "devices")
-HEADER = [
-    "pre + fine",
-    "done",
-    "tokens",
-    "FLOPs",
-    "device time",
-    "still to run",
-    "counted above",
-    "passes",
-    "parameters",
-    "of the vocabulary",
-    "disk",
-    "checkpoints",
-    "memory",
-]
-OF_TABLES, OF_CELLS = ("counted above",), ("passes", "parameters", "of the vocabulary")
 
 
 @dataclass(frozen=True)
@@ -117,18 +101,10 @@ def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
         "stage": job.stage,
         "jobs": 1,
         "done": int(done),
+        **asdict(cost),
         "tokens": round(cost.tokens),
-        "flops": cost.flops,
         "device_hours": seconds / 3600,
         "device_hours_left": 0.0 if done else seconds / 3600,
-        "passes": cost.passes,
-        "parameters": cost.parameters,
-        "vocabulary_parameters": cost.vocabulary_parameters,
-        "disk_mb": cost.weights_mb,
-        "checkpoint_mb": cost.checkpoint_mb,
-        "memory_mb": cost.memory_mb,
-        "devices": cost.devices,
-        "basis": cost.basis,
         "key": job.key,
     }
 
@@ -224,56 +200,54 @@ def amount(value: float) -> str:
     return f"{value:.0f}"
 
 
-def summary_row(frame: pd.DataFrame, name: str) -> list[str]:
-    """One row for reading, of the lines of one cell, table or of the study."""
-    stages = frame.set_index("stage")
+def summary_of(lines: pd.DataFrame) -> dict[str, str]:
+    """The lines of one cell, table or of the study for reading, by the header of each column."""
+    stages = lines.set_index("stage")
     everything = stages.loc["all"]
-    above = everything["device_hours_counted_above"]
-    return [
-        name,
-        " + ".join(str(stages["jobs"].get(stage, 0)) for stage in TRAINING),
-        f"{everything['done']}/{everything['jobs']}",
-        amount(everything["tokens"]),
-        f"{everything['flops']:.2e}".replace("e+", "e"),
-        duration(everything["device_hours"]),
-        duration(everything["device_hours_left"]),
-        duration(above) if above > 0 else DASH,
-        DASH if pd.isna(everything["passes"]) else f"{everything['passes']:.1f}",
-        amount(everything["parameters"]),
-        amount(everything["vocabulary_parameters"]),
-        megabytes(everything["disk_mb"]),
-        megabytes(everything["checkpoint_mb"]),
-        megabytes(everything["memory_mb"]),
-    ]
+    above, passes = everything["device_hours_counted_above"], everything["passes"]
+    return {
+        "pre + fine": " + ".join(str(stages["jobs"].get(stage, 0)) for stage in TRAINING),
+        "done": f"{everything['done']}/{everything['jobs']}",
+        "tokens": amount(everything["tokens"]),
+        "FLOPs": f"{everything['flops']:.2e}".replace("e+", "e"),
+        "device time": duration(everything["device_hours"]),
+        "still to run": duration(everything["device_hours_left"]),
+        "counted above": duration(above) if above > 0 else DASH,
+        "passes": DASH if pd.isna(passes) else f"{passes:.1f}",
+        "parameters": amount(everything["parameters"]),
+        "of the vocabulary": amount(everything["vocabulary_parameters"]),
+        "disk": megabytes(everything["disk_mb"]),
+        "checkpoints": megabytes(everything["checkpoint_mb"]),
+        "memory": megabytes(everything["memory_mb"]),
+    }
+
+
+def markdown_of(level: str, groups: list[tuple[str, pd.DataFrame]], left_out: list[str]) -> str:
+    """A Markdown table with a row per name and its lines, without the columns `left_out`."""
+    summaries = pd.DataFrame({name: summary_of(lines) for name, lines in groups}).T
+    summaries = summaries.drop(columns=left_out)
+    rows = summaries.reset_index().to_numpy().tolist()
+    return markdown_rows([[level, *summaries.columns], *rows])
 
 
 def to_text(study: Study, frame: pd.DataFrame, speed: Speed) -> str:
     """The plan for reading: cells, then tables with the study last, then what was assumed."""
     cells, tables = (
-        [
-            summary_row(lines, name)
-            for name, lines in frame[frame["level"] == level].groupby(level, sort=False)
-        ]
+        list(frame[frame["level"] == level].groupby(level, sort=False))
         for level in ("cell", "table")
     )
-    whole = summary_row(frame[frame["level"] == "study"], "the study, each job once")
+    tables.append(("the study, each job once", frame[frame["level"] == "study"]))
     return "\n".join(
         [
             f"**What scale {study.scale} costs: {study.config.about}**\n",
-            markdown_rows(without([["cell", *HEADER], *cells], OF_TABLES)),
+            markdown_of("cell", cells, ["counted above"]),
             "",
-            markdown_rows(without([["table", *HEADER], *tables, whole], OF_CELLS)),
+            markdown_of("table", tables, ["passes", "parameters", "of the vocabulary"]),
             "",
             *(f"- {note}" for note in notes_of(study, frame, speed)),
             "",
         ]
     )
-
-
-def without(rows: list[list[str]], columns: tuple[str, ...]) -> list[list[str]]:
-    """Rows, the header first, without the fields of some columns."""
-    kept = [number for number, name in enumerate(rows[0]) if name not in columns]
-    return [[row[number] for number in kept] for row in rows]
 
 
 def notes_of(study: Study, frame: pd.DataFrame, speed: Speed) -> list[str]:

@@ -256,7 +256,7 @@ def test_disk_of_weights_checkpoints_and_text(place):
     study = Study("paper")
     cost = cost_of(study, study.jobs.pretrain("full-sentences", 0))
     parameters = 109_123_632
-    assert cost.weights_mb == pytest.approx(4e-6 * parameters)
+    assert cost.disk_mb == pytest.approx(4e-6 * parameters)
     assert cost.checkpoint_mb == pytest.approx(3 * 12e-6 * parameters)
     text = line(plan_of(study), table="table2", stage="text")
     assert 20_000 < text["disk_mb"] < 40_000
