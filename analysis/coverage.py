@@ -4,6 +4,8 @@ Formats without pairs show every token of the store once an epoch. Pairs are cut
 (`model.samples.pairs`), and a document's end forces a label, so their samples count both.
 """
 
+from collections.abc import Iterator
+
 from study.graph import Study
 from study.manifest import load_manifest
 
@@ -11,17 +13,17 @@ SHOWN = 0.95  # a share below it is told
 BALANCED = 0.05  # so far from one half the share of a label may lie untold
 
 
-def text_notes(study: Study, name: str) -> list[str]:
+def text_notes(study: Study, name: str) -> Iterator[str]:
     """All notes of this module on the table `name`; StudyError for results of another recipe."""
     cells = study.table_cells(name)
-    pairs = [cell for cell in cells if study.config.cells[cell].format.pairs]
-    notes = [note for cell in pairs for note in pair_notes(study, cell)]
+    for cell in cells:
+        if study.config.cells[cell].format.pairs:
+            yield from pair_notes(study, cell)
     if any(column.value == "perplexity" for column in study.config.tables[name].value_columns):
-        notes += heldout_notes(study, cells)
-    return notes
+        yield from heldout_notes(study, cells)
 
 
-def pair_notes(study: Study, cell: str) -> list[str]:
+def pair_notes(study: Study, cell: str) -> Iterator[str]:
     """What the samples of a cell in a pair format leave out, the worst over its seeds."""
     jobs = [study.jobs.samples(cell, seed) for seed in study.config.seeds.pretraining]
     manifests = [load_manifest(job.path, key=job.key, stage="samples") for job in jobs]
@@ -31,30 +33,25 @@ def pair_notes(study: Study, cell: str) -> list[str]:
         return min(some / everything for some, everything in counts)
 
     shown, follows = least("shown_tokens", "store_tokens"), least("next", "samples")
-    notes = []
     if shown < SHOWN:
-        notes.append(
+        yield (
             f"{cell}: an epoch shows {100 * shown:.1f} % of the training tokens; the rest is cut "
             "off where two parts are longer than the input. Formats without pairs show all."
         )
     if study.config.cells[cell].format.nsp and abs(follows - 0.5) > BALANCED:
-        notes.append(
+        yield (
             f"{cell}: in {100 * follows:.1f} % of the pairs B follows A, not in half of them: so "
             "many documents end after the first part."
         )
-    return notes
 
 
-def heldout_notes(study: Study, cells: list[str]) -> list[str]:
+def heldout_notes(study: Study, cells: list[str]) -> Iterator[str]:
     """The corpora that the perplexities of these cells leave out, for want of held-out text."""
-    jobs = {job.path: job for job in map(study.jobs.store_of, cells)}
-    stores = [load_manifest(path, key=job.key, stage="store") for path, job in jobs.items()]
-    missing = {
-        corpus: None
-        for store in stores
-        for corpus in store.figure("heldout")
-        if not store.figure("heldout", corpus, "tokens", kind=int)
-    }
-    if not missing:
-        return []
-    return [f"Perplexity: no document of {', '.join(missing)} is held out, so it leaves them out."]
+    missing: dict[str, None] = {}
+    for job in dict.fromkeys(map(study.jobs.store_of, cells)):
+        store = load_manifest(job.path, key=job.key, stage="store")
+        for corpus in store.figure("heldout"):
+            if not store.figure("heldout", corpus, "tokens", kind=int):
+                missing[corpus] = None
+    if missing:
+        yield f"Perplexity: no document of {', '.join(missing)} is held out, so it leaves them out."

@@ -4,6 +4,8 @@
 reading. The published values are for orientation; a small scale is not expected to match them.
 """
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from analysis.choices import read_selection
@@ -97,7 +99,7 @@ def notes_of(study: Study, name: str, rows: list[ShownRow]) -> list[str]:
     ]
 
 
-def diverged_notes(study: Study, name: str, cells: dict[str, str]) -> list[str]:
+def diverged_notes(study: Study, name: str, cells: dict[str, str]) -> Iterator[str]:
     """Pre-trainings that diverged, of the `cells` shown (by row) whose pre-trainings are read."""
     labels = {row.id: row.label for row in study.config.tables[name].rows}
     read = study.table_pretrained_cells(name)
@@ -108,47 +110,42 @@ def diverged_notes(study: Study, name: str, cells: dict[str, str]) -> list[str]:
         lost = sum(run["diverged"] is not None for run in runs)
         if lost:
             parts.append(f"{labels[row]}: {lost} of {len(runs)}")
-    if not parts:
-        return []
-    return [f"Pre-trainings that diverged: {'; '.join(parts)}; each counts as the worst."]
+    if parts:
+        yield f"Pre-trainings that diverged: {'; '.join(parts)}; each counts as the worst."
 
 
-def edge_notes(study: Study, name: str) -> list[str]:
+def edge_notes(study: Study, name: str) -> Iterator[str]:
     """Families whose choice lies at an end of its grid: beyond it there may be a better one.
 
     And those of which every member mostly diverged, so that there was nothing to choose by.
     """
-    notes = []
     for row in (row for row in study.config.tables[name].rows if row.family):
         members = study.config.families[row.family].members
         rates, winner = sorted(members), read_selection(study, row.family)
         perplexity = value_fields(cell_values(study, winner), "perplexity")["median"]
         if pd.isna(perplexity):
-            notes.append(
+            yield (
                 f"{row.label}: too many pre-trainings of every learning rate of the grid diverged "
                 f"for a median held-out perplexity; the row shows {winner}."
             )
         elif len(rates) > 1 and winner in (members[rates[0]], members[rates[-1]]):
-            notes.append(
+            yield (
                 f"{row.label}: the chosen learning rate is at the edge of its grid "
                 f"({', '.join(f'{rate:g}' for rate in rates)}); a wider grid may do better."
             )
-    return notes
 
 
-def static_notes(study: Study, name: str) -> list[str]:
+def static_notes(study: Study, name: str) -> Iterator[str]:
     """How many masks a static cell had over how many epochs, where a table shows one."""
-    notes = []
     for cell in study.table_cells(name):
         masking = study.config.cells[cell].masking
         if masking.policy == "static":
-            epochs = pd.Series(cell_values(study, cell)["epochs"], dtype=float).median()
+            epochs = value_fields(cell_values(study, cell), "epochs")["median"]
             masks = "1 fixed mask" if masking.copies == 1 else f"{masking.copies} fixed masks"
-            notes.append(
-                f"Static masking ({cell}): {masks} of every sample over "
-                f"{epochs:.1f} epochs; the paper has 10 over 40."
+            yield (
+                f"Static masking ({cell}): {masks} of every sample over {epochs:.1f} epochs; the "
+                "paper has 10 over 40."
             )
-    return notes
 
 
 def table_files(study: Study, name: str) -> tuple[str, str, str]:

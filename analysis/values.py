@@ -67,10 +67,10 @@ def bits_per_byte(loss: float | None, store: Manifest) -> float:
     return loss * tokens / size / math.log(2) if size else math.nan
 
 
-def cell_values(study: Study, cell: str) -> dict[str, float | list[float]]:
+def cell_values(study: Study, cell: str) -> dict[str, float | list[float | None]]:
     """All values of a cell by name; those of REPLICATED are lists, one per pre-training seed.
 
-    NaN where a pre-training diverged. Raises StudyError for manifests of another recipe.
+    None or NaN where a pre-training diverged. Raises StudyError for manifests of another recipe.
     """
     spec = study.config.cells[cell]
     store_job = study.jobs.store_of(cell)
@@ -94,16 +94,14 @@ def cell_values(study: Study, cell: str) -> dict[str, float | list[float]]:
         "parameters": runs[0].figure("parameters", kind=int),
         **token_rates(words, tokens, total(store, "train", "unknown_tokens")),
         "epochs": [run.figure("epochs", kind=NUMBER) for run in runs],
-        "perplexity": [
-            _number(run.figure("heldout_perplexity", kind=MAYBE_NUMBER)) for run in runs
-        ],
+        "perplexity": [run.figure("heldout_perplexity", kind=MAYBE_NUMBER) for run in runs],
         "bits_per_byte": [
             bits_per_byte(run.figure("heldout_loss", kind=MAYBE_NUMBER), store) for run in runs
         ],
     }
 
 
-def value_fields(values: dict[str, float | list[float]], name: str) -> dict[str, float]:
+def value_fields(values: dict[str, float | list[float | None]], name: str) -> dict[str, float]:
     """The fields of a column: `value`, or `median`, `min` and `max` over replicates.
 
     The median of a loss is missing where it is that of a pre-training that diverged; minimum and
@@ -116,7 +114,3 @@ def value_fields(values: dict[str, float | list[float]], name: str) -> dict[str,
     median = (series.fillna(math.inf) if name in LOSSES else series).median()
     median = math.nan if math.isinf(median) else median
     return {"median": median, "min": series.min(), "max": series.max()}
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -97,7 +97,7 @@ def test_families_tell_of_the_choice_of_their_rate(configured):
 def differences(study, name):
     table = study.config.tables[name]
     cells = {row.id: study.config.row_cells(row)[0] for row in table.rows if row.ours}
-    return difference_notes(study, table, cells)
+    return list(difference_notes(study, table, cells))
 
 
 def test_what_else_the_rows_differ_in_is_read_off_their_recipes(configured):
