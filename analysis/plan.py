@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.command import add_study_arguments, csv_text, output_files, study_of
 from analysis.costs import CHARACTERS_PER_TOKEN, Cost, cost_of, finished, text_megabytes
-from analysis.render import DASH, markdown_rows
+from analysis.render import DASH, amount, duration, markdown_rows, megabytes
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
@@ -80,12 +80,11 @@ def speed_of(study: Study, given: float | None) -> Speed:
             f"{job.path}: no measured speed yet; snakemake makes it for results/plan.csv, or give "
             "--flops-per-second"
         )
-    hardware = measured.figure("hardware", kind=str)
-    origin = f"measured on {hardware} with cell {job.names['cell']}"
-    useful, starting = (
-        measured.figure(name, kind=NUMBER) for name in ("flops_per_second", "seconds_per_job")
+    return Speed(
+        measured.figure("flops_per_second", kind=NUMBER),
+        measured.figure("seconds_per_job", kind=NUMBER),
+        f"measured on {measured.figure('hardware', kind=str)} with cell {job.names['cell']}",
     )
-    return Speed(useful, starting, origin)
 
 
 def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
@@ -166,38 +165,13 @@ def build_plan(study: Study, speed: Speed) -> pd.DataFrame:
         rows += with_text(study, summaries, jobs, **names)
         counted.update(paths)
     rows += with_text(study, totals(list(lines.values()), level="study"), everything, level="study")
-    frame = pd.DataFrame(rows, columns=COLUMNS)
-    whole = ["pretraining_seed", "jobs", "done", "tokens", "devices"]
-    whole += ["parameters", "vocabulary_parameters"]
-    frame[whole] = frame[whole].astype("Int64")
+    whole = ("pretraining_seed", "jobs", "done", "tokens", "devices")
+    whole += ("parameters", "vocabulary_parameters")
+    types = dict.fromkeys(whole, "Int64") | {"passes": float}
+    frame = pd.DataFrame(rows, columns=COLUMNS).astype(types)
     hours = [name for name in COLUMNS if name.startswith("device_hours")]
     sizes = [name for name in COLUMNS if name.endswith("_mb")]
-    frame["passes"] = frame["passes"].astype(float)
     return frame.round(dict.fromkeys(hours, 6) | dict.fromkeys(sizes, 3) | {"passes": 2})
-
-
-def duration(hours: float) -> str:
-    """Seconds, minutes, hours or days, three digits: `48 s`, `12.3 min`, `46.1 h`, `7.4 days`."""
-    for limit, size, unit in ((100 / 3600, 3600, "s"), (2, 60, "min"), (72, 1, "h")):
-        if hours < limit:
-            return f"{hours * size:.3g} {unit}"
-    days = hours / 24
-    return f"{days:,.0f} days" if days >= 100 else f"{days:.3g} days"
-
-
-def megabytes(value: float) -> str:
-    """`48 MB`, `1.31 GB`; a dash for what is not known."""
-    if pd.isna(value):
-        return DASH
-    return f"{value / 1000:,.3g} GB" if value >= 1000 else f"{value:.3g} MB"
-
-
-def amount(value: float) -> str:
-    """`131 B` (10^9), `2.56 M`, `900`."""
-    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if value >= size:
-            return f"{value / size:.4g} {letter}"
-    return f"{value:.0f}"
 
 
 def summary_of(lines: pd.DataFrame) -> dict[str, str]:

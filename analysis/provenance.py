@@ -141,13 +141,12 @@ def read_record(path: Path) -> tuple[dict, str | None]:
     """What a run wrote about itself, and a note where that is gone or broken."""
     try:
         run_record = json.loads(path.read_text())
-        if isinstance(run_record, dict):
-            return run_record, None
-        return {}, f"{path}: not a JSON object"
     except OSError as error:
         return {}, f"{path}: {error.strerror}"
     except ValueError as error:
         return {}, f"{path}: not JSON ({error})"
+    known = isinstance(run_record, dict)
+    return (run_record, None) if known else ({}, f"{path}: not a JSON object")
 
 
 def computed_on(run_record: dict) -> dict:
@@ -241,26 +240,19 @@ def build_provenance(study: Study, tables: list[str]) -> dict:
     }
 
 
+# How deep the objects of a section are spread over lines: to a line per number, per run.
+DEPTHS = {"tables": 3, "runs": 1, "environments": 1}
+
+
 def to_json(value: Any, depth: int = 0, indent: int = 0) -> str:
     """JSON with objects spread over lines down to `depth`, and one line for what lies deeper."""
     if depth == 0 or not isinstance(value, dict) or not value:
         return json.dumps(value, ensure_ascii=False)
-    blanks = " " * (indent + 1)
-    parts = [
-        f"{blanks}{json.dumps(key)}: {to_json(part, depth - 1, indent + 1)}"
-        for key, part in value.items()
-    ]
+    parts = []
+    for key, part in value.items():
+        deeper = depth - 1 if indent else DEPTHS.get(key, 0)
+        parts.append(f"{' ' * (indent + 1)}{json.dumps(key)}: {to_json(part, deeper, indent + 1)}")
     return "{\n" + ",\n".join(parts) + "\n" + " " * indent + "}"
-
-
-def written(record: dict) -> str:
-    """The record as JSON: a line per number and per run."""
-    depths = {"tables": 3, "runs": 1, "environments": 1}
-    parts = [
-        f" {json.dumps(name)}: {to_json(part, depths.get(name, 0), 1)}"
-        for name, part in record.items()
-    ]
-    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def main(arguments: list[str] | None) -> None:
@@ -293,7 +285,7 @@ def main(arguments: list[str] | None) -> None:
         # The workflow makes the record of one table, or of all.
         results = {0: "provenance", 1: f"provenance/{names[0]}"}
         with recorded(study, results.get(len(parsed.tables)), parsed.output):
-            write_atomic(parsed.output, written(build_provenance(study, names)))
+            write_atomic(parsed.output, to_json(build_provenance(study, names), depth=1) + "\n")
 
 
 if __name__ == "__main__":

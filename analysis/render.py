@@ -30,6 +30,30 @@ def value_text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def duration(hours: float) -> str:
+    """Seconds, minutes, hours or days, three digits: `48 s`, `12.3 min`, `46.1 h`, `7.4 days`."""
+    for limit, size, unit in ((100 / 3600, 3600, "s"), (2, 60, "min"), (72, 1, "h")):
+        if hours < limit:
+            return f"{hours * size:.3g} {unit}"
+    days = hours / 24
+    return f"{days:,.0f} days" if days >= 100 else f"{days:.3g} days"
+
+
+def megabytes(value: float) -> str:
+    """`48 MB`, `1.31 GB`; a dash for what is not known."""
+    if pd.isna(value):
+        return DASH
+    return f"{value / 1000:,.3g} GB" if value >= 1000 else f"{value:.3g} MB"
+
+
+def amount(value: float) -> str:
+    """`131 B` (10^9), `2.56 M`, `900`."""
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if value >= size:
+            return f"{value / size:.4g} {letter}"
+    return f"{value:.0f}"
+
+
 def field_text(entry: Entry) -> str:
     """One field: `84.3 [83.9, 84.6] / 84.7`, with a dash for what is not there."""
     column, fields = entry.column, entry.fields
@@ -158,19 +182,8 @@ def latex_table(
 
 
 LATEX_ESCAPES = str.maketrans(
-    {
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "\\": r"\textbackslash{}",
-        "–": "--",
-    }
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "–": "--"}
 )
 
 

@@ -11,7 +11,8 @@ import pytest
 import smoke
 
 from analysis.costs import cost_of, rows_of
-from analysis.plan import COLUMNS, amount, build_plan, duration, main, speed_of
+from analysis.plan import COLUMNS, build_plan, main, speed_of
+from analysis.render import amount, duration
 from model.stages.throughput import main as throughput
 from study.errors import StudyError
 from study.graph import Study
