@@ -10,21 +10,17 @@ from typing import NamedTuple
 
 from scipy.stats import ttest_ind
 
-LEVEL = 0.95
-
 
 class Difference(NamedTuple):
-    """A difference of means with the ends of its interval, in points."""
+    """A difference of means with the ends of its 95 % interval, in points."""
 
-    value: float
+    difference: float
     low: float
     high: float
 
 
-def welch_difference(
-    ours: Sequence[float], baseline: Sequence[float], level: float = LEVEL
-) -> Difference | None:
-    """Mean of `ours` minus mean of `baseline`, with Welch's interval of this level.
+def welch_difference(ours: Sequence[float], baseline: Sequence[float]) -> Difference | None:
+    """Mean of `ours` minus mean of `baseline`, with Welch's interval.
 
     None where either has fewer than two replicates or a missing value. Without any spread on both
     sides the interval is the point itself.
@@ -34,5 +30,5 @@ def welch_difference(
     value = sum(ours) / len(ours) - sum(baseline) / len(baseline)
     if len(set(ours)) == len(set(baseline)) == 1:
         return Difference(value, value, value)
-    interval = ttest_ind(ours, baseline, equal_var=False).confidence_interval(level)
+    interval = ttest_ind(ours, baseline, equal_var=False).confidence_interval()
     return Difference(value, float(interval.low), float(interval.high))

@@ -16,7 +16,7 @@ KEYS = ("cell", "task", "metric")
 WORST = float("-inf")
 
 
-def replicate_values(scores: pd.DataFrame, by: Sequence[str] = KEYS) -> pd.Series:
+def replicate_values(scores: pd.DataFrame, by: Sequence[str]) -> pd.Series:
     """Value of every replicate, by the columns `by` and pretraining_seed; NaN where it failed."""
     return _medians(scores["value"], [scores[key] for key in (*by, "pretraining_seed")])
 

@@ -14,6 +14,7 @@ would tell are null and `note` says so. `--trace` prints the chain of one number
 import json
 import math
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +51,17 @@ class Runs:
     runs: dict[str, dict] = field(default_factory=dict)
     environments: dict[str, dict] = field(default_factory=dict)
 
-    def add(self, job: Job) -> None:
-        """A registered job with everything upstream of it; each is read once."""
-        todo = [job]
-        while todo:
-            job = todo.pop()
+    def add(self, jobs: list[Job]) -> list[str]:
+        """Keys of registered jobs, which are noted with everything upstream; each is read once."""
+        for job in jobs:
             if self.known(job.key, Path(job.path).with_suffix("")):
                 continue
-            keys = {name: [read.key for read in jobs] for name, jobs in job.inputs.items()}
+            keys = {name: [read.key for read in inputs] for name, inputs in job.inputs.items()}
             self.runs[job.key] = self.record(Path(job.path), job.key, job.recipe, keys)
-            todo += [read for jobs in job.inputs.values() for read in jobs]
             if job.stage == "finetune":
                 self.add_seeds(job, keys)
+            self.add([*chain.from_iterable(job.inputs.values())][::-1])
+        return [job.key for job in jobs]
 
     def add_seeds(self, job: Job, inputs: dict[str, list[str]]) -> None:
         """The runs of a fine-tuning's seeds: they lie beside it and have folders of their own."""
@@ -176,9 +176,8 @@ def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
     """Row -> column -> what is shown and the keys behind it; adds the runs on the way."""
     rows: dict[str, dict] = {}
     for row in read_rows(study, name, f"results/provenance/{name}.json"):
-        selection = [study.jobs.selection(row.row.family)] if row.row.family else []
-        for job in selection:
-            runs.add(job)
+        family = row.row.family
+        selection = {"selection": runs.add([study.jobs.selection(family)])} if family else {}
         rows[row.row.id] = {}
         for entry in row.entries:
             if not row.cell and entry.published is None:
@@ -186,8 +185,7 @@ def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
             shown = {field: plain(value) for field, value in entry.fields.items()}
             record = {"cell": row.cell, "shown": shown}
             if row.cell:
-                record |= {"selection": [job.key for job in selection]} if selection else {}
-                record |= behind(study, row, entry, runs)
+                record |= {**selection, **behind(study, row, entry, runs)}
             rows[row.row.id][entry.column.name] = record
     return rows
 
@@ -195,17 +193,12 @@ def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
 def behind(study: Study, row: ShownRow, entry: Entry, runs: Runs) -> dict:
     """Keys of the runs behind one number of one cell, and the single scores of a score."""
     seeds, task = study.config.seeds.pretraining, row.row.task_of(entry.column)
-    pretraining = [study.jobs.pretrain(row.cell, seed) for seed in seeds]
-    for job in pretraining:
-        runs.add(job)
-    keys: dict[str, Any] = {"pretraining": [job.key for job in pretraining]}
+    keys: dict[str, Any] = {"pretraining": runs.add(study.pretrain_jobs([row.cell]))}
     if not task:
         return keys
     finetuning = [study.jobs.finetune(row.cell, seed, task, entry.setting) for seed in seeds]
-    for job in finetuning:
-        runs.add(job)
     keys |= {"setting": entry.setting} if entry.setting else {}
-    keys |= {"finetuning": [job.key for job in finetuning], "scores": score_lines(entry.models)}
+    keys |= {"finetuning": runs.add(finetuning), "scores": score_lines(entry.models)}
     return keys | ({"left_out": score_lines(entry.left_out)} if row.row.ensemble else {})
 
 

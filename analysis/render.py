@@ -159,19 +159,18 @@ def latex_table(
     """A LaTeX table (package booktabs); `rules` are the rows, from 0 below the header, that have a
     rule above them.
     """
+    header, *body = [" & ".join(map(escape_latex, row)) + r" \\" for row in rows]
     lines = [
         r"\begin{table}",
         r"\centering",
         r"\small",
         r"\begin{tabular}{l" + "c" * (len(rows[0]) - 1) + "}",
         r"\toprule",
-        " & ".join(escape_latex(text) for text in rows[0]) + r" \\",
+        header,
         r"\midrule",
     ]
-    for number, row in enumerate(rows[1:]):
-        if number in rules:
-            lines.append(r"\midrule")
-        lines.append(" & ".join(escape_latex(text) for text in row) + r" \\")
+    for number, line in enumerate(body):
+        lines += [r"\midrule", line] if number in rules else [line]
     lines += [
         r"\bottomrule",
         r"\end{tabular}",

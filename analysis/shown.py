@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.choices import choose_settings, read_selection
 from analysis.ensembles import ensemble_scores, ensembles
-from analysis.intervals import welch_difference
+from analysis.intervals import Difference, welch_difference
 from analysis.medians import KEYS, replicate_values, summarise
 from analysis.scores import COLUMNS, read_scores
 from analysis.values import REPLICATED, cell_values, value_fields
@@ -21,7 +21,7 @@ from study.tables import Column, Row
 
 COUNTS = ("seeds", "replicates", "diverged")
 STATISTICS = ("median", "min", "max", *COUNTS)
-DIFFERENCE = ("difference", "low", "high")
+DIFFERENCE = Difference._fields
 NO_SCORES = pd.DataFrame(columns=COLUMNS)
 
 
@@ -176,11 +176,11 @@ def difference_of(
     None for ensembles, the baseline itself and where a cell has fewer than two replicates or one
     that failed.
     """
-    ours, theirs = (replicate_values(scores, ()).sort_index() for scores in (models, baseline))
     if row.ensemble or models is baseline:
         return dict.fromkeys(DIFFERENCE)
+    ours, theirs = (replicate_values(scores, ()).sort_index() for scores in (models, baseline))
     difference = welch_difference(ours.tolist(), theirs.tolist())
-    return dict(zip(DIFFERENCE, difference or (None,) * len(DIFFERENCE), strict=True))
+    return difference._asdict() if difference else dict.fromkeys(DIFFERENCE)
 
 
 def average_of(entries: list[Entry]) -> float | None:

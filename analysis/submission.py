@@ -21,13 +21,7 @@ from analysis.command import add_study_arguments, study_of
 from analysis.ensembles import Members, ensemble_of, row_ensembles
 from analysis.scores import read_scores
 from analysis.winograd import schema_order
-from model.text.sources import (
-    NOWHERE,
-    add_place_arguments,
-    open_parquet,
-    places_of,
-    source_files,
-)
+from model.text.sources import add_place_arguments, open_parquet, places_of, source_files
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.glue import GLUE, GlueFile
@@ -104,7 +98,7 @@ def glue_rows(study: Study, file: GlueFile, places: Places) -> list[int]:
     return rows
 
 
-def glue_zip(study: Study, places: Places = NOWHERE) -> bytes:
+def glue_zip(study: Study, places: Places) -> bytes:
     """The zip of all files; equal predictions give equal bytes.
 
     The test sets are looked up in `places`, or where they were.

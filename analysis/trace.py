@@ -71,15 +71,12 @@ def run_lines(key: str, record: dict, indent: str) -> list[str]:
 
 
 def upstream(keys: list[str], record: dict) -> list[str]:
-    """Keys of all runs that these read, directly or not, each once."""
-    found: list[str] = []
-    todo = list(keys)
-    while todo:
-        for inputs in record["runs"].get(todo.pop(0), {}).get("inputs", {}).values():
-            new = [key for key in inputs if key not in found]
-            found += new
-            todo += new
-    return found
+    """Keys of all runs that these read, directly or not, each once and none of these."""
+    reached = list(keys)
+    for key in reached:  # also over those that are added on the way
+        for inputs in record["runs"].get(key, {}).get("inputs", {}).values():
+            reached += [read for read in inputs if read not in reached]
+    return reached[len(keys) :]
 
 
 def replicate_lines(entry: dict, record: dict) -> list[str]:
@@ -117,7 +114,7 @@ def trace_text(record: dict, table: str, row: str, column: str) -> str:
     """
     entry = entry_of(record, table, row, column)
     ends = [*entry.get("finetuning", []), *entry["pretraining"], *entry.get("selection", [])]
-    others = [key for key in upstream(ends, record) if key not in ends]
+    others = upstream(ends, record)
     lines = [
         f"{table}, {row}, {column}: {shown_text(entry['shown'])}",
         f"cell {entry['cell']} at scale {record['scale']} ({record['about']})",

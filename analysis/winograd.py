@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from model.text.sources import NOWHERE, read_texts, source_files
+from model.text.sources import read_texts, source_files
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import load_manifest
@@ -19,7 +19,7 @@ from study.places import Places
 TEXTS = {"wnli": "sentence1", "wsc": "text"}
 
 
-def schema_order(study: Study, places: Places = NOWHERE) -> list[int]:
+def schema_order(study: Study, places: Places) -> list[int]:
     """For every row of WNLI's test split the number of the row of WSC's that asks the same.
 
     The files are looked up in `places`, or where they were. Raises StudyError naming the file and

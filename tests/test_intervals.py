@@ -32,7 +32,7 @@ def test_a_known_interval():
 @given(VALUES, VALUES)
 def test_it_is_scipys_and_swapping_the_cells_flips_it(ours, theirs):
     found = welch_difference(ours, theirs)
-    assert found.value == pytest.approx(np.mean(ours) - np.mean(theirs), abs=1e-9)
+    assert found.difference == pytest.approx(np.mean(ours) - np.mean(theirs), abs=1e-9)
     if np.ptp(ours) > 1e-3 and np.ptp(theirs) > 1e-3:
         interval = ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
         assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
