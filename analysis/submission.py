@@ -115,10 +115,8 @@ def glue_zip(study: Study, places: Places) -> bytes:
                     f"{name}: {len(predictions)} predictions for {len(rows)} test examples; their "
                     "files have changed since"
                 )
-            lines = [
-                f"{row}\t{value}" for row, value in sorted(zip(rows, predictions, strict=True))
-            ]
-            text = "\n".join(["index\tprediction", *lines]) + "\n"
+            table = pd.DataFrame({"index": rows, "prediction": predictions}).sort_values("index")
+            text = table.to_csv(sep="\t", index=False, lineterminator="\n")
             archive.writestr(zipfile.ZipInfo(name, STAMP), text, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 

@@ -44,8 +44,7 @@ def wide_table(study: Study, name: str, rows: list[ShownRow]) -> pd.DataFrame:
         line |= dict(zip(averages, (row.average, row.published_average), strict=False))
         lines.append(line)
     frame = pd.DataFrame(lines, columns=["row", "label", "cell", "scale", *fields])
-    counts = {field for field in fields if field.endswith(COUNTS)}
-    return frame.astype({field: "Int64" if field in counts else float for field in fields})
+    return frame.astype({name: "Int64" if name.endswith(COUNTS) else float for name in fields})
 
 
 def notes_of(study: Study, name: str, rows: list[ShownRow]) -> list[str]:
