@@ -23,11 +23,9 @@ def entry_of(record: dict, table: str, row: str, column: str) -> dict:
 
 def shown_text(shown: dict) -> str:
     """`42.2 [38.9, 43.5]` or one value, with the published one."""
-    if "median" in shown:
-        parts = [number(shown[name]) for name in ("median", "min", "max")]
-        text = parts[0] if shown["min"] is None else f"{parts[0]} [{parts[1]}, {parts[2]}]"
-    else:
-        text = number(shown["value"])
+    text = number(shown["median"] if "median" in shown else shown["value"])
+    if shown.get("min") is not None:
+        text += f" [{number(shown['min'])}, {number(shown['max'])}]"
     return f"{text}, published {number(shown['published'])}"
 
 

@@ -72,18 +72,14 @@ def cell_values(study: Study, cell: str) -> dict[str, float | list[float | None]
 
     None or NaN where a pre-training diverged. Raises StudyError for manifests of another recipe.
     """
-    spec = study.config.cells[cell]
+    spec, jobs = study.config.cells[cell], study.pretrain_jobs([cell])
     store_job = study.jobs.store_of(cell)
     store = load_manifest(store_job.path, key=store_job.key, stage="store")
-    runs = [
-        load_manifest(job.path, key=job.key, stage="pretrain")
-        for job in study.pretrain_jobs([cell])
-    ]
-    vocabulary_job = study.pretrain_jobs([cell])[0].inputs["vocabulary"][0]
+    runs = [load_manifest(job.path, key=job.key, stage="pretrain") for job in jobs]
+    (vocabulary_job,) = jobs[0].inputs["vocabulary"]
     vocabulary = load_manifest(vocabulary_job.path, key=vocabulary_job.key)
     size = vocabulary.figure("size", kind=int)
-    words = total(store, "train", "words")
-    tokens = total(store, "train", "tokens")
+    words, tokens = total(store, "train", "words"), total(store, "train", "tokens")
     return {
         "batch": spec.batch.sequences,
         "steps": spec.steps,

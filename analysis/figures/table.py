@@ -168,13 +168,13 @@ def legend_of(entries: list[Entry], published: bool) -> list[Line2D]:
     several = any(has_several_seeds(entry.scores) for entry in entries)
     crosses = any(is_cross(entry.scores).any() for entry in entries)
     marks = [
-        *([("fine-tuning seed", style.SEED)] if several else []),
-        ("replicate (a pre-training seed)", style.REPLICATE),
-        ("median of the replicates", {**style.MEDIAN, "ms": 8}),
-        *([("published", style.PUBLISHED)] if published else []),
-        *([("diverged or failed, how many", style.DIVERGED)] if crosses else []),
+        (several, "fine-tuning seed", style.SEED),
+        (True, "replicate (a pre-training seed)", style.REPLICATE),
+        (True, "median of the replicates", {**style.MEDIAN, "ms": 8}),
+        (published, "published", style.PUBLISHED),
+        (crosses, "diverged or failed, how many", style.DIVERGED),
     ]
-    return [Line2D([], [], label=label, **mark) for label, mark in marks]
+    return [Line2D([], [], label=label, **mark) for drawn, label, mark in marks if drawn]
 
 
 def runs_text(study: Study) -> str:
