@@ -11,7 +11,7 @@ from analysis.command import csv_text, result_command
 from analysis.render import latex_table, markdown_table, value_text
 from study.command import run_command
 from study.graph import Study
-from study.hyperparameters import hyperparameter
+from study.tables import hyperparameter
 
 
 def hyperparameter_files(study: Study, name: str) -> tuple[str, str, str]:

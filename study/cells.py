@@ -15,6 +15,8 @@ from study.fields import (
     AtLeastZero,
     Count,
     Fraction,
+    Maybe,
+    NonEmpty,
     Omitted,
     Positive,
     Section,
@@ -25,6 +27,7 @@ from study.fields import (
 from study.formats import FORMATS
 
 SHORTEST = 8  # tokens of an input: a frame and a few
+Length = Annotated[int, Field(ge=SHORTEST, le=LARGEST)]
 FormatName = Literal[tuple(FORMATS)]
 
 
@@ -34,12 +37,8 @@ class Format(Section):
     name: FormatName = doc("how text is cut into inputs")
     nsp: bool = doc("train next-sentence prediction too")
     segments: bool = doc("add segment embeddings")
-    separators: Literal["document", "sentence"] = doc(
-        "where one stands inside an input: between documents, or sentences"
-    )
-    negatives: Omitted[Literal["any", "corpus"]] = doc(
-        "where a random second part may come from", "any"
-    )
+    separators: Literal["document", "sentence"] = doc("what they stand between inside an input")
+    negatives: Omitted[Literal["any", "corpus"]] = doc("origin of a random second part", "any")
 
     @property
     def pairs(self) -> bool:
@@ -93,7 +92,7 @@ class Masking(Section):
     unit: Omitted[Literal["token", "word"]] = doc(
         "what is chosen: single tokens, or words with all their pieces", "token"
     )
-    copies: Omitted[Positive | None] = doc("of a static mask", None)
+    copies: Maybe[Positive] = doc("of a static mask", None)
     rate: Annotated[float, Field(gt=0, lt=1)] = doc("share of an input's tokens that are predicted")
     mask: Share = doc("share of these that become [MASK]")
     random: Share = doc("share of these that become a random token; the rest stays")
@@ -165,12 +164,10 @@ class Evaluation(Section):
 class Cell(Section):
     """One pre-training configuration, a row of a table."""
 
-    data: Annotated[list[str], Field(min_length=1)] = doc("corpora, concatenated")
+    data: NonEmpty[str] = doc("corpora, concatenated")
     vocabulary: str = doc("one of `vocabularies`")
     format: Format = doc("input format (section 4.2)")
-    length: Annotated[int, Field(ge=SHORTEST, le=LARGEST)] = doc(
-        "tokens of an input, special tokens and all"
-    )
+    length: Length = doc("tokens of an input, special tokens and all")
     model: Model = doc("the encoder")
     masking: Masking = doc("which tokens are predicted")
     batch: Batch = doc("what an update sees")
@@ -201,7 +198,5 @@ class Family(Section):
     """
 
     cell: str = doc("the member that says everything but the rates")
-    learning_rates: list[AboveZero] = doc(
-        "peak learning rates of its members, the cell's own among them"
-    )
+    learning_rates: list[AboveZero] = doc("peak rates of its members, the cell's own among them")
     members: SkipJsonSchema[dict[float, str]] = doc("rate -> cell, filled by `study.deltas`", {})

@@ -8,12 +8,11 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from study.errors import StudyError
-from study.hyperparameters import hyperparameter
 from study.jobs import Jobs, store_name
 from study.messages import Fault, hint
 from study.names import same_file
 from study.study_file import StudyFile
-from study.tables import HyperparameterTable, Table
+from study.tables import HyperparameterTable, Table, hyperparameter
 from study.tasks import shortest_row
 
 MOST_TOKENS = 10**15  # that a cell sees: the paper's longest sees 2e12

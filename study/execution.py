@@ -49,9 +49,7 @@ class MeasuredExecution(Section):
 class TrainingExecution(MeasuredExecution):
     """What a training is told by `--execution`."""
 
-    workers: Annotated[int, Field(ge=0, le=MOST_CORES)] = doc(
-        "processes of each rank that read data ahead"
-    )
+    workers: Annotated[int, Field(ge=0, le=MOST_CORES)] = doc("processes of a rank that read ahead")
     checkpoint_minutes: AtLeastZero = doc("between two checkpoints; 0: after every update")
     tensorboard: bool = doc("whether logs are written for TensorBoard too")
 

@@ -58,6 +58,8 @@ Seeds = Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS), AfterV
 OMITTED = object()  # marks a field that recipes leave out while it has its default
 T = TypeVar("T")
 Omitted = Annotated[T, OMITTED]
+Maybe = Annotated[T | None, OMITTED]  # for a field whose default is None
+NonEmpty = Annotated[list[T], Field(min_length=1)]
 
 
 def doc(text: str, default: Any = ...) -> Any:
@@ -101,19 +103,17 @@ class Source(Section):
     seed and a size per split: characters of a corpus, rows of a task.
     """
 
-    repo: Omitted[Place | None] = doc("repository of the hub, `<org>/<name>`", None)
-    config: Omitted[Place | None] = doc("its configuration, a folder of it", None)
-    revision: Omitted[Revision | None] = doc(
+    repo: Maybe[Place] = doc("repository of the hub, `<org>/<name>`", None)
+    config: Maybe[Place] = doc("its configuration, a folder of it", None)
+    revision: Maybe[Revision] = doc(
         "commit, tag or branch; without it the newest, whose commit is recorded", None
     )
-    folder: Omitted[Annotated[str, Field(min_length=1)] | None] = doc(
+    folder: Maybe[Annotated[str, Field(min_length=1)]] = doc(
         "a folder of .txt, .jsonl or .parquet files of your own", None
     )
-    generated: Omitted[Name | None] = doc(
-        "text of language/, by the name of its corpus or task", None
-    )
-    seed: Omitted[Count | None] = doc("the generated world", None)
-    sizes: Omitted[dict[Place, Positive] | None] = doc(
+    generated: Maybe[Name] = doc("text of language/, by the name of its corpus or task", None)
+    seed: Maybe[Count] = doc("the generated world", None)
+    sizes: Maybe[dict[Place, Positive]] = doc(
         "by split: characters of a corpus, rows of a task", None
     )
 

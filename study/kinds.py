@@ -56,3 +56,10 @@ KIND_FACTS = {
         added={("loss", "margin"): KindFacts(fields=("alpha", "beta"))},
     ),
 }
+# All fields that only some kinds have.
+FIELDS_OF_KINDS = {
+    name
+    for facts in KIND_FACTS.values()
+    for one in (facts, *facts.added.values())
+    for name in one.fields
+}

@@ -11,11 +11,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from study.cells import (
-    SHORTEST,
     Batch,
     Evaluation,
     Format,
     FormatName,
+    Length,
     Masking,
     Model,
     Optimiser,
@@ -23,7 +23,6 @@ from study.cells import (
 from study.errors import StudyError
 from study.execution import MeasuredExecution
 from study.fields import (
-    LARGEST,
     AboveZero,
     Count,
     Name,
@@ -40,7 +39,6 @@ from study.messages import parse_option
 from study.tasks import Finetuning, Task, shortest_row
 
 Key = Annotated[str, Field(min_length=1)]
-Length = Annotated[int, Field(ge=SHORTEST, le=LARGEST)]
 
 
 def _out_of_place(name: str, wanted: bool, what: str) -> str:

@@ -20,9 +20,7 @@ class SeedPlan(Section):
     """
 
     pretraining: Seeds = doc("one pre-training each, the replicates")
-    finetuning: Seeds | Literal["own"] = doc(
-        "of every pre-training; own: one, of the replicate's own number"
-    )
+    finetuning: Seeds | Literal["own"] = doc("of each pre-training; own: the replicate's number")
 
     def finetuning_of(self, pretraining: int) -> list[int]:
         """Fine-tuning seeds of a replicate; `own`: one, the replicate's own number."""
@@ -40,15 +38,11 @@ class StudyFile(Section):
     corpora: dict[str, Corpus] = doc("what pre-training reads (section 3.2)")
     vocabularies: dict[str, Vocabulary] = doc("subword vocabularies (section 4.4)")
     tasks: dict[str, Task] = doc("end tasks (sections 3.3 and 5)")
-    finetuning: dict[str, dict[str, Finetuning]] = doc(
-        "recipes of fine-tuning: settings by task, or `default`"
-    )
+    finetuning: dict[str, dict[str, Finetuning]] = doc("recipes of fine-tuning: settings by task")
     cells: dict[str, Cell] = doc("what is pre-trained (section 4)")
     families: dict[str, Family] = doc("cells at several peak learning rates", {})
     tables: dict[str, Table] = doc("what results show")
-    hyperparameter_tables: dict[str, HyperparameterTable] = doc(
-        "recipes as tables (tables 9 and 10)", {}
-    )
+    hyperparameter_tables: dict[str, HyperparameterTable] = doc("recipes (tables 9 and 10)", {})
     seeds: SeedPlan = doc("replicates and their fine-tunings")
     execution: ExecutionPlan = doc("how jobs are computed: how fast, never what")
     executions: dict[str, ExecutionPlan] = doc("executions to be like", {})

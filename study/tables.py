@@ -1,14 +1,16 @@
 """What results show: the rows and columns of the tables.
 
-These are parts of the study file. Nothing here changes what is trained, only which
-runs there are and, for ensembles, which of them keep their weights for others to start from.
+These are parts of the study file. Nothing here changes what is trained, only which runs there are.
 """
 
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from study.fields import Name, Section, doc
+from study.cells import Cell
+from study.errors import StudyError
+from study.fields import Name, NonEmpty, Section, doc
+from study.tasks import Finetuning
 
 # What a column can show besides scores. `analysis.values` says how each comes about.
 Value = Literal[
@@ -89,8 +91,8 @@ class Table(Section):
     notes: list[str] = doc("below the table", [])
     baseline: str | None = doc("row from which differences with intervals are shown", None)
     average: str | None = doc("what a last column, the mean of the score columns, is called", None)
-    columns: Annotated[list[Column], Field(min_length=1)] = doc("what it shows")
-    rows: Annotated[list[Row], Field(min_length=1)] = doc("of what, from top to bottom")
+    columns: NonEmpty[Column] = doc("what it shows")
+    rows: NonEmpty[Row] = doc("of what, from top to bottom")
 
     @model_validator(mode="after")
     def baseline_is_ours(self):
@@ -143,5 +145,25 @@ class HyperparameterTable(Section):
 
     caption: str = doc("above the table")
     published: str | None = doc("file of the printed values", None)
-    columns: Annotated[list[HyperparameterColumn], Field(min_length=1)] = doc("recipes")
-    rows: Annotated[list[HyperparameterRow], Field(min_length=1)] = doc("their keys")
+    columns: NonEmpty[HyperparameterColumn] = doc("recipes")
+    rows: NonEmpty[HyperparameterRow] = doc("their keys")
+
+
+def hyperparameter(recipe: Cell | Finetuning, key: str) -> float | str:
+    """A figure of a recipe: a dotted key, or a derived one; a grid's values as `16, 32`.
+
+    Raises StudyError for a key that the recipe does not have.
+    """
+    figure: Any = {**recipe.model_dump(), "schedule": "linear"}  # the only one that there is
+    if isinstance(recipe, Cell):
+        figure["head_size"] = recipe.model.hidden // recipe.model.heads
+        figure["warmup_steps"] = round(recipe.optimiser.warmup * recipe.steps)
+    elif values := (figure["grid"] or {}).get(key):
+        return ", ".join(f"{value:g}" for value in values)
+    for part in key.split("."):
+        if not isinstance(figure, dict) or part not in figure:
+            raise StudyError(f"{key}: no key of the recipe")
+        figure = figure[part]
+    if isinstance(figure, (dict, list)) or figure is None:
+        raise StudyError(f"{key}: no single figure of the recipe")
+    return figure

@@ -13,7 +13,9 @@ from study.fields import (
     AtLeastZero,
     Count,
     Fraction,
+    Maybe,
     Name,
+    NonEmpty,
     Omitted,
     Place,
     Positive,
@@ -22,7 +24,7 @@ from study.fields import (
     Source,
     doc,
 )
-from study.kinds import KIND_FACTS, KindFacts
+from study.kinds import FIELDS_OF_KINDS, KIND_FACTS, KindFacts
 
 
 class PlannedTask(Section):
@@ -38,56 +40,44 @@ class Task(Section):
 
     source: Source = doc("where its files come from")
     kind: Literal[tuple(KIND_FACTS)] = doc("how it is cast, what its network predicts")
-    texts: Omitted[Annotated[list[str], Field(min_length=1, max_length=2)] | None] = doc(
+    texts: Maybe[Annotated[list[str], Field(min_length=1, max_length=2)]] = doc(
         "columns of its texts", None
     )
-    label: Omitted[str | None] = doc("column of its labels", None)
-    labels: Omitted[Positive | None] = doc("number of classes", None)
-    scale: Omitted[AboveZero | None] = doc("a regression is trained on label / scale", None)
+    label: Maybe[str] = doc("column of its labels", None)
+    labels: Maybe[Positive] = doc("number of classes", None)
+    scale: Maybe[AboveZero] = doc("a regression is trained on label / scale", None)
     train: Place = doc("split to train on")
     dev: Place = doc("labelled split to score")
-    more_dev: Omitted[dict[Name, Place] | None] = doc(
+    more_dev: Maybe[dict[Name, Place]] = doc(
         "further labelled splits, by the name in front of their metrics", None
     )
-    test: Omitted[dict[Name, Place] | None] = doc(
-        "splits without labels, for submissions, by name", None
-    )
-    init: Omitted[str | None] = doc("task whose model it starts from", None)
-    train_examples: Omitted[Positive | None] = doc("only the first ones", None)
-    dev_examples: Omitted[Positive | None] = doc("only the first ones", None)
-    metrics: Annotated[list[str], Field(min_length=1)] = doc(
-        "what is scored; the first chooses settings and epochs"
-    )
-    stride: Omitted[Positive | None] = doc("tokens between two windows of a long context", None)
-    question_length: Omitted[Positive | None] = doc("longest question in tokens", None)
-    answer_length: Omitted[Positive | None] = doc("longest answer in tokens", None)
-    answerability: Omitted[bool | None] = doc("whether a question may have no answer", None)
+    test: Maybe[dict[Name, Place]] = doc("splits without labels, for submissions, by name", None)
+    init: Maybe[str] = doc("task whose model it starts from", None)
+    train_examples: Maybe[Positive] = doc("only the first ones", None)
+    dev_examples: Maybe[Positive] = doc("only the first ones", None)
+    metrics: NonEmpty[str] = doc("what is scored; the first chooses settings and epochs")
+    stride: Maybe[Positive] = doc("tokens between two windows of a long context", None)
+    question_length: Maybe[Positive] = doc("longest question in tokens", None)
+    answer_length: Maybe[Positive] = doc("longest answer in tokens", None)
+    answerability: Maybe[bool] = doc("whether a question may have no answer", None)
     planned: PlannedTask | None = doc("its size for plans, until its rows are there", None)
-    mined: Omitted[Count | None] = doc(
-        "a ranking's negatives for a question that has none of its own", None
-    )
-    candidates: Omitted[Literal["spacy", "rules"] | None] = doc(
-        "where a pronoun's candidates come from", None
-    )
-    loss: Omitted[Literal["margin", "cross-entropy"] | None] = doc("of kind wsc", None)
-    alpha: Omitted[AtLeastZero | None] = doc("factor of the margin loss", None)
-    beta: Omitted[AtLeastZero | None] = doc("margin of the margin loss", None)
+    mined: Maybe[Count] = doc("a ranking's negatives for a question with none of its own", None)
+    candidates: Maybe[Literal["spacy", "rules"]] = doc("source of a pronoun's candidates", None)
+    loss: Maybe[Literal["margin", "cross-entropy"]] = doc("of kind wsc", None)
+    alpha: Maybe[AtLeastZero] = doc("factor of the margin loss", None)
+    beta: Maybe[AtLeastZero] = doc("margin of the margin loss", None)
 
     @model_validator(mode="after")
     def fields_of_kind(self):
         """Each kind has its own fields, all of them needed, and its own metrics."""
         facts, kind = self.facts, f"kind {self.kind}"
-        needed = {name for one in (facts, *self._added()) for name in one.fields}
+        needed = {name for one in self._own_facts() for name in one.fields}
         if self.loss:
             kind += f" with loss {self.loss}"
-        own = [one for other in KIND_FACTS.values() for one in (other, *other.added.values())]
-        for name in sorted({name for one in own for name in one.fields}):
+        for name in sorted({*FIELDS_OF_KINDS, *facts.refused}):
             if (getattr(self, name) is None) == (name in needed):
                 word = "needs" if name in needed else "has no"
                 raise ValueError(f"{kind} {word} {name}")
-        for name in facts.refused:
-            if getattr(self, name) is not None:
-                raise ValueError(f"{kind} has no {name}")
         if self.texts and len(self.texts) not in facts.texts:
             raise ValueError(f"{kind} needs {facts.texts[0]} texts, found {len(self.texts)}")
         for metric in self.metrics:
@@ -101,10 +91,13 @@ class Task(Section):
         """What is known of its kind."""
         return KIND_FACTS[self.kind]
 
-    def _added(self) -> list[KindFacts]:
-        """What the values of its fields add."""
+    def _own_facts(self) -> list[KindFacts]:
+        """What is known of its kind, and what the values of its fields add."""
         added = self.facts.added.items()
-        return [more for (name, value), more in added if getattr(self, name) == value]
+        return [
+            self.facts,
+            *(more for (name, value), more in added if getattr(self, name) == value),
+        ]
 
     def _on_all_splits(self, metrics: Iterable[str]) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(metrics))
@@ -113,7 +106,7 @@ class Task(Section):
     @property
     def reported_metrics(self) -> tuple[str, ...]:
         """The metrics that its scores hold: those asked for, and the parts that come with them."""
-        parts = [part for one in (self.facts, *self._added()) for part in one.parts]
+        parts = [part for one in self._own_facts() for part in one.parts]
         return self._on_all_splits([*self.metrics, *parts])
 
     @property
@@ -142,10 +135,8 @@ def shortest_row(question_length: int | None, separators: int) -> int:
 class Grid(Section):
     """Settings to choose from, by the median over seeds (section 5.1, table 10)."""
 
-    batch: Annotated[list[Positive], Field(min_length=1)] | None = doc("sizes to choose from", None)
-    learning_rate: Annotated[list[AboveZero], Field(min_length=1)] | None = doc(
-        "peak learning rates to choose from", None
-    )
+    batch: NonEmpty[Positive] | None = doc("sizes to choose from", None)
+    learning_rate: NonEmpty[AboveZero] | None = doc("peak learning rates to choose from", None)
 
     @model_validator(mode="after")
     def distinct(self):
@@ -180,14 +171,10 @@ class Finetuning(Section):
     dropout: Fraction = doc("of embeddings, hidden states and attention")
     length: Positive = doc("most tokens of a row")
     separators: Literal[1, 2] = doc("tokens between two texts")
-    early_stopping: Omitted[bool] = doc(
-        "score the epoch that is best on the development split", False
-    )
+    early_stopping: Omitted[bool] = doc("score the best epoch on the development split", False)
     decay_all: Omitted[bool] = doc("whether biases and LayerNorm decay too", False)
     clip_norm: Omitted[AtLeastZero] = doc("longest norm of a gradient; 0: any", 0)
-    head_dropout: Omitted[Fraction | None] = doc(
-        "before the head and inside it; null: `dropout`", None
-    )
+    head_dropout: Maybe[Fraction] = doc("before the head and inside it; null: `dropout`", None)
     group_by_length: Omitted[bool] = doc("whether an update's units are about equally long", True)
     grid: Grid | None = doc("settings to choose from, instead of these", None)
 

@@ -25,9 +25,7 @@ class Corpus(Section):
     language: str = doc("of the text, for the sentence splitter", "en")
     documents: Positive | None = doc("the first ones only", None)
     bytes: Positive | None = doc("the first documents of so much text (UTF-8) only", None)
-    shards: Annotated[int, Field(gt=0, le=10_000)] = doc(
-        "parts that are processed by jobs of their own", 1
-    )
+    shards: Annotated[int, Field(gt=0, le=10_000)] = doc("parts, each with jobs of its own", 1)
     planned: PlannedCorpus | None = doc("its size for plans, until its sentences are there", None)
 
     @property
@@ -39,12 +37,8 @@ class Corpus(Section):
 class Vocabulary(Section):
     """A subword vocabulary (section 4.4), trained on the study's corpora or read from a file."""
 
-    kind: Literal["wordpiece", "byte-bpe", "file"] = doc(
-        "how it is trained; file: it is there already"
-    )
-    size: Annotated[int, Field(gt=0, le=10**7)] | None = doc(
-        "entries, special tokens among them", None
-    )
+    kind: Literal["wordpiece", "byte-bpe", "file"] = doc("how it is trained; file: already there")
+    size: Annotated[int, Field(gt=0, le=10**7)] | None = doc("entries, special tokens too", None)
     lowercase: bool | None = doc("whether letters become lower case and lose accents", None)
     corpora: list[str] | None = doc("those that it is trained on", None)
     characters: Positive | None = doc("how much of them is read", None)
