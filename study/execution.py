@@ -45,6 +45,10 @@ class MeasuredExecution(Section):
     micro_batch_tokens: Positive = doc("most tokens that go through the network at once")
     threads: Cores = doc("processor threads of a process")
 
+    def measured(self) -> dict:
+        """These fields alone, as the recipe of a measurement holds them."""
+        return self.model_dump(include=set(MeasuredExecution.model_fields))
+
 
 class TrainingExecution(MeasuredExecution):
     """What a training is told by `--execution`."""

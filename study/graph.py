@@ -50,13 +50,11 @@ class Study:
 
     def cells_by_first_table(self) -> dict[str, list[str]]:
         """Every cell that a table shows, under the first table that shows it."""
-        first: dict[str, str] = {}
+        cells: dict[str, list[str]] = {}
         for table in self.config.tables:
-            for cell in self.table_cells(table):
-                first.setdefault(cell, table)
-        return {
-            table: [cell for cell in first if first[cell] == table] for table in self.config.tables
-        }
+            earlier = {cell for others in cells.values() for cell in others}
+            cells[table] = [cell for cell in self.table_cells(table) if cell not in earlier]
+        return cells
 
     def table_jobs(self, table: str) -> list[Job]:
         """The fine-tuning jobs whose scores a table shows or chooses from.
@@ -65,14 +63,10 @@ class Study:
         """
         if table not in self.config.tables:
             raise StudyError(f"{self.study_path}: tables: no {table}")
-        spec = self.config.tables[table]
-        jobs = [
-            job
-            for row in spec.rows
-            for job in self.score_jobs(
-                self.config.row_cells(row), [row.task_of(column) for column in spec.score_columns]
-            )
-        ]
+        spec, jobs = self.config.tables[table], []
+        for row in spec.rows:
+            tasks = [row.task_of(column) for column in spec.score_columns]
+            jobs += self.score_jobs(self.config.row_cells(row), tasks)
         return list(dict.fromkeys(jobs))
 
     @property
@@ -90,19 +84,18 @@ class Study:
 
         Raises StudyError where there is none, or where its task has no such test split.
         """
-        row, columns = self.submitted_row, self.config.tables["table5"].score_columns
-        needed = {column.task: column for column in columns}
-        for task in (file.task, "wnli") if file.schemas else (file.task,):
-            if task not in needed:
+        row, further = self.submitted_row, ["wnli"] if file.schemas else []
+        columns = {column.task: column for column in self.config.tables["table5"].score_columns}
+        for task in [file.task, *further]:
+            if task not in columns:
                 raise StudyError(f"tables.table5.columns: no task {task}, which GLUE asks for")
-        tasks = [row.task_of(needed[file.task]), *(["wnli"] if file.schemas else [])]
-        for task in tasks:
+        for task in [row.task_of(columns[file.task]), *further]:
             if file.split not in (self.config.tasks[task].test or {}):
                 raise StudyError(
                     f"tasks.{task}.test: no split {file.split} at scale {self.scale}, "
                     "so nothing can be submitted"
                 )
-        return needed[file.task]
+        return columns[file.task]
 
     def glue_submission_jobs(self) -> list[Job]:
         """What GLUE's zip is made of: Table 5's fine-tunings, and the files of their test sets.
@@ -155,7 +148,7 @@ class Study:
 
     def source_recipes(self) -> dict[str, dict]:
         """Recipes of all sources, by manifest path."""
-        return {p: j.recipe for p, j in self.jobs.items() if j.stage == "source"}
+        return {path: job.recipe for path, job in self.jobs.items() if job.stage == "source"}
 
     def pretrain_jobs(self, cells: list[str] | None = None) -> list[Job]:
         """The pre-training jobs of these cells, or of all that a table shows."""
@@ -232,7 +225,7 @@ class Study:
     def needed_jobs(self, result: str) -> list[Job]:
         """The jobs that a result waits for: all that it reads, of the plan only the measurement."""
         entry, name = self.result(result)
-        return entry.jobs(self, name) if entry.needs is None else entry.needs(self)
+        return entry.needs(self) if entry.needs else entry.jobs(self, name)
 
     def identity(self, result: str) -> str:
         """Key of a result: the version of its command, what it shows, the keys of its jobs."""

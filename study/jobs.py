@@ -16,7 +16,6 @@ from functools import wraps
 from typing import Any
 
 from study.errors import StudyError
-from study.execution import MeasuredExecution
 from study.fields import without_defaults
 from study.identity import canonical_json, key_of
 from study.places import source_contents, tokenizer_contents
@@ -24,15 +23,13 @@ from study.recipes import RECIPES
 from study.stages import PATHS, VERSIONS, generator_version
 from study.study_file import StudyFile
 
-# The part of the execution that a measurement of speed holds for.
-
 
 @dataclass(frozen=True, eq=False)
 class Job:
     """One stage's work: its manifest's path, its recipe, the jobs that it reads by argument name.
 
-    `names` tell what it is of: `{"cell": "byte-level", "seed": 0}`. A path holds them for
-    people; programs read them here. Of cells that share a job the first counts.
+    `names` tell what it is of: `{"cell": "byte-level", "seed": 0}`; of cells that share a job,
+    the first. A path holds them for people; programs read them here.
     """
 
     stage: str
@@ -177,9 +174,8 @@ class Jobs(dict[str, Job]):
 
     def _shards(self, corpora: Sequence[str]) -> list[tuple[str, int]]:
         """(corpus, shard) pairs in the order in which they are concatenated."""
-        return [
-            (name, shard) for name in corpora for shard in range(self.config.corpora[name].shards)
-        ]
+        shards = {corpus: range(self.config.corpora[corpus].shards) for corpus in corpora}
+        return [(corpus, shard) for corpus in corpora for shard in shards[corpus]]
 
     @once
     def vocabulary(self, name: str) -> Job:
@@ -253,7 +249,6 @@ class Jobs(dict[str, Job]):
     def pretrain(self, cell: str, seed: int) -> Job:
         """One pre-training of a cell."""
         spec, version = self.config.cells[cell], VERSIONS["pretrain"]
-        form = spec.format
         if self.config.vocabularies[spec.vocabulary].kind != "byte-bpe":
             version = VERSIONS["pretrain on unknown words"]
         if spec.steps == 1:
@@ -265,7 +260,7 @@ class Jobs(dict[str, Job]):
             store=self.store_of(cell),
             samples=self.samples(cell, seed),
             vocabulary=self.vocabulary(spec.vocabulary),
-            format={**form.in_recipe(without=("separators", "negatives")), "length": spec.length},
+            format=spec.format.in_recipe(("separators", "negatives")) | {"length": spec.length},
             model=spec.model.in_recipe(),
             masking=spec.masking.in_recipe(),
             batch=spec.batch.in_recipe(),
@@ -322,13 +317,9 @@ class Jobs(dict[str, Job]):
         tasks = self.config.cell_tasks(cell)
         if task not in tasks or setting not in self.config.settings(cell, task):
             raise StudyError(f"cells.{cell}: no table shows it on task {task}")
-        settings = self.config.settings(cell, task)[setting]
-        init = self.config.tasks[task].init
-        starts = self.config.settings(cell, init) if init else ()
-        one_update = (
-            settings.epochs == 1
-            and self.config.tasks[task].most_training_examples <= settings.batch
-        )
+        settings, spec = self.config.settings(cell, task)[setting], self.config.tasks[task]
+        starts = self.config.settings(cell, spec.init) if spec.init else ()
+        one_update = settings.epochs == 1 and spec.most_training_examples <= settings.batch
         return self._add(
             "finetune",
             {"cell": cell, "seed": seed, "task": task, "setting": setting},
@@ -340,7 +331,7 @@ class Jobs(dict[str, Job]):
             task=self.task_fields(task, settings.separators),
             settings=settings.in_recipe(without=("separators", "length", "grid")),
             seeds=self.config.seeds.finetuning_of(seed),
-            init=[self.finetune(cell, seed, init, start) for start in starts] or None,
+            init=[self.finetune(cell, seed, spec.init, start) for start in starts] or None,
             keep_weights=any(self.config.tasks[other].init == task for other in tasks),
         )
 
@@ -350,19 +341,16 @@ class Jobs(dict[str, Job]):
         cells = [*self.config.shown, *self.config.cells]
         cell = next(name for name in cells if self.config.cells[name].steps)
         spec = self.config.cells[cell]
-        form = spec.format
         return self._add(
             "throughput",
             {"cell": cell},
             vocabulary_size=self.vocabulary(spec.vocabulary).recipe["size"],
-            format={"nsp": form.nsp, "segments": form.segments, "length": spec.length},
+            format=spec.format.model_dump(include={"nsp", "segments"}) | {"length": spec.length},
             model=spec.model.in_recipe(),
             rate=spec.masking.rate,
             sequences=spec.batch.sequences,
             optimiser=spec.optimiser.in_recipe(),
-            execution=self.config.execution.pretrain.model_dump(
-                include=set(MeasuredExecution.model_fields)
-            ),
+            execution=self.config.execution.pretrain.measured(),
         )
 
 

@@ -73,6 +73,11 @@ def _measured(study: Any) -> list:
     return [] if study.config.hardware else [study.jobs.throughput()]
 
 
+def _listed(name: str, about: str, jobs: Callable[[Any, str], list]) -> Result:
+    """A CSV of `analysis.listings`."""
+    return Result(name, name, CSV, f"analysis.listings {name}", about, jobs)
+
+
 RESULTS = (
     Result(
         "table",
@@ -113,35 +118,23 @@ RESULTS = (
         names=lambda config: config.cells,
         in_all=_by_name_only,
     ),
-    Result(
+    _listed(
         "settings",
-        "settings",
-        CSV,
-        "analysis.listings settings",
         "every point of the fine-tuning grids, and which counts",
         jobs=lambda study, _: study.all_table_jobs(),
     ),
-    Result(
+    _listed(
         "pretraining",
-        "pretraining",
-        CSV,
-        "analysis.listings pretraining",
         "one line per pre-training, with its held-out perplexities",
         jobs=lambda study, _: study.pretrain_jobs(),
     ),
-    Result(
+    _listed(
         "learning_rates",
-        "learning_rates",
-        CSV,
-        "analysis.listings learning_rates",
         "the learning-rate grids of the families",
         jobs=lambda study, _: study.pretrain_jobs() + study.selection_jobs(),
     ),
-    Result(
+    _listed(
         "corpora",
-        "corpora",
-        CSV,
-        "analysis.listings corpora",
         "documents, words, tokens, unknown tokens of every corpus",
         jobs=lambda study, _: study.store_jobs(),
     ),
