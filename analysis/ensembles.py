@@ -20,7 +20,6 @@ from model.tasks.metrics import METRICS
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import Manifest, load_manifest, seed_run
-from study.tables import Column, Row
 
 MOST = 7
 
@@ -59,13 +58,6 @@ def ensembles(study: Study, cell: str, task: str, setting: str) -> list[Members]
                 continue
             models.append(Member(seed, int(finetuning_seed), seed_run(manifest, finetuning_seed)))
     return [Members(group, models[:MOST], diverged[group]) for group, models in groups.items()]
-
-
-def row_ensembles(study: Study, row: Row, column: Column, settings: pd.DataFrame) -> list[Members]:
-    """The ensembles behind a score of a table; `settings` is that of `analysis.choices`."""
-    task = row.task_of(column)
-    mine = (settings["cell"] == row.cell) & (settings["task"] == task) & settings["selected"]
-    return ensembles(study, row.cell, task, settings.loc[mine, "setting"].item())
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import pandas as pd
 
 from analysis.choices import choose_settings, compare_settings
 from analysis.command import add_study_arguments, study_of
-from analysis.ensembles import Members, ensemble_of, row_ensembles
+from analysis.ensembles import Members, ensemble_of, ensembles
 from analysis.scores import read_scores
 from analysis.winograd import schema_order
 from model.text.sources import add_place_arguments, open_parquet, places_of, source_files
@@ -54,10 +54,12 @@ def submitted_members(study: Study, settings: pd.DataFrame) -> dict[str, Members
     for name, file in GLUE.items():
         if file.optional and file.split not in (study.config.tasks[file.task].test or {}):
             continue
-        by_file[name] = row_ensembles(study, row, study.submitted_column(file), settings)
+        task = row.task_of(study.submitted_column(file))
+        mine = (settings["cell"] == row.cell) & (settings["task"] == task) & settings["selected"]
+        by_file[name] = ensembles(study, row.cell, task, settings.loc[mine, "setting"].item())
     lost: dict[int, list[str]] = {}
-    for number, ensembles in enumerate(zip(*by_file.values(), strict=True)):
-        chosen = dict(zip(by_file, ensembles, strict=True))
+    for number, of_one in enumerate(zip(*by_file.values(), strict=True)):
+        chosen = dict(zip(by_file, of_one, strict=True))
         lost[number] = [name for name, members in chosen.items() if not members.models]
         if not lost[number]:
             return chosen

@@ -28,20 +28,19 @@ def wide_table(study: Study, name: str, rows: list[ShownRow]) -> pd.DataFrame:
     hold published values only. Differences from a baseline stand last.
     """
     table = study.config.tables[name]
-    averages = ("average.value", "average.published") if table.average else ()
     compared = table.score_columns if table.baseline else []
     fields = [
         *(f"{column.name}.{field}" for column in table.columns for field in field_names(column)),
-        *averages,
+        *(("average.value", "average.published") if table.average else ()),
         *(f"{column.name}.{field}" for column in compared for field in DIFFERENCE),
     ]
     lines = []
     for row in rows:
         line: dict = {"row": row.row.id, "label": row.row.label, "cell": row.cell or ""}
-        line["scale"] = study.scale if row.cell else ""
+        line |= {"scale": study.scale if row.cell else ""}
         for entry in row.entries:
             line |= {f"{entry.column.name}.{field}": n for field, n in entry.fields.items()}
-        line |= dict(zip(averages, (row.average, row.published_average), strict=False))
+        line |= {"average.value": row.average, "average.published": row.published_average}
         lines.append(line)
     frame = pd.DataFrame(lines, columns=["row", "label", "cell", "scale", *fields])
     return frame.astype({name: "Int64" if name.endswith(COUNTS) else float for name in fields})
