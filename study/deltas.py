@@ -11,9 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from pydantic import ValidationError
+
+from study.cells import Cell
 from study.errors import value_text
 from study.fields import LARGEST, WAYS
-from study.messages import Fault, hint
+from study.messages import Fault, first_fault, hint
+from study.schema import WrittenCell
 from study.study_file import StudyFile
 
 TRAININGS = ("pretrain", "finetune")
@@ -53,8 +57,8 @@ def spread(data: dict, recipes: Iterable[str]) -> dict:
         filled["execution"] = _spread(data["execution"], "training", TRAININGS, "execution")
     if isinstance(data.get("executions"), dict):
         filled["executions"] = {
-            name: _spread(plan, "training", TRAININGS, "executions", name)
-            for name, plan in data["executions"].items()
+            name: _spread(execution, "training", TRAININGS, "executions", name)
+            for name, execution in data["executions"].items()
         }
     return filled
 
@@ -85,10 +89,10 @@ def fill(merged: Mapping[str, Any]) -> dict[str, Any]:
     filled["finetuning"] = _fill_finetuning(merged.get("finetuning", {}), filled["tasks"])
     executions = merged.get("executions", {})
     if isinstance(merged.get("execution"), dict):
-        plan = dict(merged["execution"])
-        model = _like(plan, executions, "executions", "execution")
+        delta = dict(merged["execution"])
+        model = _like(delta, executions, "executions", "execution")
         named = {} if model is None else _mapping(executions[model], "executions", model)
-        filled["execution"] = merge(named, plan)
+        filled["execution"] = merge(named, delta)
     return filled
 
 
@@ -158,30 +162,30 @@ def _with_passes(model: dict, delta: dict, like: str, *where: str) -> dict:
         raise Fault(f"expected a number above 0, found {value_text(passes)}", *where)
     if "steps" in delta:
         raise Fault("steps are there as well; one of them says how long it trains", *where)
-    counted = _counted(cell)
-    for key, value in _counted(model).items():
-        if value != counted[key]:
+    own = _checked(cell, *where[:-1])
+    other = _checked(model, *(("base",) if like == "base" else ("cells", like)))
+    for key, theirs, its in (
+        ("data", other.data, own.data),
+        ("vocabulary", other.vocabulary, own.vocabulary),
+        ("batch.unit", other.batch.unit, own.batch.unit),
+    ):
+        if theirs != its:
             raise Fault(f"counts those of {like}, which has another {key}; write steps", *where)
-    update, other, steps = _tokens_of_update(model), _tokens_of_update(cell), model.get("steps")
-    # What is no number is left for the cell's own class to refuse.
-    if update and other and isinstance(steps, (int, Fraction)) and not isinstance(steps, bool):
-        cell["steps"] = Fraction(str(passes)) * steps * update / other
+    if type(model.get("steps")) in (int, Fraction):
+        tokens, own_tokens = (one.batch.sequences * one.length for one in (other, own))
+        cell["steps"] = Fraction(str(passes)) * model["steps"] * tokens / own_tokens
         if 0 < cell["steps"] < 1:
             raise Fault("less than one update", *where)
     return cell
 
 
-def _counted(cell: dict) -> dict[str, Any]:
-    """What passes are over, and what an update is made of."""
-    unit = cell["batch"].get("unit") if isinstance(cell.get("batch"), dict) else None
-    return {"data": cell.get("data"), "vocabulary": cell.get("vocabulary"), "batch.unit": unit}
-
-
-def _tokens_of_update(cell: dict) -> int | None:
-    batch = cell.get("batch")
-    sizes = (cell.get("length"), batch.get("sequences") if isinstance(batch, dict) else None)
-    whole = all(type(size) is int and size > 0 for size in sizes)
-    return sizes[0] * sizes[1] if whole else None
+def _checked(written: dict, *where: str) -> Cell:
+    """A cell whose steps are left open; Fault for the first of its other keys that is wrong."""
+    try:
+        return Cell.model_validate({**written, "steps": 0})
+    except ValidationError as error:
+        fault = first_fault(error, WrittenCell)
+        raise Fault(str(fault), *where, *fault.location) from None
 
 
 def _whole_steps(cell: dict) -> dict:

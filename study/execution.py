@@ -70,7 +70,7 @@ class Execution(TrainingExecution):
         return self.threads * self.processes
 
 
-class ExecutionPlan(Section):
+class StageExecutions(Section):
     """The execution of each stage."""
 
     text: TextExecution = doc("all stages before training")

@@ -6,7 +6,7 @@ In: the files that were merged, and what is wrong where. Out: a StudyError that 
 import difflib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -163,17 +163,15 @@ def _fields_at(model: type[BaseModel], location: tuple) -> list[str]:
     """Names of the fields that the mapping at `location` may have."""
     current: Any = model
     for part in location:
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            known = current.model_fields
-            current = known[part].annotation if part in known else None
+        if _is_model(current):
+            field = current.model_fields.get(part)
+            current = field.annotation if field else None
         else:
-            arguments = getattr(current, "__args__", ())
-            current = arguments[-1] if arguments else None
-        for option in getattr(current, "__args__", ()):
-            one = isinstance(option, type) and issubclass(option, BaseModel)
-            if one and getattr(current, "__origin__", None) is not dict:
-                current = option
-                break
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return list(current.model_fields)
-    return []
+            current = (get_args(current) or (None,))[-1]
+        if get_origin(current) not in (dict, list):
+            current = next(filter(_is_model, get_args(current)), current)
+    return list(current.model_fields) if _is_model(current) else []
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

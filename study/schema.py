@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from study.cells import Cell
-from study.execution import Execution, ExecutionPlan
+from study.execution import Execution, StageExecutions
 from study.fields import AboveZero, doc
 from study.study_file import StudyFile
 from study.tasks import Finetuning, Task
@@ -30,7 +30,7 @@ class WrittenTask(Task):
     like: str | None = doc("the task, or one of `task_bases`, that it is a delta on", None)
 
 
-class WrittenExecution(ExecutionPlan):
+class WrittenExecution(StageExecutions):
     """The execution of each stage."""
 
     like: str | None = doc("the one of `executions` that it is a delta on", None)

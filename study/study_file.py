@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from study.cells import Cell, Family
-from study.execution import ExecutionPlan, Hardware
+from study.execution import Hardware, StageExecutions
 from study.fields import Section, Seeds, doc
 from study.tables import HyperparameterColumn, HyperparameterTable, Row, Table
 from study.tasks import Finetuning, Task
 from study.texts import Corpus, Vocabulary
 
 
-class SeedPlan(Section):
+class StudySeeds(Section):
     """Pre-training seeds (replicates) and the fine-tuning seeds of each.
 
     With `finetuning: own` every replicate is a full one: a pre-training and a fine-tuning seed.
@@ -23,7 +23,7 @@ class SeedPlan(Section):
     finetuning: Seeds | Literal["own"] = doc("of each pre-training; own: the replicate's number")
 
     def finetuning_of(self, pretraining: int) -> list[int]:
-        """Fine-tuning seeds of a replicate; `own`: one, the replicate's own number."""
+        """Fine-tuning seeds of a replicate, which is named by its pre-training seed."""
         return [pretraining] if self.finetuning == "own" else list(self.finetuning)
 
 
@@ -43,9 +43,9 @@ class StudyFile(Section):
     families: dict[str, Family] = doc("cells at several peak learning rates", {})
     tables: dict[str, Table] = doc("what results show")
     hyperparameter_tables: dict[str, HyperparameterTable] = doc("recipes (tables 9 and 10)", {})
-    seeds: SeedPlan = doc("replicates and their fine-tunings")
-    execution: ExecutionPlan = doc("how jobs are computed: how fast, never what")
-    executions: dict[str, ExecutionPlan] = doc("executions to be like", {})
+    seeds: StudySeeds = doc("replicates and their fine-tunings")
+    execution: StageExecutions = doc("how jobs are computed: how fast, never what")
+    executions: dict[str, StageExecutions] = doc("executions to be like", {})
     hardware: Hardware | None = doc("what the plan assumes of one device", None)
 
     def recipe_of(self, column: HyperparameterColumn) -> Cell | Finetuning:
@@ -67,13 +67,13 @@ class StudyFile(Section):
     @cached_property
     def shown(self) -> dict[str, list[str]]:
         """The tasks that tables show of each cell, in the tables' order."""
-        found: dict[str, list[str]] = {}
+        tasks: dict[str, list[str]] = {}
         for table in self.tables.values():
             for row in table.rows:
+                shown = [row.task_of(column) for column in table.score_columns]
                 for cell in self.row_cells(row):
-                    tasks = [row.task_of(column) for column in table.score_columns]
-                    found[cell] = list(dict.fromkeys(found.get(cell, []) + tasks))
-        return found
+                    tasks[cell] = list(dict.fromkeys([*tasks.get(cell, []), *shown]))
+        return tasks
 
     def cell_tasks(self, cell: str) -> list[str]:
         """The tasks that a cell is fine-tuned on: those that tables show of it, or all if none

@@ -64,14 +64,10 @@ def _boolean(loader: _Loader, node: yaml.Node) -> bool:
     return text in TRUE
 
 
-def _list(loader: _Loader, node: yaml.Node) -> list:
-    return loader.construct_sequence(node, deep=True)
-
-
 def _mapping(loader: _Loader, node: yaml.Node) -> dict:
     if not isinstance(node, yaml.MappingNode):
         raise ConstructorError(None, None, "expected a mapping", node.start_mark)
-    found: dict = {}
+    mapping: dict = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         problem = None
@@ -79,12 +75,12 @@ def _mapping(loader: _Loader, node: yaml.Node) -> dict:
             problem = f"key {key} is no text; put it in quotes"
         elif key == "<<":
             problem = "<< is not in YAML 1.2; write the keys out"
-        elif key in found:
+        elif key in mapping:
             problem = f"key {key} is written twice"
         if problem:
             raise ConstructorError(None, None, problem, key_node.start_mark)
-        found[key] = loader.construct_object(value_node, deep=True)
-    return found
+        mapping[key] = loader.construct_object(value_node, deep=True)
+    return mapping
 
 
 def _other(loader: _Loader, node: yaml.Node) -> None:
@@ -99,7 +95,7 @@ for _kind, _construct in {
     "int": _number,
     "float": _number,
     "str": _scalar,
-    "seq": _list,
+    "seq": lambda loader, node: loader.construct_sequence(node, deep=True),
     "map": _mapping,
 }.items():
     _Loader.add_constructor(TAG + _kind, _construct)

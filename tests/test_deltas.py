@@ -81,6 +81,11 @@ def test_passes_give_steps(edit, changes, cell, steps):
         ),
         (
             "study.yaml",
+            {"base.batch.sequences": "many"},
+            f"{CELLS}: base.batch.sequences: input should be a valid integer, found 'many'",
+        ),
+        (
+            "study.yaml",
             {"base.passes": 2},
             f"{CELLS}: base.passes: those of cells count its own; write steps",
         ),
