@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from study.cells import Cell
+from study.command import command_parser, run_command
 from study.execution import Execution, StageExecutions
 from study.fields import AboveZero, doc
 from study.study_file import StudyFile
@@ -72,5 +73,13 @@ def _partial(schema: Any) -> Any:
     return partial
 
 
-if __name__ == "__main__":
+def main(arguments: list[str] | None = None) -> None:
+    """Print it."""
+    command_parser(
+        "study.schema", __doc__, "python -m study.schema > config/study.schema.json"
+    ).parse_args(arguments)
     print(json.dumps(study_schema(), indent=1))
+
+
+if __name__ == "__main__":
+    run_command(main)
