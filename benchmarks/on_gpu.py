@@ -21,7 +21,8 @@ from model.training.hardware import device_name, matrix_peak
 from study.command import command_parser, run_command
 
 ENOUGH = 5  # seconds under which no further part is begun
-CHECKS = ("test_packed_attention", "test_gpu", "test_keyed", "test_masking", "test_dropout")
+CHECKS = ("model/network/test_packed_attention", "workflow/test_gpu", "model/samples/test_keyed")
+CHECKS += ("model/samples/test_masking", "model/network/test_dropout", "model/training/test_lamb")
 
 
 def parts(device: str, quick: bool) -> dict[str, list[str]]:

@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # as pytest does
+sys.path.insert(0, str(Path(__file__).parent / "support"))  # as pytest does
 
 import small_study
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from project import ROOT
 
 TABLE = "results/table2.csv"
-ROOT = Path(__file__).parent.parent
 PARTS = [
     *("Snakefile", "environment.yml", "rules", "config", "profiles", "slurm"),
     *("study", "language", "model", "analysis"),

@@ -1,0 +1,52 @@
+"""A stage has one name: of its module, its rule, its recipe and the folder of its manifests."""
+
+import importlib
+import json
+import re
+
+import pytest
+from project import ROOT
+
+from study.errors import StudyError
+from study.graph import Study
+from study.recipes import RECIPES
+from study.stages import PATHS
+
+
+def test_module_rule_and_recipe_of_a_stage_have_its_name():
+    modules = {path.stem for path in (ROOT / "model/stages").glob("*.py")}
+    assert modules - {"__init__", "stage"} == set(RECIPES) == set(PATHS)
+    text = "".join((ROOT / f"rules/{name}.smk").read_text() for name in ("text", "training"))
+    rules = re.findall(r"^(?:rule|use rule \w+ as) (\w+)(?: with)?:$", text, re.MULTILINE)
+    assert sorted(rules) == sorted(RECIPES)
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return Study("smoke", ROOT / "config/study.yaml")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_stage_refuses_a_recipe_that_is_not_whole_in_one_line(study, name, tmp_path):
+    module = importlib.import_module(f"model.stages.{name}")
+    assert module.STAGE.name == name
+    inputs = [*module.STAGE.inputs, *(["pretrain"] if name == "selection" else [])]
+    assert set(module.STAGE.inputs) <= set(RECIPES[name].model_fields)
+    options = [word for one in inputs for word in (f"--{one}", str(tmp_path / "none.json"))]
+
+    def told(recipe: dict) -> str:
+        arguments = ["--recipe", json.dumps(recipe), "--manifest", str(tmp_path / "m.json")]
+        with pytest.raises(StudyError) as error:
+            module.main([*arguments, *options])
+        return str(error.value)
+
+    (recipe, *_) = [job.recipe for job in study.jobs.values() if job.stage == name]
+    other = "store" if name != "store" else "tokens"
+    message = f"--recipe: field stage: expected {name}, found {other}"
+    assert told({**recipe, "stage": other}) == message
+    assert told({**recipe, "colour": "red"}).startswith("--recipe: field colour: unknown key")
+    for field, about in RECIPES[name].model_fields.items():
+        if about.is_required() and field != "stage":
+            part = {key: value for key, value in recipe.items() if key != field}
+            assert told(part) == f"--recipe: field {field}: missing"
+    assert list(tmp_path.iterdir()) == []

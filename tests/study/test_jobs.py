@@ -1,0 +1,105 @@
+"""The graph of a study: what its jobs read follows from their recipes."""
+
+import importlib
+
+import pytest
+from project import ROOT
+
+from study.errors import StudyError
+from study.graph import Study
+from study.jobs import Jobs, needed
+from study.read import load_study_file
+from study.recipes import RECIPES
+from study.stages import PATHS
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """The demo study, of whose runs nothing is there."""
+    monkeypatch.chdir(ROOT)
+    return Study("demo")
+
+
+def keys_in(recipe):
+    """The keys of inputs that a recipe holds, by the innermost field's name."""
+    for name, value in recipe.items():
+        if isinstance(value, dict):
+            yield from keys_in(value)
+        else:
+            yield from ((name, key) for key in (value if isinstance(value, list) else [value]))
+
+
+def test_a_recipe_holds_the_keys_of_what_the_job_reads(study):
+    for job in study.jobs.values():
+        keys = list(keys_in(job.recipe))
+        for name, inputs in job.inputs.items():
+            for read in inputs:
+                assert (name, read.key) in keys
+                assert study.jobs[read.path] is read
+
+
+# The inputs of a selection stand in its recipe by member, so its command reads them itself.
+@pytest.mark.parametrize("stage", sorted(set(PATHS) - {"selection"}))
+def test_a_command_takes_what_the_graph_gives_it(study, stage):
+    command = importlib.import_module(f"model.stages.{stage}").STAGE
+    jobs = [job for job in study.jobs.values() if job.stage == stage]
+    assert jobs and command.name == stage
+    fields = RECIPES[stage].model_fields
+    always = {name for name in command.inputs if fields[name].is_required()}
+    for job in jobs:
+        assert always <= set(job.inputs) <= set(command.inputs)
+
+
+def test_a_job_stands_behind_what_it_reads_and_needs_nothing_else(study):
+    order = {path: number for number, path in enumerate(study.jobs)}
+    for path, job in study.jobs.items():
+        for paths in job.input_paths.values():
+            assert all(order[read] < order[path] for read in paths)
+    tokens = study.jobs.tokens("byte-50k", "books", 0)
+    stages = sorted(job.stage for job in needed([tokens]))
+    assert stages == ["sentences", "sentences", "source", "source", "tokens", "vocabulary"]
+
+
+def test_manifests_lie_by_names_and_keys(study):
+    jobs = study.jobs
+    samples = jobs.samples("sentence-pair", 1)
+    assert samples.path.startswith("runs/demo/samples/books+wiki.character-30k/sentence-pair-")
+    assert samples.path.endswith(f"/seed-1/{samples.key}.json")
+    assert jobs.samples("doc-sentences", 0) is jobs.samples("doc-sentences", 1)
+    assert jobs.pattern("pretrain") == "runs/demo/pretrain/{cell}/seed-{seed}/{key}.json"
+    setting = next(iter(study.config.settings("large-160gb-500k", "mnli")))
+    tuned = jobs.finetune("large-160gb-500k", 0, "mnli", setting)
+    folder = f"runs/demo/finetune/large-160gb-500k/seed-0/mnli.{setting}"
+    assert tuned.path == f"{folder}/{tuned.key}.json"
+
+
+@pytest.mark.parametrize(
+    ("stage", "names", "message"),
+    [
+        ("source", ("none",), "none: no cell of this study reads it"),
+        ("pretrain", ("doc-sentences", 99), "doc-sentences, 99: no cell of this study reads it"),
+        (
+            "finetune",
+            ("doc-sentences", 0, "cola"),
+            "cells.doc-sentences: no table shows it on task cola",
+        ),
+        (
+            "finetune",
+            ("doc-sentences", 0, "sst2", "batch-3"),
+            "cells.doc-sentences: no table shows it on task sst2",
+        ),
+    ],
+)
+def test_a_job_that_the_study_does_not_have_is_one_line(study, stage, names, message):
+    with pytest.raises(StudyError) as error:
+        getattr(study.jobs, stage)(*names)
+    assert str(error.value) == message
+
+
+def test_recipes_are_compared_without_reading_files(study, edit):
+    edit("scales/demo.yaml", "corpora.books.source", {"folder": "/nowhere"})
+    jobs = Jobs(load_study_file("demo"))
+    assert jobs.sentences("books", 0).key != study.jobs.sentences("books", 0).key
+    assert jobs.sentences("wiki", 0).key == study.jobs.sentences("wiki", 0).key
+    with pytest.raises(StudyError, match=r"^/nowhere: no such folder"):
+        Study("demo")

@@ -1,0 +1,112 @@
+"""Hand-written manifests of a finished study, as its stages would publish them: no training."""
+
+import contextlib
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from unittest import mock
+
+from project import ROOT
+
+from study.graph import Study
+from study.identity import key_of
+from study.jobs import Job
+from study.manifest import publish_manifest
+
+RECORD = {
+    "code": "abc123",
+    "versions": {"python": "3.11.7", "torch": "2.13.0"},
+    "host": "machine",
+    "processor": "Processor",
+    "cores": 2,
+    "command": ["model/stage.py"],
+    "started": "2026-01-01T00:00:00Z",
+    "wall_seconds": 12.5,
+}
+EXECUTION = {"device": "cpu", "precision": "fp32", "mode": "exact"}
+DATA = {"train": [{"name": "train.parquet", "bytes": 3, "rows": 1, "sha256": "d" * 64}]}
+CORPUS = dict.fromkeys(("tokens", "words", "bytes", "unknown_tokens"), 1000)
+FIGURES = {
+    "source": {"files": DATA},
+    "vocabulary": {"size": 400},
+    "store": {"train": {"books": CORPUS}, "heldout": {"books": CORPUS}},
+    "samples": {"train": {"samples": 8, "next": 4, "store_tokens": 100, "shown_tokens": 98}},
+}
+
+
+def write_run(
+    path: str | Path, recipe: dict, key: str, figures: dict, record: dict, files=None
+) -> None:
+    """One run: its files, its provenance, its manifest."""
+    folder = Path(path).parent / key
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (files or {}).items():
+        (folder / name).write_text(text)
+    (folder / "provenance.json").write_text(json.dumps({**RECORD, **record}))
+    publish_manifest(path, recipe, files=list(files or {}), figures=figures)
+
+
+def write_pretrain(job: Job, losses: list[float | None], diverged: int | None = None) -> None:
+    """A pre-training whose held-out losses along training are `losses`, the last one at its end."""
+    steps = job.recipe["steps"] if diverged is None else diverged
+    ends = [steps * (i + 1) // max(len(losses), 1) for i in range(len(losses))]
+    last = losses[-1] if losses and diverged is None else None
+    figures = {
+        "curve": [[step, loss] for step, loss in zip(ends, losses, strict=True)],
+        "heldout_loss": last,
+        "heldout_perplexity": None if last is None else math.exp(last),
+        "diverged": diverged,
+        "steps": steps,
+        "tokens": steps * 512,
+        "masked": steps * 77,
+        "epochs": 1.5,
+        "parameters": 1000,
+    }
+    speed = {"training": {"gpu": "GPU", "execution": EXECUTION, "resumed_from": 0}}
+    write_run(job.path, job.recipe, job.key, figures, speed, {"model.safetensors": job.key})
+
+
+def write_finetune(
+    study: Study, job: Job, values: dict[int, float | None], diverged: bool = False
+) -> None:
+    """All seeds of a fine-tuning: every metric has the seed's value."""
+    seeds = {}
+    metrics = study.config.tasks[job.recipe["task"]["name"]].reported_metrics
+    for seed, value in values.items():
+        recipe = {name: part for name, part in job.recipe.items() if name != "seeds"}
+        recipe |= {"stage": "finetune-seed", "seed": seed}
+        figures = {"metrics": dict.fromkeys(metrics, value), "diverged": diverged}
+        path, key = Path(job.path).parent / f"seed-{seed}.json", key_of(recipe)
+        speed = {"gpu": None, "execution": EXECUTION, "resumed_from": 0}
+        write_run(path, recipe, key, figures, speed, {"metrics.json": f"{value}"})
+        seeds[str(seed)] = {**figures, "key": key}
+    write_run(job.path, job.recipe, job.key, {"seeds": seeds, "majority": 50.0}, {})
+
+
+def write_study(study: Study) -> None:
+    """Every job; the n-th pre-trained model scores 50 + n + fine-tuning seed / 4 everywhere."""
+    pretrained = [job.key for job in study.jobs.values() if job.stage == "pretrain"]
+    for job in study.jobs.values():
+        stage = job.stage
+        if stage == "pretrain":
+            number = pretrained.index(job.key)
+            write_pretrain(job, [5 - number / 10, 4 - number / 10])
+        elif stage == "finetune":
+            base = 50.0 + pretrained.index(job.recipe["pretrain"])
+            write_finetune(study, job, {seed: base + seed / 4 for seed in job.recipe["seeds"]})
+        elif stage == "selection":
+            winner = study.config.families[job.names["family"]].cell
+            write_run(job.path, job.recipe, job.key, {"winner": winner}, {})
+        else:
+            figures = FIGURES.get(stage, {})
+            write_run(job.path, job.recipe, job.key, figures, {})
+
+
+def finish_study(folder: Path, replicates: int) -> None:
+    """A finished smoke study, with its configuration, in `folder`."""
+    shutil.copytree(ROOT / "config", folder / "config")
+    # Hundreds of files that need not survive a crash.
+    with contextlib.chdir(folder), mock.patch.object(os, "fsync"):
+        write_study(Study("smoke", replicates=replicates))
