@@ -16,8 +16,7 @@ from pydantic import ValidationError
 from study.cells import Cell
 from study.errors import value_text
 from study.fields import LARGEST, WAYS
-from study.messages import Fault, first_fault, hint
-from study.schema import WrittenCell
+from study.messages import Fault, hint
 from study.study_file import StudyFile
 
 TRAININGS = ("pretrain", "finetune")
@@ -162,8 +161,10 @@ def _with_passes(model: dict, delta: dict, like: str, *where: str) -> dict:
         raise Fault(f"expected a number above 0, found {value_text(passes)}", *where)
     if "steps" in delta:
         raise Fault("steps are there as well; one of them says how long it trains", *where)
-    own = _checked(cell, *where[:-1])
-    other = _checked(model, *(("base",) if like == "base" else ("cells", like)))
+    try:
+        other, own = (Cell.model_validate({**one, "steps": 0}) for one in (model, cell))
+    except ValidationError:
+        return cell  # is refused with all cells, for what is wrong with it
     for key, theirs, its in (
         ("data", other.data, own.data),
         ("vocabulary", other.vocabulary, own.vocabulary),
@@ -177,15 +178,6 @@ def _with_passes(model: dict, delta: dict, like: str, *where: str) -> dict:
         if 0 < cell["steps"] < 1:
             raise Fault("less than one update", *where)
     return cell
-
-
-def _checked(written: dict, *where: str) -> Cell:
-    """A cell whose steps are left open; Fault for the first of its other keys that is wrong."""
-    try:
-        return Cell.model_validate({**written, "steps": 0})
-    except ValidationError as error:
-        fault = first_fault(error, WrittenCell)
-        raise Fault(str(fault), *where, *fault.location) from None
 
 
 def _whole_steps(cell: dict) -> dict:
