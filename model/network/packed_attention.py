@@ -40,10 +40,15 @@ BACK_QUERIES = Blocks(64, 64, 4, 3)
 BACK_KEYS = Blocks(32, 128, 4, 3)
 
 
+# Kernels see globals of this type only.
+_FIRST, _SECOND = tl.constexpr(FIRST), tl.constexpr(SECOND)
+_GOLDEN, _SIGN = tl.constexpr(GOLDEN), tl.constexpr(SIGN)
+
+
 @triton.jit
-def _scrambled(words, FIRST: tl.constexpr, SECOND: tl.constexpr):
-    words = words * FIRST
-    return (words ^ ((words >> 15) & 0x1FFFF)) * SECOND
+def _scrambled(words):
+    words = words * _FIRST
+    return (words ^ ((words >> 15) & 0x1FFFF)) * _SECOND
 
 
 @triton.jit(do_not_specialize=["site"])
@@ -64,10 +69,6 @@ def _forward(
     K: tl.constexpr,
     DROPOUT: tl.constexpr,
     PRECISION: tl.constexpr,
-    FIRST: tl.constexpr,
-    SECOND: tl.constexpr,
-    GOLDEN: tl.constexpr,
-    SIGN: tl.constexpr,
 ):
     block, head, sample = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     start = tl.load(offsets_ptr + sample)
@@ -85,7 +86,7 @@ def _forward(
     )
     if DROPOUT:
         key_M = tl.load(keys_ptr + start + row_M, mask=row_M < size, other=0)
-        key_M = _scrambled(key_M ^ (site + head) * GOLDEN, FIRST, SECOND)
+        key_M = _scrambled(key_M ^ (site + head) * _GOLDEN)
     most_M = tl.full((M,), float("-inf"), tl.float32)
     sum_M = tl.zeros((M,), tl.float32)
     mixed_MD = tl.zeros((M, D), tl.float32)
@@ -102,8 +103,8 @@ def _forward(
         shrink_M = tl.exp2(most_M - more_M)
         sum_M = sum_M * shrink_M + tl.sum(shares_MK, 1)
         if DROPOUT:
-            words_MK = _scrambled(key_M[:, None] ^ (place_K * GOLDEN)[None, :], FIRST, SECOND)
-            shares_MK = tl.where((words_MK ^ SIGN) >= dropped, shares_MK, 0.0)
+            words_MK = _scrambled(key_M[:, None] ^ (place_K * _GOLDEN)[None, :])
+            shares_MK = tl.where((words_MK ^ _SIGN) >= dropped, shares_MK, 0.0)
         mixed_MD = mixed_MD * shrink_M[:, None]
         mixed_MD = tl.dot(shares_MK.to(v_KD.dtype), v_KD, mixed_MD, input_precision=PRECISION)
         most_M = more_M
@@ -137,10 +138,6 @@ def _backward_queries(
     K: tl.constexpr,
     DROPOUT: tl.constexpr,
     PRECISION: tl.constexpr,
-    FIRST: tl.constexpr,
-    SECOND: tl.constexpr,
-    GOLDEN: tl.constexpr,
-    SIGN: tl.constexpr,
 ):
     block, head, sample = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     start = tl.load(offsets_ptr + sample)
@@ -163,7 +160,7 @@ def _backward_queries(
     log_sum_M = tl.load(log_sums_ptr + line_M, mask=here_M, other=float("inf"))
     if DROPOUT:
         key_M = tl.load(keys_ptr + start + row_M, mask=here_M, other=0)
-        key_M = _scrambled(key_M ^ (site + head) * GOLDEN, FIRST, SECOND)
+        key_M = _scrambled(key_M ^ (site + head) * _GOLDEN)
     grad_q_MD = tl.zeros((M, D), tl.float32)
     for first in range(0, size, K):
         place_K = first + tl.arange(0, K)
@@ -174,8 +171,8 @@ def _backward_queries(
         shares_MK = tl.exp2(scores_MK - log_sum_M[:, None])
         grad_shares_MK = tl.dot(grad_MD, tl.trans(v_KD), input_precision=PRECISION)
         if DROPOUT:
-            words_MK = _scrambled(key_M[:, None] ^ (place_K * GOLDEN)[None, :], FIRST, SECOND)
-            kept_MK = (words_MK ^ SIGN) >= dropped
+            words_MK = _scrambled(key_M[:, None] ^ (place_K * _GOLDEN)[None, :])
+            kept_MK = (words_MK ^ _SIGN) >= dropped
             grad_shares_MK = tl.where(kept_MK, grad_shares_MK * kept_scale, 0.0)
         grad_scores_MK = (shares_MK * (grad_shares_MK - delta_M[:, None])).to(k_KD.dtype)
         # Keys behind the sample's end are 0, so that they add nothing.
@@ -205,10 +202,6 @@ def _backward_keys(
     K: tl.constexpr,
     DROPOUT: tl.constexpr,
     PRECISION: tl.constexpr,
-    FIRST: tl.constexpr,
-    SECOND: tl.constexpr,
-    GOLDEN: tl.constexpr,
-    SIGN: tl.constexpr,
 ):
     block, head, sample = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     start = tl.load(offsets_ptr + sample)
@@ -244,9 +237,9 @@ def _backward_keys(
         used_KM = shares_KM
         if DROPOUT:
             key_M = tl.load(keys_ptr + start + row_M, mask=here_M, other=0)
-            key_M = _scrambled(key_M ^ (site + head) * GOLDEN, FIRST, SECOND)
-            words_KM = _scrambled((place_K * GOLDEN)[:, None] ^ key_M[None, :], FIRST, SECOND)
-            kept_KM = (words_KM ^ SIGN) >= dropped
+            key_M = _scrambled(key_M ^ (site + head) * _GOLDEN)
+            words_KM = _scrambled((place_K * _GOLDEN)[:, None] ^ key_M[None, :])
+            kept_KM = (words_KM ^ _SIGN) >= dropped
             used_KM = tl.where(kept_KM, shares_KM, 0.0)
             grad_shares_KM = tl.where(kept_KM, grad_shares_KM * kept_scale, 0.0)
         grad_v_KD = tl.dot(used_KM.to(grad_MD.dtype), grad_MD, grad_v_KD, input_precision=PRECISION)
@@ -270,10 +263,6 @@ def _constants(qkv: Tensor, scale: float, site: int, rate: float) -> dict:
         "D": qkv.shape[3],
         "DROPOUT": rate > 0,
         "PRECISION": "ieee" if qkv.dtype == torch.float32 else "tf32",
-        "FIRST": FIRST,
-        "SECOND": SECOND,
-        "GOLDEN": GOLDEN,
-        "SIGN": SIGN,
     }
 
 
