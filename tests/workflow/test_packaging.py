@@ -11,7 +11,9 @@ from project import ROOT
 
 # Distributions whose module has another name.
 MODULES = {"PyYAML": "yaml", "scikit-learn": "sklearn"}
-OPTIONAL = {"spacy"}  # the task wsc says what to install where a study asks for it
+# The task wsc says what to install where a study asks for it; torch brings Triton along where it
+# was built for GPUs.
+OPTIONAL = {"spacy", "triton"}
 # Needed without an import of ours: torch.utils.tensorboard, --profile slurm, transformers' Trainer,
 # formatters, pytest's option --numprocesses.
 UNIMPORTED = {
