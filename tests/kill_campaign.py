@@ -20,7 +20,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "support"))  # as pytest does
+TESTS = Path(__file__).parent
+sys.path[:0] = [str(TESTS), str(TESTS / "support")]  # as pytest does
 
 import small_study
 

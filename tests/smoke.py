@@ -14,7 +14,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from project import ROOT
+
+ROOT = Path(__file__).parent.parent
 
 TABLE = "results/table2.csv"
 PARTS = [

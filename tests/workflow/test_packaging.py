@@ -111,3 +111,12 @@ def test_every_requirement_is_used():
 def test_the_study_is_read_without_torch_or_pandas():
     """Every job of a cluster reads the Snakefile, which reads study/."""
     assert not third_party_imports("study").keys() & {"torch", "pandas", "pyarrow", "numpy"}
+
+
+def test_the_tests_own_commands_run_by_hand(tmp_path):
+    for command in (["tests/smoke.py", tmp_path / "hub"], ["-m", "tests.kill_campaign", "--help"]):
+        done = subprocess.run(
+            [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "hub").is_dir()
