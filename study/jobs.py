@@ -248,15 +248,10 @@ class Jobs(dict[str, Job]):
     @once
     def pretrain(self, cell: str, seed: int) -> Job:
         """One pre-training of a cell."""
-        spec, version = self.config.cells[cell], VERSIONS["pretrain"]
-        if self.config.vocabularies[spec.vocabulary].kind != "byte-bpe":
-            version = VERSIONS["pretrain on unknown words"]
-        if spec.steps == 1:
-            version = VERSIONS["pretrain of one update"]
+        spec = self.config.cells[cell]
         return self._add(
             "pretrain",
             {"cell": cell, "seed": seed},
-            version=version,
             store=self.store_of(cell),
             samples=self.samples(cell, seed),
             vocabulary=self.vocabulary(spec.vocabulary),
@@ -319,12 +314,10 @@ class Jobs(dict[str, Job]):
             raise StudyError(f"cells.{cell}: no table shows it on task {task}")
         settings, spec = self.config.settings(cell, task)[setting], self.config.tasks[task]
         starts = self.config.settings(cell, spec.init) if spec.init else ()
-        one_update = settings.epochs == 1 and spec.most_training_examples <= settings.batch
         return self._add(
             "finetune",
             {"cell": cell, "seed": seed, "task": task, "setting": setting},
             folders={"tuning": f"{task}.{setting}" if setting else task},
-            version=VERSIONS["finetune of one update" if one_update else "finetune"],
             pretrain=self.pretrain(cell, seed),
             features=self.features(task, cell),
             vocabulary=self.vocabulary(self.config.cells[cell].vocabulary),

@@ -29,17 +29,14 @@ VERSIONS = {
     "sentences": 1,
     "vocabulary": 1,
     "tokens": 1,
-    "store": 1,
+    "store": 2,
     "samples": 1,
     "pair samples": 2,  # the same stage, in the pair formats
-    "pretrain": 1,
-    "pretrain on unknown words": 2,  # the same stage, of vocabularies that may have some
-    "pretrain of one update": 3,  # which had a rate of 0 before
+    "pretrain": 4,
     "selection": 1,
     "features": 1,  # plus what `study.kinds.KIND_FACTS` adds
-    "finetune": 1,
-    "finetune of one update": 2,
-    "throughput": 1,
+    "finetune": 3,
+    "throughput": 2,
 }
 # The texts that language/ writes for a name, a seed and sizes; names that are not listed: FIRST.
 GENERATOR_VERSIONS = {

@@ -1,6 +1,5 @@
 """End tasks and how they are fine-tuned: parts of the study file (`study.study_file`)."""
 
-import math
 from collections.abc import Iterable
 from itertools import product
 from typing import Annotated, Literal
@@ -113,12 +112,6 @@ class Task(Section):
     def averaged_metrics(self) -> tuple[str, ...]:
         """The metrics that an ensemble of its models has, where there can be one."""
         return self._on_all_splits(self.metrics)
-
-    @property
-    def most_training_examples(self) -> float:
-        """The most training examples that it can have; infinite where only its data tell."""
-        limits = (self.train_examples, (self.source.sizes or {}).get(self.train))
-        return min((limit for limit in limits if limit is not None), default=math.inf)
 
     @property
     def splits(self) -> list[str]:

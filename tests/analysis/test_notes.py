@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 import smoke
-import yaml
 from project import ROOT
 
 from analysis.notes import choice_notes, difference_notes
 from study.graph import Study
-from study.stages import VERSIONS
 
 
 @pytest.fixture
@@ -123,28 +121,3 @@ def test_what_else_the_rows_differ_in_is_read_off_their_recipes(configured):
         "The rows' recipes differ besides the columns in: model.dropout 0.1 (character-level 30K), "
         "0 (byte-level 50K)."
     ]
-
-
-def test_a_training_of_one_update_is_another_recipe_and_no_other_is(configured):
-    """Its rate was 0 once; results of that time are not taken for today's."""
-
-    def edit(data):
-        data["cells"]["byte-level"]["steps"] = 1
-
-    study = configured("laptop")
-    short = configured("laptop", edit)
-    versions = [one.jobs.pretrain("byte-level", 0).recipe["version"] for one in (study, short)]
-    assert versions == [VERSIONS["pretrain"], VERSIONS["pretrain of one update"]]
-
-    def version(study, task):
-        return study.jobs.finetune("full-sentences", 0, task).recipe["version"]
-
-    assert {version(study, task) for task in ("race", "sst2")} == {VERSIONS["finetune"]}
-    path = Path("config/scales/laptop.yaml")
-    scale = yaml.safe_load(path.read_text())
-    scale["tasks"]["race"]["train_examples"] = 16  # one batch, one epoch
-    scale["tasks"]["sst2"]["train_examples"] = 32  # one batch, two epochs
-    path.write_text(yaml.safe_dump(scale))
-    few = Study("laptop")
-    assert version(few, "race") == VERSIONS["finetune of one update"]
-    assert version(few, "sst2") == VERSIONS["finetune"]
