@@ -160,6 +160,7 @@ class Training:
         execution: TrainingExecution,
     ):
         torch.set_num_threads(execution.threads)
+        hardware.keep_freed_memory()
         self.ranks = ranks = current_ranks(execution.device)
         self.module = module.to(ranks.device).train()
         self.updates, self.steps = updates, len(updates)
