@@ -77,10 +77,12 @@ def random_store(tokens: int, vocabulary: int) -> TokenStore:
         documents.append(np.clip(draw.lognormal(*SENTENCE, count), 3, 200).astype(np.uint16))
         total += int(documents[-1].sum())
     sizes = np.concatenate(documents)
+    sentences, bounds = np.cumsum([0, *sizes]), np.cumsum([0, *map(len, documents)])
     return TokenStore(
-        tokens=draw.integers(4, vocabulary - 1, sizes.sum(), dtype=np.uint32),
-        sentences=np.cumsum([0, *sizes]),
-        documents=np.cumsum([0, *map(len, documents)]),
+        shards=(draw.integers(4, vocabulary - 1, sizes.sum(), dtype=np.uint32),),
+        sentences=sentences,
+        documents=bounds,
+        document_tokens=sentences[bounds],
         corpora=np.zeros(len(documents), np.uint8),
         corpus_names=("corpus",),
     )

@@ -1,8 +1,9 @@
 """SHA-256 of files, each computed once while its file stays as it is.
 
-A *memory* is a small JSON file: name -> [inode, bytes, mtime, ctime, SHA-256]. A file whose first
-four are still those is not read again, so that a corpus is not hashed by every job that opens it.
-It is a help and no record: lost, broken or in a folder that cannot be written, it costs hashing.
+A *memory* is a small JSON file: name -> [inode, bytes, mtime, ctime, links, SHA-256]. A file that
+is still as it was then is not read again, so that a corpus is not hashed by every job that opens
+it. It is a help and no record: lost, broken or in a folder that cannot be written, it costs
+hashing.
 """
 
 import contextlib
@@ -19,6 +20,8 @@ from study.errors import StudyError
 MEMORY = "verified.json"
 # A file system's clock is coarse: what was written this recently may change unseen.
 SETTLED_NS = 1_000_000_000
+# Worth waiting for, so that whoever reads it next need not read it twice.
+LARGE = 1 << 26
 
 
 def sha256_file(path: Path) -> str:
@@ -35,8 +38,8 @@ def remembered_digest(path: Path, name: str, memories: Iterable[Path]) -> str | 
     state = _state(path)
     for memory in memories:
         entry = _read(memory).get(name)
-        if isinstance(entry, list) and entry[:-1] == state and isinstance(entry[-1], str):
-            return entry[-1]
+        if isinstance(entry, list) and len(entry) == len(state) + 1 and _stayed(entry, state):
+            return entry[-1] if isinstance(entry[-1], str) else None
     return None
 
 
@@ -53,13 +56,29 @@ def digest_files(paths: dict[str, Path], memory: Path) -> dict[str, str]:
     digests, settled = {}, {}
     for name, path in paths.items():
         before = _state(path)
+        _, size, modified, changed, _ = before
         digests[name] = sha256_file(path)
-        if _state(path) == before and time.time_ns() - max(before[2:]) > SETTLED_NS:
+        left = SETTLED_NS - (time.time_ns() - max(modified, changed))
+        if size >= LARGE and 0 <= left <= SETTLED_NS:
+            time.sleep((left + 1) / 1e9)
+            left = -1
+        if _state(path) == before and left < 0:
             settled[name] = [*before, digests[name]]
-    if settled:
-        with contextlib.suppress(OSError):
-            _write(memory, {**_read(memory), **settled})
+    _add(memory, settled)
     return digests
+
+
+def inherit_digests(folder: Path, names: dict[str, str], memory: Path, other: Path) -> None:
+    """Remember in `memory` the digests of files that are links to others.
+
+    `names` has the name of each in `folder`, and that of the other, of which the memory `other` may
+    hold the digest; where it does not, or the file is a copy, nothing is remembered.
+    """
+    found = {}
+    for own, known_as in names.items():
+        if digest := remembered_digest(folder / own, known_as, [other]):
+            found[own] = [*_state(folder / own), digest]
+    _add(memory, found)
 
 
 def _state(path: Path) -> list[int]:
@@ -67,7 +86,22 @@ def _state(path: Path) -> list[int]:
         state = path.stat()
     except OSError as error:
         raise StudyError(f"{path}: cannot be read ({error.strerror})") from None
-    return [state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
+    times = (state.st_mtime_ns, state.st_ctime_ns)
+    return [state.st_ino, state.st_size, *times, state.st_nlink]
+
+
+def _stayed(then: list, now: list) -> bool:
+    """Whether a file is the same. Its ctime may be another where its links are more or fewer: to
+    make or delete one changes it.
+    """
+    return then[:3] == now[:3] and (then[3] == now[3] or then[4] != now[4])
+
+
+def _add(memory: Path, entries: dict) -> None:
+    """Put entries into a memory, where it can be written."""
+    if entries:
+        with contextlib.suppress(OSError):
+            _write(memory, {**_read(memory), **entries})
 
 
 def _read(memory: Path) -> dict:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from study.digests import MEMORY, digest_files, file_digest
+from study.digests import MEMORY, file_digest
 from study.errors import StudyError, kind_text, value_text
 from study.file_locks import try_lock
 from study.identity import canonical_value, key_of
@@ -225,11 +225,10 @@ def publish_manifest(
     path = Path(path)
     key = key_of(recipe)
     run_directory = path.parent / key
-    paths = {name: run_directory / name for name in sorted(files)}
-    listed = {
-        name: {"bytes": paths[name].stat().st_size, "sha256": digest}
-        for name, digest in digest_files(paths, run_directory / MEMORY).items()
-    }
+    listed = {}
+    for name in sorted(files):
+        digest = file_digest(run_directory / name, name, run_directory / MEMORY)
+        listed[name] = {"bytes": (run_directory / name).stat().st_size, "sha256": digest}
     data = {
         "stage": recipe["stage"],
         "key": key,

@@ -51,7 +51,7 @@ class Gatherer:
             within = np.arange(len(row)) - first[row]
             source = start[row] + within
             column = begin[row] + within + self._separators_before(start, size, first, source)
-            ids[row, column] = self.store.tokens[source]
+            ids[row, column] = self.store.take(source)
             begin = begin + size + 1
         return ids
 

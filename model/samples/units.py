@@ -62,5 +62,5 @@ def separator_offsets(store: TokenStore, separators: str) -> list[np.ndarray]:
 
     "document": where documents begin; "sentence": where sentences begin, and those once more.
     """
-    documents = np.asarray(store.sentences)[np.asarray(store.documents)]
-    return [documents] if separators == "document" else [np.asarray(store.sentences), documents]
+    documents = store.document_tokens
+    return [documents] if separators == "document" else [store.sentences, documents]

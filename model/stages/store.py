@@ -2,15 +2,17 @@
 
 In: manifests of tokens, in the recipe's order. Out: `train/` and `heldout/` (see model.text.store)
 and figures: per split and corpus documents, sentences, tokens, characters, words, bytes, unknown
-tokens and sentences without a token.
+tokens and sentences without a token. The tokens are links to the shards' files, whose digests are
+known already.
 """
 
 from collections import Counter
 from pathlib import Path
 
 from model.stages.stage import Result, Stage, Work
-from model.text.store import PART_FILES, SPLITS, STORE_FILES, write_store
+from model.text.store import PART_FILES, SPLITS, TOKENS, shard_file, store_files, write_store
 from study.command import run_command
+from study.digests import MEMORY, inherit_digests
 from study.errors import StudyError
 from study.manifest import Manifest
 from study.recipes import StoreRecipe
@@ -48,7 +50,10 @@ def build(work: Work, directory: Path) -> Result:
             [names.index(corpus) for corpus in corpora],
             directory / split,
         )
-    return STORE_FILES, {
+    for number, shard in enumerate(shards):
+        links = {f"{split}/{shard_file(number)}": f"{split}/{TOKENS}" for split in SPLITS}
+        inherit_digests(directory, links, directory / MEMORY, shard.run_directory / MEMORY)
+    return store_files(len(shards)), {
         "dtype": shards[0].figure("dtype", kind=str),
         "corpora": names,
         **{split: _totals(shards, corpora, split) for split in SPLITS},

@@ -1,4 +1,4 @@
-"""The token store: a split's token ids, flat, with the offsets of its sentences and documents.
+"""The token store: a split's token ids with the offsets of its sentences and documents.
 
 In: the sentences of shards. Out, first for each shard and split ("train", "heldout"):
 
@@ -9,48 +9,64 @@ In: the sentences of shards. Out, first for each shard and split ("train", "held
 (raw arrays of lengths, so that they can be written while the sentences are read), and then, under
 `<run>/<split>/` of the store that they are put together to:
 
-    tokens.bin     uint16 or uint32 (T,)  ids of all sentences, documents in order
-    sentences.npy  int64 (S+1,)           sentence s is tokens[sentences[s]:sentences[s+1]]
-    documents.npy  int64 (D+1,)           document d is sentences documents[d]..documents[d+1]-1
-    corpora.npy    uint8 (D,)             corpus of each document, an index into `corpus_names`
+    tokens-<n>.bin       uint16 or uint32    ids of shard n; of all shards in order: T tokens
+    sentences.npy        int64 (S+1,)        sentence s is tokens sentences[s]..sentences[s+1]-1
+    documents.npy        int64 (D+1,)        document d is sentences documents[d]..documents[d+1]-1
+    document_tokens.npy  int64 (D+1,)        sentences[documents]: where documents begin in tokens
+    corpora.npy          uint8 (D,)          corpus of each document, an index into `corpus_names`
 
-The files are memory-mapped when read and copied in blocks when written, so memory does not grow
-with the corpus.
+The tokens of a store are those of its shards by another name, hard links, where the file system
+can; whichever is deleted first, the other stays whole. All other files are written in blocks, and
+all are memory-mapped when read, so memory does not grow with the corpus.
 """
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from model.array_file import ArrayWriter
 from model.text.splitting import read_blocks
 from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
 from study.manifest import Manifest
 
 SPLITS = ("train", "heldout")
-PARTS = ("tokens.bin", "sentences.bin", "documents.bin")
+TOKENS = "tokens.bin"
+PARTS = (TOKENS, "sentences.bin", "documents.bin")
 PART_FILES = [f"{split}/{part}" for split in SPLITS for part in PARTS]
-ARRAYS = ("sentences", "documents", "corpora")
-STORE_FILES = [
-    f"{split}/{name}" for split in SPLITS for name in ("tokens.bin", *(f"{a}.npy" for a in ARRAYS))
-]
-BLOCK_BYTES = 1 << 24
+ARRAYS = ("sentences", "documents", "document_tokens", "corpora")
+BLOCK = 1 << 22  # entries of an array that are written at once
 # Large enough to keep the tokenizer busy, small enough that its results stay in megabytes.
 SENTENCES_PER_CALL = 4096
 
 
+def shard_file(number: int) -> str:
+    """Name of the tokens of a store's shard, in the folder of a split."""
+    return f"tokens-{number}.bin"
+
+
+def store_files(shards: int) -> list[str]:
+    """Names of all files of a store of so many shards."""
+    names = [*map(shard_file, range(shards)), *(f"{array}.npy" for array in ARRAYS)]
+    return [f"{split}/{name}" for split in SPLITS for name in names]
+
+
 @dataclass(frozen=True)
 class TokenStore:
-    """One split of a store; the arrays are those of the module docstring."""
+    """One split of a store; `shards` are the tokens, the other arrays those of the docstring."""
 
-    tokens: np.ndarray
+    shards: tuple[np.ndarray, ...]
     sentences: np.ndarray
     documents: np.ndarray
+    document_tokens: np.ndarray
     corpora: np.ndarray
     corpus_names: tuple[str, ...]
 
@@ -65,34 +81,71 @@ class TokenStore:
         arrays = {
             name: np.load(manifest.file(f"{split}/{name}.npy"), mmap_mode="r") for name in ARRAYS
         }
-        dtype, path = manifest.figure("dtype", kind=str), manifest.file(f"{split}/tokens.bin")
+        dtype = manifest.figure("dtype", kind=str)
         if dtype not in ("uint16", "uint32"):
             raise StudyError(
                 f"{manifest.path}: field figures.dtype: {dtype}; {manifest.rebuild_hint}"
             )
+        count, names = len(manifest.recipe["tokens"]), dict.fromkeys(manifest.recipe["corpora"])
+        paths = [manifest.file(f"{split}/{shard_file(number)}") for number in range(count)]
         # An empty file cannot be mapped.
-        tokens = np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
-        names = tuple(dict.fromkeys(manifest.recipe["corpora"]))
-        store = cls(tokens=tokens, corpus_names=names, **arrays)
+        shards = tuple(
+            np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
+            for path in paths
+        )
+        store = cls(shards=shards, corpus_names=tuple(names), **arrays)
         store._check_ends(str(manifest.run_directory / split))
         return store
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """Where each shard ends in the tokens, int64."""
+        return np.cumsum([len(shard) for shard in self.shards])
+
+    @property
+    def size(self) -> int:
+        """Number of tokens."""
+        return int(self._ends[-1])
+
+    def take(self, offsets: np.ndarray) -> np.ndarray:
+        """Ids of the tokens at `offsets`, int64 of any shape."""
+        if len(self.shards) == 1:
+            return self.shards[0][offsets]
+        flat = offsets.ravel()
+        shard = np.searchsorted(self._ends, flat, side="right")
+        order = np.argsort(shard.astype(np.uint16), kind="stable")
+        ids = np.empty(len(flat), self.shards[0].dtype)
+        stops = np.searchsorted(shard, np.arange(len(self.shards)), side="right", sorter=order)
+        start = 0
+        for number in np.flatnonzero(np.diff(stops, prepend=0)):
+            here = order[start : stops[number]]
+            tokens = self.shards[number]
+            ids[here] = tokens[flat[here] - (self._ends[number] - len(tokens))]
+            start = stops[number]
+        return ids.reshape(offsets.shape)
 
     def _check_ends(self, where: str) -> None:
         """Raise StudyError, naming `where`, unless the arrays fit each other in length."""
         for name, offsets, end in (
-            ("sentences", self.sentences, len(self.tokens)),
+            ("sentences", self.sentences, self.size),
             ("documents", self.documents, len(self.sentences) - 1),
+            ("document_tokens", self.document_tokens, self.size),
         ):
             if offsets[0] != 0 or offsets[-1] != end:
                 raise StudyError(
                     f"{where}: {name}: offsets run from {offsets[0]} to {offsets[-1]}, "
                     f"expected 0 to {end}"
                 )
-        if len(self.corpora) != len(self.documents) - 1:
-            raise StudyError(
-                f"{where}: corpora: {len(self.corpora)} entries, "
-                f"expected one per document ({len(self.documents) - 1})"
-            )
+        documents = len(self.documents) - 1
+        for name, array, entries in (
+            ("document_tokens", self.document_tokens, documents + 1),
+            ("corpora", self.corpora, documents),
+        ):
+            if len(array) != entries:
+                raise StudyError(
+                    f"{where}: {name}: {len(array)} entries, expected {entries} for "
+                    f"{documents} documents"
+                )
 
 
 def write_tokens(path: Path, vocabulary: Vocabulary, directory: Path) -> dict:
@@ -121,7 +174,7 @@ class _SplitWriter:
         directory.mkdir(parents=True, exist_ok=True)
         self.vocabulary = vocabulary
         self.tokens, self.sentences, self.documents = (
-            (directory / part).open("wb") for part in PARTS
+            _open_anew(directory / part) for part in PARTS
         )
         self.figures = dict.fromkeys(
             ("documents", "sentences", "tokens", "unknown_tokens", "empty_sentences"), 0
@@ -164,36 +217,54 @@ class _SplitWriter:
 def write_store(parts: list[Path], corpora: list[int], directory: Path) -> None:
     """Put the shards in `parts` (folders, in order) together as one split in `directory`.
 
-    `corpora` has a corpus index per shard. Tokens and offsets are copied in blocks.
+    `corpora` has a corpus index per shard.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "tokens.bin").open("wb") as target:
-        for part in parts:
-            with (part / "tokens.bin").open("rb") as source:
-                shutil.copyfileobj(source, target, BLOCK_BYTES)
+    for number, part in enumerate(parts):
+        _link(part / TOKENS, directory / shard_file(number))
     for name in ("sentences", "documents"):
         _write_offsets([part / f"{name}.bin" for part in parts], directory / f"{name}.npy")
-    documents = [_entries(part / "documents.bin") for part in parts]
-    np.save(directory / "corpora.npy", np.repeat(np.array(corpora, dtype=np.uint8), documents))
+    sentences, documents = (
+        np.load(directory / f"{name}.npy", mmap_mode="r") for name in ("sentences", "documents")
+    )
+    with ArrayWriter(directory / "document_tokens.npy", np.int64) as target:
+        for start in range(0, len(documents), BLOCK):
+            target.append(sentences[documents[start : start + BLOCK]])
+    with ArrayWriter(directory / "corpora.npy", np.uint8) as target:
+        for part, corpus in zip(parts, corpora, strict=True):
+            for block in _lengths(part / "documents.bin"):
+                target.append(np.full(len(block), corpus))
+
+
+def _open_anew(path: Path) -> BinaryIO:
+    """Open a file to write; what had this name before stays as it is under its other names."""
+    path.unlink(missing_ok=True)
+    return path.open("wb")
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name; where that cannot be, copy it."""
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:  # two file systems, one without links, or no right to have them
+        shutil.copyfile(source, target)
 
 
 def _write_offsets(lengths: list[Path], target: Path) -> None:
     """Write the running sum of int32 lengths kept in several files, with a zero in front."""
-    shape = (sum(map(_entries, lengths)) + 1,)
-    # Not through a memory map: on a full disk that is a crash without a word.
-    with target.open("wb") as offsets:
-        header = {"descr": "<i8", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(offsets, header)
-        offsets.write(np.zeros(1, "<i8").tobytes())
+    with ArrayWriter(target, np.int64) as offsets:
+        offsets.append(np.zeros(1))
         end = 0
         for path in lengths:
-            with path.open("rb") as source:
-                while data := source.read(BLOCK_BYTES):
-                    block = np.cumsum(np.frombuffer(data, "<i4"), dtype="<i8") + end
-                    offsets.write(block.tobytes())
-                    end = int(block[-1])
+            for block in _lengths(path):
+                ends = np.cumsum(block, dtype=np.int64) + end
+                offsets.append(ends)
+                end = int(ends[-1])
 
 
-def _entries(path: Path) -> int:
-    """Number of int32 in a file of lengths."""
-    return path.stat().st_size // 4
+def _lengths(path: Path) -> Iterator[np.ndarray]:
+    """The int32 of a file of lengths, block by block."""
+    with path.open("rb") as source:
+        while data := source.read(4 * BLOCK):
+            yield np.frombuffer(data, "<i4")

@@ -24,7 +24,7 @@ def flip(path, place=-1):
 @pytest.mark.parametrize(
     ("stage", "name"),
     [
-        ("store", "train/tokens.bin"),
+        ("store", "train/tokens-0.bin"),
         ("store", "train/sentences.npy"),
         ("store", "heldout/corpora.npy"),
         ("full-sentences", "train/starts.npy"),

@@ -7,7 +7,14 @@ import time
 
 import pytest
 
-from study.digests import MEMORY, SETTLED_NS, file_digest, remembered_digest, sha256_file
+from study.digests import (
+    MEMORY,
+    SETTLED_NS,
+    file_digest,
+    inherit_digests,
+    remembered_digest,
+    sha256_file,
+)
 from study.errors import StudyError
 
 ONE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"  # of b"test"
@@ -43,6 +50,41 @@ def test_other_bytes_of_equal_size_and_time_are_noticed(tmp_path):
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_mtime_ns == before.st_mtime_ns
     assert file_digest(path, "data.bin", memory) == sha256_file(path) != ONE
+
+
+def test_another_name_of_a_file_is_no_other_file(tmp_path):
+    """Its links are counted in its ctime: more or fewer of them are no reason to read it again."""
+    path, memory = settled_file(tmp_path), tmp_path / MEMORY
+    file_digest(path, "data.bin", memory)
+    link, other = tmp_path / "link.bin", tmp_path / "other.json"
+    link.hardlink_to(path)
+    assert remembered_digest(path, "data.bin", [memory]) == ONE
+    inherit_digests(tmp_path, {"link.bin": "data.bin"}, other, memory)
+    assert [*json.loads(other.read_text())] == ["link.bin"]
+    path.unlink()
+    assert remembered_digest(link, "link.bin", [other]) == ONE
+    link.write_bytes(b"tent")
+    assert remembered_digest(link, "link.bin", [other]) is None
+
+
+def test_digests_of_copies_and_of_changed_files_are_not_inherited(tmp_path):
+    path, memory = settled_file(tmp_path), tmp_path / MEMORY
+    file_digest(path, "data.bin", memory)
+    copy = tmp_path / "copy.bin"
+    copy.write_bytes(path.read_bytes())
+    inherit_digests(tmp_path, {"copy.bin": "data.bin"}, tmp_path / "other.json", memory)
+    path.write_bytes(b"tent")
+    (tmp_path / "link.bin").hardlink_to(path)
+    inherit_digests(tmp_path, {"link.bin": "data.bin"}, tmp_path / "other.json", memory)
+    assert not (tmp_path / "other.json").exists()
+
+
+def test_a_large_file_is_waited_for_so_that_it_is_remembered(tmp_path, monkeypatch):
+    monkeypatch.setattr("study.digests.LARGE", 4)
+    path, memory = tmp_path / "data.bin", tmp_path / MEMORY
+    path.write_bytes(b"test")
+    assert file_digest(path, "data.bin", memory) == ONE
+    assert remembered_digest(path, "data.bin", [memory]) == ONE
 
 
 def test_a_file_that_was_just_written_is_not_remembered(tmp_path):

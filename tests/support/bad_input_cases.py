@@ -283,9 +283,9 @@ def seeds_missing(data: dict) -> None:
 # fault -> (damage, stage, name of the job whose command meets it)
 RUNS = {
     "a store's token ids with flipped bits": damaged(
-        "store", "train/tokens.bin", lambda path: flip(path, mask=1), PRETRAIN
+        "store", "train/tokens-0.bin", lambda path: flip(path, mask=1), PRETRAIN
     ),
-    "a store's token ids out of range": damaged("store", "train/tokens.bin", flip, PRETRAIN),
+    "a store's token ids out of range": damaged("store", "train/tokens-0.bin", flip, PRETRAIN),
     "a store's offsets changed": damaged("store", "train/sentences.npy", flip, PRETRAIN),
     "a store's corpora flipped": damaged(
         "store", "heldout/corpora.npy", lambda path: flip(path, 0.99, mask=1), PRETRAIN

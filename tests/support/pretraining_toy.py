@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from network_toy import config
-from samples_toy import pretraining_fields, store_of, toy_vocabulary
+from samples_toy import pretraining_fields, store_of, toy_vocabulary, write_split
 from training_toy import OPTIMISER
 
 from model.stages.samples import main as build_samples
@@ -45,13 +45,7 @@ def publish_inputs(folder: Path, heldout: tuple[int, int] = (0, 1)) -> None:
     files = []
     for split, count, corpora in (("train", 80, (0, 1)), ("heldout", 16, heldout)):
         store = store_of(documents(count, seed=count), [*corpora] * (count // 2))
-        place = folder / key_of(STORE) / split
-        place.mkdir(parents=True)
-        store.tokens.tofile(place / "tokens.bin")
-        for name in ("sentences", "documents", "corpora"):
-            np.save(place / f"{name}.npy", getattr(store, name))
-        names = ("tokens.bin", "sentences.npy", "documents.npy", "corpora.npy")
-        files += [f"{split}/{name}" for name in names]
+        files += write_split(store, folder / key_of(STORE) / split)
     publish_manifest(
         folder / "store.json",
         STORE,

@@ -1,6 +1,7 @@
 """A three-document corpus, a vocabulary for it and random corpora, for the tests of samples."""
 
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from training_toy import OPTIMISER
 
 from model.samples.gather import Gatherer
 from model.samples.index import Samples
-from model.text.store import TokenStore
+from model.text.store import ARRAYS, TokenStore, shard_file
 from model.text.tokenizer import Vocabulary
 from study.formats import FORMATS
 from study.recipes import PretrainRecipe, parse_recipe
@@ -30,13 +31,34 @@ def store_of(documents, corpora=None, corpus_names=("corpus",)) -> TokenStore:
     """A store in memory: documents of sentences of ids; `corpora` has one index per document."""
     sentences = list(chain.from_iterable(documents))
     tokens = list(chain.from_iterable(sentences))
+    offsets = np.cumsum([0, *map(len, sentences)])
+    bounds = np.cumsum([0, *map(len, documents)])
     return TokenStore(
-        tokens=np.array(tokens, np.uint32 if max(tokens, default=0) >= 1 << 16 else np.uint16),
-        sentences=np.cumsum([0, *map(len, sentences)]),
-        documents=np.cumsum([0, *map(len, documents)]),
+        shards=(np.array(tokens, np.uint32 if max(tokens, default=0) >= 1 << 16 else np.uint16),),
+        sentences=offsets,
+        documents=bounds,
+        document_tokens=offsets[bounds],
         corpora=np.array(corpora or [0] * len(documents), np.uint8),
         corpus_names=tuple(corpus_names),
     )
+
+
+def all_tokens(store: TokenStore) -> list[int]:
+    """The ids of a store from its first to its last."""
+    return store.take(np.arange(store.size)).tolist()
+
+
+def write_split(store: TokenStore, folder: Path) -> list[str]:
+    """Write a store as a split of a published one; the names of its files."""
+    folder.mkdir(parents=True)
+    names = []
+    for number, shard in enumerate(store.shards):
+        names.append(shard_file(number))
+        shard.tofile(folder / names[-1])
+    for name in ARRAYS:
+        names.append(f"{name}.npy")
+        np.save(folder / names[-1], getattr(store, name))
+    return [f"{folder.name}/{name}" for name in names]
 
 
 def toy_store() -> TokenStore:

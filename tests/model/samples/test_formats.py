@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples_toy import (
     PAIR_FORMATS,
+    all_tokens,
     corpora,
     inputs,
     numbered,
@@ -190,7 +191,7 @@ def test_blocks_hold_every_token_once_and_fit(lengths, separators, length):
         samples = build(store, format, length, separators)
         rows = inputs(store, samples)
         text = [i for row in rows for i in row if i >= 4]
-        assert text == store.tokens.tolist()
+        assert text == all_tokens(store)
         assert [len(row) for row in rows] == samples.lengths.tolist()
         for row, start, size in zip(rows, samples.starts[:, 0], samples.sizes[:, 0], strict=True):
             assert len(row) <= length
@@ -221,7 +222,7 @@ def test_fixed_blocks_are_running_text_cut_every_so_many_places(lengths, separat
         for sentence in range(first, last):
             text += [2] * (separators == "sentence" and sentence > 0)
             begins[len(text)] = sentence
-            text += store.tokens[slice(*store.sentences[sentence : sentence + 2])].tolist()
+            text += store.take(np.arange(*store.sentences[sentence : sentence + 2])).tolist()
     expected = []
     for cut in range(0, len(text), length - 2):
         block = text[cut : cut + length - 2]

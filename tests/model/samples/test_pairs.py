@@ -1,5 +1,7 @@
 """Pairs of text: what holds for any corpus, how labels, cuts and random parts are drawn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -56,7 +58,7 @@ def test_segment_pairs_consume_all_text(lengths, seed):
         return
     own = np.where(samples.documents == samples.documents[:, :1], samples.sizes, 0).sum(axis=1)
     pieces = [np.arange(s, s + n) for s, n in zip(samples.starts[:, 0], own, strict=True)]
-    assert np.concatenate(pieces).tolist() == list(range(len(store.tokens)))
+    assert np.concatenate(pieces).tolist() == list(range(store.size))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -96,7 +98,7 @@ def test_pairs_count_what_they_show_and_show_at_least_half(lengths, length, seed
     samples = build(store, format, length, seed=seed)
     figures = samples.figures
     assert figures["shown_tokens"] == shown(store, samples)
-    assert figures["store_tokens"] == len(store.tokens)
+    assert figures["store_tokens"] == store.size
     assert figures["store_tokens"] <= 2 * figures["shown_tokens"]
     assert figures["next"] + figures["random"] == len(samples)
     assert figures["forced"] <= len(lengths)  # only where a document ends
@@ -128,7 +130,7 @@ def test_mixed_text_is_shown_nearly_whole(format, share):
         ]
     )
     figures = build(store, format, 128, seed=0).figures
-    assert share < figures["shown_tokens"] / len(store.tokens) <= 1
+    assert share < figures["shown_tokens"] / store.size <= 1
     assert abs(figures["next"] / (figures["next"] + figures["random"]) - 0.5) < 0.01
 
 
@@ -190,11 +192,8 @@ def test_truncation_takes_front_or_back_by_a_fair_coin_per_token():
 def test_negatives_of_the_same_corpus(format):
     """Two long documents beside forty short ones, and a corpus of a single document."""
     lengths = [[9] * 60] * 2 + [[9] * 4] * 40 + [[9] * 60]
-    plain = numbered(lengths)
     corpora = np.array([0] * 2 + [1] * 40 + [2], dtype=np.uint8)
-    store = TokenStore(
-        plain.tokens, plain.sentences, plain.documents, corpora, ("books", "wiki", "news")
-    )
+    store = replace(numbered(lengths), corpora=corpora, corpus_names=("books", "wiki", "news"))
 
     def origins(negatives: str) -> dict[int, list[int]]:
         """By corpus of A, in how many pairs B is a random one of each corpus."""

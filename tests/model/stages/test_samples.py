@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from samples_toy import TOY, store_of
+from samples_toy import TOY, store_of, write_split
 
 from model.samples.formats import build
 from model.samples.index import Samples
@@ -20,14 +20,7 @@ def publish_store(folder, heldout=TOY):
     """A store manifest with the toy corpus as both splits."""
     files = []
     for split, documents in (("train", TOY), ("heldout", heldout)):
-        store = store_of(documents)
-        place = folder / key_of(STORE) / split
-        place.mkdir(parents=True)
-        store.tokens.tofile(place / "tokens.bin")
-        for name in ("sentences", "documents", "corpora"):
-            np.save(place / f"{name}.npy", getattr(store, name))
-        files += [f"{split}/{n}" for n in ("tokens.bin", "sentences.npy", "documents.npy")]
-        files.append(f"{split}/corpora.npy")
+        files += write_split(store_of(documents), folder / key_of(STORE) / split)
     publish_manifest(
         folder / "store.json", STORE, files=files, figures={"dtype": "uint16", "corpora": ["toy"]}
     )

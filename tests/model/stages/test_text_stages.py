@@ -1,11 +1,14 @@
 """From files to a store through the stage commands: literal ids, shards, held-out documents."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from samples_toy import all_tokens
 
 from model.stages import sentences, store, tokens, vocabulary
 from model.stages import source as source_stage
@@ -14,6 +17,7 @@ from model.text.splitting import SCHEMA
 from model.text.store import TokenStore, write_tokens
 from model.text.tokenizer import Vocabulary
 from model.text.vocabulary_training import train_vocabulary
+from study import digests
 from study.digests import sha256_file
 from study.errors import StudyError
 from study.identity import key_of
@@ -79,7 +83,7 @@ def folder(tmp_path_factory):
 def decoded(manifest, vocabulary, split):
     opened = TokenStore.open(manifest, split)
     texts = [
-        vocabulary.tokenizer.decode(opened.tokens[a:b].tolist())
+        vocabulary.tokenizer.decode(opened.take(np.arange(a, b)).tolist())
         for a, b in zip(opened.sentences[:-1], opened.sentences[1:], strict=True)
     ]
     bounds = zip(opened.documents[:-1], opened.documents[1:], strict=True)
@@ -102,7 +106,7 @@ def test_store_holds_every_sentence_in_order(folder, tmp_path):
     assert figures["documents"] == len(found["train"])
     assert figures["sentences"] == 3 * len(found["train"])
     assert figures["characters"] == sum(len(s) for d in found["train"] for s in d)
-    assert figures["tokens"] == len(TokenStore.open(manifest, "train").tokens)
+    assert figures["tokens"] == TokenStore.open(manifest, "train").size
     assert figures["unknown_tokens"] == figures["empty_sentences"] == 0
 
 
@@ -123,8 +127,37 @@ def test_number_of_shards_does_not_change_the_store(folder, tmp_path):
     for shards in (1, 3):
         (tmp_path / str(shards)).mkdir()
         stores.append(build(folder, tmp_path / str(shards), shards)[0])
-    assert stores[0].files == stores[1].files
     assert stores[0].figures == stores[1].figures
+    for split in store_module.SPLITS:
+        one, other = (TokenStore.open(manifest, split) for manifest in stores)
+        assert (len(one.shards), len(other.shards)) == (1, 3)
+        assert all_tokens(one) == all_tokens(other)
+        for name in (f"{split}/{array}.npy" for array in store_module.ARRAYS):
+            assert stores[0].files[name] == stores[1].files[name]
+
+
+def test_a_store_outlives_its_shards_and_does_not_hash_their_tokens_again(
+    folder, tmp_path, monkeypatch
+):
+    hashed = []
+    monkeypatch.setattr(digests, "LARGE", 1)  # as if the files were
+    monkeypatch.setattr(
+        digests, "sha256_file", lambda path: hashed.append(path.name) or sha256_file(path)
+    )
+    manifest, trained = build(folder, tmp_path, shards=2)
+    assert hashed.count("tokens.bin") == 4
+    assert not {"tokens-0.bin", "tokens-1.bin"} & {*hashed}
+    before = decoded(manifest, trained, "train")
+    for shard in ("t0", "t1"):
+        shard = load_manifest(tmp_path / f"{shard}.json")
+        entry = shard.files["train/tokens.bin"]
+        assert entry in manifest.files.values()
+        shutil.rmtree(shard.run_directory)
+    assert decoded(manifest, trained, "train") == before
+    assert not {"tokens-0.bin", "tokens-1.bin"} & {*hashed}
+    assert {path.name for path in (manifest.run_directory / "train").iterdir()} == {
+        Path(name).name for name in manifest.files
+    }
 
 
 def test_literal_parts_of_a_shard(tmp_path, monkeypatch):

@@ -1,8 +1,14 @@
 """The token store: literal arrays, and refusal of what does not fit together."""
 
+import errno
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
-from samples_toy import store_of
+from hypothesis import given
+from hypothesis import strategies as st
+from samples_toy import all_tokens, store_of
 
 from model.text import store as store_module
 from model.text.store import TokenStore
@@ -10,49 +16,86 @@ from study.errors import StudyError
 from study.manifest import publish_manifest
 from study.run import open_run
 
+SHARDS = [[[[5, 6], [7]], [[8]]], [], [[[9, 9, 9], [4], [4]]]]
+
 
 def write_part(folder, documents):
     store = store_of(documents)
     folder.mkdir(parents=True)
-    (folder / "tokens.bin").write_bytes(store.tokens.tobytes())
+    (folder / "tokens.bin").write_bytes(store.shards[0].tobytes())
     (folder / "sentences.bin").write_bytes(np.diff(store.sentences).astype("<i4").tobytes())
     (folder / "documents.bin").write_bytes(np.diff(store.documents).astype("<i4").tobytes())
 
 
-@pytest.mark.parametrize("block_bytes", [4, 8, 1 << 20])
-def test_shards_are_put_together_block_by_block(tmp_path, monkeypatch, block_bytes):
-    monkeypatch.setattr(store_module, "BLOCK_BYTES", block_bytes)
-    shards = [[[[5, 6], [7]], [[8]]], [], [[[9, 9, 9], [4], [4]]]]
-    for i, shard in enumerate(shards):
-        write_part(tmp_path / str(i), shard)
-    store_module.write_store([tmp_path / str(i) for i in range(3)], [1, 1, 0], tmp_path / "out")
-    assert np.fromfile(tmp_path / "out/tokens.bin", np.uint16).tolist() == [
-        5,
-        6,
-        7,
-        8,
-        *[9] * 3,
-        4,
-        4,
-    ]
+def write_shards(folder, shards=SHARDS):
+    """The folders of shards, written as the tokens stage does."""
+    parts = [folder / str(number) for number in range(len(shards))]
+    for part, shard in zip(parts, shards, strict=True):
+        write_part(part, shard)
+    return parts
+
+
+@pytest.mark.parametrize("block", [1, 2, 1 << 20])
+def test_shards_are_put_together_block_by_block(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(store_module, "BLOCK", block)
+    store_module.write_store(write_shards(tmp_path), [1, 1, 0], tmp_path / "out")
+    tokens = [np.fromfile(tmp_path / f"out/tokens-{i}.bin", np.uint16).tolist() for i in range(3)]
+    assert tokens == [[5, 6, 7, 8], [], [9, 9, 9, 4, 4]]
     read = {name: np.load(tmp_path / f"out/{name}.npy") for name in store_module.ARRAYS}
-    assert read["sentences"].tolist() == [0, 2, 3, 4, 7, 8, 9]
-    assert read["sentences"].dtype == np.int64
-    assert read["documents"].tolist() == [0, 2, 3, 6]
-    assert read["corpora"].tolist() == [1, 1, 0]
+    assert {name: array.tolist() for name, array in read.items()} == {
+        "sentences": [0, 2, 3, 4, 7, 8, 9],
+        "documents": [0, 2, 3, 6],
+        "document_tokens": [0, 3, 4, 9],
+        "corpora": [1, 1, 0],
+    }
+    assert [array.dtype.str for array in read.values()] == ["<i8", "<i8", "<i8", "|u1"]
+
+
+def test_tokens_are_those_of_the_shards_until_one_of_them_is_written_anew(tmp_path):
+    parts = write_shards(tmp_path)
+    for _ in range(2):  # also where an earlier process was killed
+        store_module.write_store(parts, [1, 1, 0], tmp_path / "out")
+    mine, shard = tmp_path / "out/tokens-0.bin", parts[0] / "tokens.bin"
+    assert mine.samefile(shard)
+    with store_module._open_anew(shard) as file:
+        file.write(b"other")
+    assert np.fromfile(mine, np.uint16).tolist() == [5, 6, 7, 8]
+    assert shard.read_bytes() == b"other"
+
+
+@pytest.mark.parametrize("error", [errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK])
+def test_where_a_file_system_cannot_link_tokens_are_copied(tmp_path, monkeypatch, error):
+    def cannot(self, target):
+        raise OSError(error, "no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", cannot)
+    parts = write_shards(tmp_path)
+    store_module.write_store(parts, [1, 1, 0], tmp_path / "out")
+    mine, shard = tmp_path / "out/tokens-2.bin", parts[2] / "tokens.bin"
+    assert not mine.samefile(shard) and mine.read_bytes() == shard.read_bytes()
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=6), st.data())
+def test_tokens_are_taken_across_shards(sizes, data):
+    store = replace(store_of([]), shards=tuple(np.arange(n) + 10 * i for i, n in enumerate(sizes)))
+    whole = [10 * i + j for i, n in enumerate(sizes) for j in range(n)]
+    assert store.size == len(whole) and all_tokens(store) == whole
+    places = st.lists(st.integers(0, max(0, len(whole) - 1)), max_size=9 * bool(whole))
+    offsets = np.array(data.draw(places), dtype=np.int64)
+    assert store.take(offsets).tolist() == [whole[offset] for offset in offsets]
+    assert store.take(offsets[None]).shape == (1, len(offsets))
 
 
 def publish(tmp_path, documents):
     for split in store_module.SPLITS:
         write_part(tmp_path / "parts" / split, documents[split])
-    recipe = {"stage": "store", "version": 1, "corpora": ["toy"]}
+    recipe = {"stage": "store", "version": 1, "tokens": ["t"], "corpora": ["toy"]}
     with open_run(tmp_path / "store.json", recipe) as run:
         for split in store_module.SPLITS:
             parts = [tmp_path / "parts" / split]
             store_module.write_store(parts, [0], run.directory / split)
-        return run.publish(
-            files=store_module.STORE_FILES, figures={"dtype": "uint16", "corpora": ["toy"]}
-        )
+        files = store_module.store_files(1)
+        return run.publish(files=files, figures={"dtype": "uint16", "corpora": ["toy"]})
 
 
 def publish_again(manifest):
@@ -65,24 +108,29 @@ def publish_again(manifest):
 def test_open_maps_what_was_written_also_an_empty_split(tmp_path):
     manifest = publish(tmp_path, {"train": [[[1, 2], [3]]], "heldout": []})
     train, heldout = (TokenStore.open(manifest, split) for split in ("train", "heldout"))
-    assert isinstance(train.tokens, np.memmap) and isinstance(train.sentences, np.memmap)
-    assert train.tokens.tolist() == [1, 2, 3]
+    for array in (*train.shards, *(getattr(train, name) for name in store_module.ARRAYS)):
+        assert isinstance(array, np.memmap)
+    assert all_tokens(train) == [1, 2, 3]
     assert train.corpus_names == ("toy",)
-    assert (len(heldout.tokens), heldout.sentences.tolist(), heldout.documents.tolist()) == (
-        0,
-        [0],
-        [0],
-    )
+    assert (heldout.size, heldout.sentences.tolist(), heldout.documents.tolist()) == (0, [0], [0])
     with pytest.raises(StudyError, match="no split test; expected train or heldout"):
         TokenStore.open(manifest, "test")
 
 
-def test_offsets_that_do_not_fit_the_tokens_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "array", "line"),
+    [
+        ("sentences", [0, 2, 4], "offsets run from 0 to 4, expected 0 to 3"),
+        ("documents", [0, 1], "offsets run from 0 to 1, expected 0 to 2"),
+        ("document_tokens", [1, 3], "offsets run from 1 to 3, expected 0 to 3"),
+        ("document_tokens", [0, 1, 3], "3 entries, expected 2 for 1 documents"),
+        ("corpora", [0, 0], "2 entries, expected 1 for 1 documents"),
+    ],
+)
+def test_offsets_that_do_not_fit_are_refused(tmp_path, name, array, line):
     manifest = publish(tmp_path, {"train": [[[1, 2], [3]]], "heldout": []})
-    np.save(manifest.run_directory / "train/sentences.npy", np.array([0, 2, 4]))
-    with pytest.raises(StudyError, match=r"train/sentences\.npy: SHA-256 differs"):
+    np.save(manifest.run_directory / f"train/{name}.npy", np.array(array))
+    with pytest.raises(StudyError, match=rf"train/{name}\.npy: "):
         TokenStore.open(manifest, "train")
-    with pytest.raises(
-        StudyError, match="train: sentences: offsets run from 0 to 4, expected 0 to 3"
-    ):
+    with pytest.raises(StudyError, match=f"train: {name}: {line}"):
         TokenStore.open(publish_again(manifest), "train")
