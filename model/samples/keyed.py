@@ -10,12 +10,14 @@ The mixing step is the finaliser of SplitMix64 (Steele, Lea and Flood 2014, vari
 """
 
 import hashlib
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from torch import Tensor
 
-Array = TypeVar("Array", np.ndarray, Tensor)
+if TYPE_CHECKING:  # who draws for arrays only need not load torch, which takes a second
+    from torch import Tensor
+
+Array = TypeVar("Array", np.ndarray, "Tensor")
 
 
 def _signed(value: int) -> int:

@@ -3,6 +3,8 @@
 import importlib
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from project import ROOT
@@ -19,6 +21,14 @@ def test_module_rule_and_recipe_of_a_stage_have_its_name():
     text = "".join((ROOT / f"rules/{name}.smk").read_text() for name in ("text", "training"))
     rules = re.findall(r"^(?:rule|use rule \w+ as) (\w+)(?: with)?:$", text, re.MULTILINE)
     assert sorted(rules) == sorted(RECIPES)
+
+
+def test_no_stage_loads_torch_for_nothing():
+    """It takes a second, more than many of these stages work."""
+    stages = ["source", "sentences", "vocabulary", "tokens", "store", "samples", "selection"]
+    imports = ", ".join(f"model.stages.{stage}" for stage in stages)
+    code = f"import sys, {imports}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 @pytest.fixture(scope="module")
