@@ -2,17 +2,12 @@
 
 In: the store, samples and vocabulary, the pre-training recipe. Out: `Update`s (update.py).
 
-The samples come as one endless stream, epoch after epoch, each epoch in its own keyed order. With
-unit "tokens", update u takes the samples whose last real token in that stream lies in
-(u·budget, (u+1)·budget], budget = sequences x length, so that every format gets the same number of
-tokens per update; with unit "sequences" it takes `sequences` samples. Which samples, their order
-and their masks depend neither on the micro-batch size nor on where a run was resumed.
+Which samples (`SampleStream`), their order and their masks depend neither on the micro-batch size
+nor on where a run was resumed.
 
 Legend: B rows of a micro-batch, T its padded length, K its target slots; where samples are packed
 end to end (packed.py), P tokens and S places for samples.
 """
-
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -21,67 +16,18 @@ from torch import Tensor
 from model.samples.cutting import Group, cut
 from model.samples.gather import Gatherer
 from model.samples.index import Samples, special_count
-from model.samples.keyed import draws, key_of_stream, permutation
+from model.samples.keyed import Order, draws, key_of_stream
 from model.samples.masking import HELDOUT_MASKING, Masker
 from model.samples.packed import Shape, deal, filled, pack
+from model.samples.stream import SampleStream
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
 from model.training.update import Update
 from study.errors import StudyError
 from study.recipes import PretrainRecipe, RecipeFormat
 
-CACHED_EPOCHS = 2  # an update usually touches one epoch or the seam of two
 HELDOUT_SEED = 0  # of the fixed choice and masks of held-out samples, in every study
 HELDOUT_EPOCH = 0
-
-
-class SampleStream:
-    """The endless order of samples and where updates begin and end in it.
-
-    With unit "tokens", a budget of 10 and samples of 5, 7 and 8 tokens (20 an epoch), whose order
-    is 1 0 2 in the first epoch and 2 1 0 in the second:
-
-        sample      1   0   2    2   1   0
-        last token  7  12  20   28  35  40
-        update      0   1   1    2   3   3
-    """
-
-    def __init__(self, lengths: np.ndarray, length: int, sequences: int, unit: str, seed: int):
-        """lengths int (N,): real tokens; `length`: the longest possible input."""
-        self.unit, self.seed = unit, seed
-        self._lengths = np.asarray(lengths)
-        self.mean_length = float(self._lengths.mean(dtype=np.float64))
-        # One sample costs its tokens, or one; an epoch and an update have so much to spend.
-        if unit == "tokens":
-            self.epoch_cost = int(self._lengths.sum(dtype=np.int64))
-            self.budget = sequences * length
-        else:
-            self.epoch_cost = len(self._lengths)
-            self.budget = sequences
-        self._epoch = lru_cache(CACHED_EPOCHS)(self._order_and_ends)
-
-    def update(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Samples of update `index` and the epoch of each, int64 (n,), in stream order."""
-        low, high = index * self.budget, (index + 1) * self.budget
-        samples, epochs = [], []
-        for epoch in range(low // self.epoch_cost, -(-high // self.epoch_cost)):
-            order, ends = self._epoch(epoch)
-            first, stop = np.searchsorted(
-                ends, [low - epoch * self.epoch_cost, high - epoch * self.epoch_cost], side="right"
-            )
-            samples.append(order[first:stop])
-            epochs.append(np.full(stop - first, epoch, dtype=np.int64))
-        return np.concatenate(samples).astype(np.int64), np.concatenate(epochs)
-
-    def passes(self, index: int) -> float:
-        """Epochs over the data that are done after update `index`."""
-        return (index + 1) * self.budget / self.epoch_cost
-
-    def _order_and_ends(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Order of the samples in an epoch, and where each ends, in tokens or samples."""
-        order = permutation(self.seed, "order", epoch, len(self._lengths))
-        costs = self._lengths[order] if self.unit == "tokens" else np.ones_like(order)
-        return order, np.cumsum(costs, dtype=np.int64)
 
 
 class MicroBatches:
@@ -121,7 +67,11 @@ class MicroBatches:
         self.pad, self.parts, self.shape = vocabulary.pad, parts, None
         if packed:
             self.shape = Shape.of(
-                samples.lengths, samples.length, update_tokens, self.tokens, masker.masking.rate
+                samples.tokens / len(samples),
+                samples.length,
+                update_tokens,
+                self.tokens,
+                masker.masking.rate,
             )
         # Tokens of a sample that are never masked.
         self._frame = 0 if masker.masking.special_tokens else special_count(samples.format)
@@ -209,11 +159,11 @@ class PretrainingBatches:
         masker = Masker(recipe.masking, vocabulary, seed, samples.length)
         self.steps = recipe.steps
         self.stream = SampleStream(
-            samples.lengths, samples.length, batch.sequences, batch.unit, seed
+            samples.lengths, samples.tokens, samples.length, batch.sequences, batch.unit, seed
         )
         update_tokens = self.stream.budget
         if batch.unit == "sequences":
-            update_tokens *= round(self.stream.mean_length)
+            update_tokens *= round(samples.tokens / len(samples))
         self.micro_batches = MicroBatches(
             store,
             samples,
@@ -276,8 +226,8 @@ class HeldoutBatches:
             update_tokens=micro_batch_tokens,
             packed=packed,
         )
-        order = permutation(HELDOUT_SEED, "heldout", HELDOUT_EPOCH, len(samples))
-        self.rows = np.sort(order[: recipe.evaluation.samples])
+        order = Order(HELDOUT_SEED, "heldout", HELDOUT_EPOCH, len(samples))
+        self.rows = np.sort(order[np.arange(min(recipe.evaluation.samples, len(samples)))])
         if corpus is not None:
             corpora = store.corpora[samples.documents[self.rows, 0]]
             self.rows = self.rows[corpora == corpus]

@@ -60,6 +60,11 @@ class Samples:
         return FORMATS[self.format].pairs
 
     @property
+    def tokens(self) -> int:
+        """Real tokens of all samples together."""
+        return self.figures["tokens"]
+
+    @property
     def arrays(self) -> dict[str, np.ndarray]:
         """The index arrays by name."""
         names = ("starts", "sizes", "documents", "lengths", *(("labels",) if self.pairs else ()))

@@ -29,19 +29,17 @@ class Shape:
     longest: int  # tokens of a sample
 
     @classmethod
-    def of(
-        cls, lengths: np.ndarray, longest: int, update: int, micro_batch: int, rate: float
-    ) -> "Shape":
+    def of(cls, mean: float, longest: int, update: int, micro_batch: int, rate: float) -> "Shape":
         """The shape for updates of about `update` tokens in micro-batches of about `micro_batch`.
 
-        lengths int (n,) are those of all samples, `rate` the share of tokens that are targets. An
-        update is as many equal micro-batches as fit it best; half a sample of room in each lets
-        whole samples be dealt evenly.
+        Samples have `mean` tokens on average and `longest` at most; `rate` is the share of tokens
+        that are targets. An update is as many equal micro-batches as fit it best; half a sample of
+        room in each lets whole samples be dealt evenly.
         """
         parts = max(1, round(update / micro_batch))
         room = (update + longest) / parts + (longest / 2 if parts > 1 else 0)
         tokens = up(room, MULTIPLE)
-        held = tokens / lengths.mean(dtype=np.float64)
+        held = tokens / mean
         dummies = -(-tokens // longest)
         samples = up(SPARE_SAMPLES * held + dummies, 8)
         # A sample's number of targets is rounded, by half a target at most, or one if it is short.

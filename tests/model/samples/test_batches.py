@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples_toy import random_store, recipe_of, store_of, toy_store, toy_vocabulary
 
-from model.samples.batches import HeldoutBatches, PretrainingBatches, SampleStream
+from model.samples.batches import HeldoutBatches, PretrainingBatches
 from model.samples.formats import build
+from model.samples.keyed import Order
 from model.samples.masking import target_count
+from model.samples.stream import SampleStream
 from study.errors import StudyError
 from study.formats import FORMATS
 
@@ -155,7 +157,7 @@ def test_workers_change_nothing():
 @pytest.mark.parametrize("unit", ["tokens", "sequences"])
 def test_every_sample_once_per_epoch_in_a_new_order(name, unit):
     lengths = SAMPLES[name].lengths
-    stream = SampleStream(lengths, 32, 8, unit, seed=1)
+    stream = SampleStream(lengths, int(lengths.sum()), 32, 8, unit, seed=1)
     seen, epochs, step = [], [], 0
     while stream.passes(step) <= 2:
         rows, found = stream.update(step)
@@ -172,9 +174,31 @@ def test_every_sample_once_per_epoch_in_a_new_order(name, unit):
     assert first[:50] != second[:50]
 
 
+def test_a_long_stream_is_that_of_whole_orders():
+    """Sums that are made block by block, at whatever step they begin, against those of all ends."""
+    n = 150_000
+    lengths = np.random.default_rng(0).integers(5, 129, n).astype(np.int32)
+    orders = [Order(3, "order", epoch, n)[np.arange(n)] for epoch in range(2)]
+    ends = np.cumsum(np.concatenate([lengths[order] for order in orders]))
+    stream = SampleStream(lengths, int(lengths.sum()), 128, 1000, "tokens", seed=3)
+    seam = int(lengths.sum()) // stream.budget
+    for step in (seam, 0, 1, seam // 2, seam - 1, seam + 1, seam + 60):
+        low, high = step * stream.budget, (step + 1) * stream.budget
+        places = np.flatnonzero((ends > low) & (ends <= high))
+        rows, epochs = stream.update(step)
+        assert rows.tolist() == np.concatenate(orders)[places].tolist()
+        assert epochs.tolist() == (places // n).tolist()
+
+
+def test_lengths_that_do_not_add_up_are_refused():
+    stream = SampleStream(np.array([5, 7, 8]), 40, 8, 2, "tokens", seed=0)
+    with pytest.raises(StudyError, match="lengths of 20 tokens in all, below"):
+        stream.update(1)
+
+
 def test_updates_across_many_epochs():
     """A batch larger than the data takes samples several times, each time in another epoch."""
-    stream = SampleStream(np.array([5, 7, 8]), 8, 10, "tokens", seed=0)
+    stream = SampleStream(np.array([5, 7, 8]), 20, 8, 10, "tokens", seed=0)
     rows, epochs = stream.update(0)
     assert np.bincount(epochs).tolist() == [3, 3, 3, 3]
     assert sorted(zip(epochs.tolist(), rows.tolist(), strict=True)) == [
@@ -202,7 +226,7 @@ def test_sequences_per_update():
     st.sampled_from(["tokens", "sequences"]),
 )
 def test_the_stream_loses_and_repeats_nothing(lengths, sequences, unit):
-    stream = SampleStream(np.array(lengths), 32, sequences, unit, seed=0)
+    stream = SampleStream(np.array(lengths), sum(lengths), 32, sequences, unit, seed=0)
     seen = []
     for step in range(8):
         rows, epochs = stream.update(step)

@@ -1,6 +1,8 @@
 """Keyed draws: golden values, the same bits in numpy and torch, no visible structure."""
 
+import math
 import warnings
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.samples.keyed import below, chance, draws, key_of_stream, permutation
+from model.samples import keyed
+from model.samples.keyed import Order, below, chance, draws, key_of_stream, permutation
 
 int64 = st.integers(-(1 << 63), (1 << 63) - 1)
 
@@ -106,3 +109,66 @@ def test_chance_has_its_share():
 @given(st.integers(0, 5), st.integers(0, 5), st.integers(0, 200))
 def test_permutation_has_everything_once(seed, epoch, n):
     assert sorted(permutation(seed, "order", epoch, n).tolist()) == list(range(n))
+
+
+def whole(n: int, seed: int = 0, epoch: int = 0) -> np.ndarray:
+    return Order(seed, "order", epoch, n)[np.arange(n)]
+
+
+def test_golden_orders():
+    assert whole(8).tolist() == [6, 3, 4, 1, 5, 7, 0, 2]
+    long, longest = Order(0, "order", 0, 70_000), Order(1, "order", 2, 210_000_000)
+    assert long[np.array([0, 1, 2, 69_999])].tolist() == [19462, 24611, 32037, 57008]
+    places = np.array([0, 1, 2, 209_999_999])
+    assert longest[places].tolist() == [37442668, 141326686, 40875579, 57349220]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 1000, 1 << 16, (1 << 16) + 1, 70_000, 300**2, 100_003])
+def test_an_order_has_everything_once(n):
+    assert np.array_equal(np.sort(whole(n)), np.arange(n))
+
+
+@given(st.integers(2, 400), st.integers(0, 5), st.integers(0, 5))
+def test_a_network_has_everything_once_whatever_its_sides(n, seed, epoch):
+    with patch.object(keyed, "SORTED", 0):
+        assert sorted(whole(n, seed, epoch).tolist()) == list(range(n))
+
+
+@given(st.integers(1, 1 << 40), st.lists(st.integers(0, (1 << 40) - 1), min_size=1, max_size=20))
+def test_any_part_of_an_order_can_be_had(n, positions):
+    order = Order(0, "order", 0, n)
+    positions = np.array(positions) % n
+    elements = order[positions]
+    assert ((elements >= 0) & (elements < n)).all()
+    for position, element in zip(positions, elements, strict=True):
+        assert order[np.array([position])] == element
+
+
+def test_orders_differ_by_seed_and_epoch():
+    orders = [whole(70_000, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert (orders[one] == orders[other]).mean() < 0.001
+
+
+def chi_square_is_usual(counts: np.ndarray, within: float = 5.0) -> bool:
+    """Whether counts that should be equal are so, by standard errors of chi-square."""
+    expected, degrees = counts.mean(), counts.size - 1
+    excess = ((counts - expected) ** 2 / expected).sum() - degrees
+    return abs(excess) < within * np.sqrt(2 * degrees)
+
+
+@pytest.mark.parametrize("bound", [0, 1 << 16])  # the network; sorted draws
+@pytest.mark.parametrize(("n", "orders"), [(5, 4000), (30, 4000), (1000, 2000)])
+def test_each_element_and_each_pair_is_in_each_place_equally_often(n, orders, bound, monkeypatch):
+    monkeypatch.setattr(keyed, "SORTED", bound)
+    drawn = np.array([whole(n, seed) for seed in range(orders)])
+    place = np.arange(n) * n
+    assert chi_square_is_usual(np.bincount((drawn + place).ravel(), minlength=n * n))
+    pairs = np.bincount((drawn[:, :-1] * n + drawn[:, 1:]).ravel(), minlength=n * n)
+    assert chi_square_is_usual(pairs[~np.eye(n, dtype=bool).ravel()])
+    steps = (drawn[:, 1:] - drawn[:, :-1]) % n
+    assert chi_square_is_usual(np.bincount(steps.ravel(), minlength=n)[1:])
+    # Across a row of the network's grid: places that share a column.
+    side = math.isqrt(n - 1) + 1
+    steps = (drawn[:, side:] - drawn[:, :-side]) % n
+    assert chi_square_is_usual(np.bincount(steps.ravel(), minlength=n)[1:])

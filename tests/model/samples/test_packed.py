@@ -191,7 +191,7 @@ def test_a_literal_packed_micro_batch():
 )
 def test_every_sample_is_dealt_once_within_the_shape(lengths, parts, micro_batch):
     lengths = np.array(lengths)
-    shape = Shape.of(lengths, 64, int(lengths.sum()), micro_batch, 0.15)
+    shape = Shape.of(lengths.mean(), 64, int(lengths.sum()), micro_batch, 0.15)
     targets = np.maximum(1, np.round(0.15 * lengths)).astype(int)
     groups = deal(lengths, targets, shape, parts)
     assert len(groups) % parts == 0
