@@ -145,9 +145,7 @@ class Ours:
             batch=work.args.batch,
             epochs=1,
             seed=number,
-            pad=work.vocabulary.pad,
-            segments=False,
-            micro_batch_tokens=self.inputs.execution.micro_batch_tokens,
+            **self.inputs.shape,
         )
         done = iter((clock.begin, clock.end))
 

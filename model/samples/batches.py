@@ -18,7 +18,7 @@ from model.samples.gather import Gatherer
 from model.samples.index import Samples, special_count
 from model.samples.keyed import Order, draws, key_of_stream
 from model.samples.masking import HELDOUT_MASKING, Masker
-from model.samples.packed import Shape, deal, filled, pack
+from model.samples.packed import Shape, deal, pack
 from model.samples.stream import SampleStream
 from model.text.store import TokenStore
 from model.text.tokenizer import Vocabulary
@@ -84,16 +84,14 @@ class MicroBatches:
             return cut(lengths, self.tokens, self.samples.length)
         targets = self.masker.counts.numpy()[np.maximum(0, lengths - self._frame)]
         groups = deal(lengths, targets, self.shape, self.parts)
-        return [
-            Group(group, len(group), int(lengths[group].max())) for group in groups if len(group)
-        ]
+        return [Group(group, int(lengths[group].max())) for group in groups if len(group)]
 
     def update(
         self, rows: np.ndarray, epochs: np.ndarray, groups: list[Group], figures: dict
     ) -> Update:
         """The update of `groups` of samples `rows` in `epochs`; `figures` are added to its own."""
         micros = [
-            self._micro(rows[group.indices], epochs[group.indices], group.rows, group.length)
+            self._micro(rows[group.indices], epochs[group.indices], group.length)
             for group in groups
         ]
         members = rows[np.concatenate([group.indices for group in groups])]
@@ -107,34 +105,30 @@ class MicroBatches:
         counts = {"mlm": masked, **({"nsp": len(members)} if self.format.nsp else {})}
         return Update(micros, counts, {**own, **figures})
 
-    def _micro(
-        self, rows: np.ndarray, epochs: np.ndarray, height: int, length: int
-    ) -> dict[str, Tensor]:
-        """One micro-batch of (height, length) with the samples `rows` and empty rows below, or of
-        the one shape.
-        """
-        ids_BT = filled(self._gatherer.ids(rows, length), height, self.pad)
-        lengths_B = filled(self.samples.lengths[rows].astype(np.int64), height, 0)
+    def _micro(self, rows: np.ndarray, epochs: np.ndarray, length: int) -> dict[str, Tensor]:
+        """One micro-batch with the samples `rows`, padded to `length` or of the one shape."""
+        row_numbers, row_epochs = torch.from_numpy(rows), torch.from_numpy(epochs)
+        ids_BT = torch.from_numpy(self._gatherer.ids(rows, length))
+        lengths_B = torch.from_numpy(self.samples.lengths[rows].astype(np.int64))
         micro = {
             **self.masker(
                 ids_BT,
                 self.masker.maskable(ids_BT, lengths_B),
-                filled(rows, height, 0),
-                filled(epochs, height, 0),
+                row_numbers,
+                row_epochs,
                 self.masker.slots(length - self._frame),
             ),
             "lengths": lengths_B,
         }
         if self.format.segments:
-            micro["segments"] = filled(self._gatherer.segments(rows, length), height, 0)
+            micro["segments"] = torch.from_numpy(self._gatherer.segments(rows, length))
         if self.format.nsp:
-            labels = self.samples.labels[rows].astype(np.int64)
-            micro["nsp"] = filled(labels, height, 0)
-            micro["nsp_weights"] = filled(np.ones(len(rows), np.float32), height, 0)
+            micro["nsp"] = torch.from_numpy(self.samples.labels[rows].astype(np.int64))
+            micro["nsp_weights"] = torch.ones(len(rows))
         if self.shape is None:
             return micro
         stream = key_of_stream(self.masker.seed, "dropout")
-        row_keys = draws(stream, torch.from_numpy(epochs), torch.from_numpy(rows))
+        row_keys = draws(stream, row_epochs, row_numbers)
         return pack(micro, row_keys, self.shape, self.pad)
 
 

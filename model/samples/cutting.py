@@ -1,26 +1,24 @@
-"""Cuts the samples of an update into padded micro-batches of few different shapes.
+"""Cuts the samples of an update into padded micro-batches.
 
 In: real lengths (n,), the tokens that a micro-batch may hold, padding included. Out: groups of
-samples with the shape (rows, length) of each. Lengths are multiples of LENGTH_MULTIPLE and rows
-come in ROW_STEPS steps, so that shapes repeat; the cuts are those with the least padded tokens,
-a further micro-batch counting as much as 1/OVERHEAD of a full one.
+samples with the padded length of each, a multiple of LENGTH_MULTIPLE. The cuts are those with the
+least padded tokens, a further micro-batch counting as much as OVERHEAD tokens. Padded rows are for
+a CPU, where nothing is compiled: shapes need not repeat, so no row is added.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-LENGTH_MULTIPLE = 16
-ROW_STEPS = 16
-OVERHEAD = 16
+LENGTH_MULTIPLE = 8
+OVERHEAD = 512  # tokens: measured with the networks of one or two layers that a CPU trains
 
 
 @dataclass(frozen=True)
 class Group:
-    """The samples `indices` (int64, into the lengths) of a micro-batch of (rows, length)."""
+    """The samples `indices` (int64, into the lengths) of a micro-batch, padded to `length`."""
 
     indices: np.ndarray
-    rows: int
     length: int
 
 
@@ -29,7 +27,7 @@ def cut(lengths: np.ndarray, tokens: int, longest: int) -> list[Group]:
     `longest`, no more than `tokens` padded tokens in a group unless a single sample needs them.
 
     Samples of 30, 9, 25 and 12 tokens are padded to 32, 16, 32 and 16: two levels, 32 and 16, that
-    begin at 0 and 2 in the order 0 2 3 1. At 64 tokens each of them is a group of two rows.
+    begin at 0 and 2 in the order 0 2 3 1. At 64 tokens each of them is a group of two samples.
     """
     order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
     padded = -(-np.asarray(lengths)[order] // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
@@ -37,18 +35,17 @@ def cut(lengths: np.ndarray, tokens: int, longest: int) -> list[Group]:
     levels, firsts = (-negative).tolist(), [0, *np.cumsum(counts).tolist()]
     groups = []
     for level, stop in _runs(levels, firsts, tokens):
-        length = levels[level]
-        most = _most_rows(length, tokens)
+        most = _most_rows(levels[level], tokens)
         for begin in range(firsts[level], firsts[stop], most):
             indices = order[begin : min(begin + most, firsts[stop])]
-            groups.append(Group(indices, _padded_rows(len(indices), most), length))
+            groups.append(Group(indices, levels[level]))
     return groups
 
 
 def _runs(levels: list[int], firsts: list[int], tokens: int) -> list[tuple[int, int]]:
     """Runs (level, stop) of levels that share the padded length of their first, at least cost."""
     # By level: the cost of all rows from there on, and where its run ends.
-    best = [(0.0, 0)] * (len(levels) + 1)
+    best = [(0, 0)] * (len(levels) + 1)
     for level in reversed(range(len(levels))):
         best[level] = min(
             (_cost(levels[level], firsts[stop] - firsts[level], tokens) + best[stop][0], stop)
@@ -61,20 +58,11 @@ def _runs(levels: list[int], firsts: list[int], tokens: int) -> list[tuple[int, 
     return runs
 
 
-def _cost(length: int, count: int, tokens: int) -> float:
+def _cost(length: int, count: int, tokens: int) -> int:
     """Padded tokens of `count` samples at this length, and the overhead of their micro-batches."""
-    most = _most_rows(length, tokens)
-    full, rest = divmod(count, most)
-    rows = full * most + _padded_rows(rest, most)
-    return rows * length + (full + (rest > 0)) * tokens / OVERHEAD
+    return count * length + -(-count // _most_rows(length, tokens)) * OVERHEAD
 
 
 def _most_rows(length: int, tokens: int) -> int:
     """Rows of this padded length in a full micro-batch."""
     return max(1, tokens // length)
-
-
-def _padded_rows(count: int, most: int) -> int:
-    """Rows of a micro-batch with `count` samples, of at `most` so many, in ROW_STEPS steps."""
-    step = -(-most // ROW_STEPS)
-    return min(most, -(-count // step) * step)

@@ -1,7 +1,7 @@
 """Fine-tuning batches: features -> updates for the training engine, and dev batches.
 
 In: `Features` of one split. Out: micro-batches, dicts of CPU tensors as the fine-tuning networks
-take them (`model.tasks.kinds`). Legend: B rows, T padded length, a multiple of 8.
+take them (`model.tasks.kinds`). Legend: B rows, T padded length.
 
 A *unit* is what an update counts: an example, a window of SQuAD, a question of RACE or of a ranking
 with all its rows, a pronoun with a row per candidate. An update is a pure function of (fine-tuning
@@ -25,7 +25,6 @@ from model.tasks.kinds import KINDS
 from model.training.update import Update
 from study.recipes import RecipeTask
 
-MULTIPLE = 8
 POOL = 32  # updates among which units are sorted by length
 
 
@@ -40,12 +39,14 @@ class UnitBatches:
         pad: int,
         segments: bool,
         micro_batch_tokens: int,
+        multiple: int = 1,
     ):
+        """Rows are padded to the longest of a micro-batch, rounded up to a `multiple`."""
         self.features = features
         self.task = task
         self.pad = pad
         self.segments = segments
-        self.micro_batch_tokens = micro_batch_tokens
+        self.micro_batch_tokens, self.multiple = micro_batch_tokens, multiple
         self.kind = KINDS[task.kind]
         self.row_lengths = features.lengths
         every = np.arange(0, len(self.row_lengths) + 1, task.facts.rows)
@@ -67,8 +68,8 @@ class UnitBatches:
             stop = start
 
     def padded(self, length: int) -> int:
-        """Length rounded up to a multiple of 8, at most the longest row's."""
-        return min(-(-int(length) // MULTIPLE) * MULTIPLE, self.longest)
+        """Length rounded up to the multiple, at most the longest row's."""
+        return min(-(-int(length) // self.multiple) * self.multiple, self.longest)
 
     def rows(self, units: np.ndarray) -> np.ndarray:
         """Row numbers of the units."""
@@ -109,7 +110,7 @@ class FineTuningBatches(UnitBatches):
         group_by_length: bool = True,
         **shape: int,
     ):
-        """`shape` is that of the units: pad, segments, micro_batch_tokens."""
+        """`shape` is that of the units: pad, segments, micro_batch_tokens, multiple."""
         super().__init__(features, task, **shape)
         self.batch = batch
         self.seed = seed

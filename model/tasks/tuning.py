@@ -46,6 +46,16 @@ class Inputs:
     splits: dict[str, Features]
     execution: TrainingExecution
 
+    @property
+    def shape(self) -> dict[str, int]:
+        """How batches are padded and cut. Only a GPU's kernels are faster at multiples of 8."""
+        return {
+            "pad": self.vocabulary.pad,
+            "segments": self.segments,
+            "micro_batch_tokens": self.execution.micro_batch_tokens,
+            "multiple": 8 if self.execution.device == "cuda" else 1,
+        }
+
 
 def build_model(inputs: Inputs, weights: Path, seed: int) -> tuple[FineTuningModel, list[str]]:
     """The task's network with the encoder in `weights`, and the names of its fresh tensors."""
@@ -75,10 +85,8 @@ def train_seed(
         batch=settings.batch,
         epochs=settings.epochs,
         seed=seed,
-        pad=inputs.vocabulary.pad,
-        segments=inputs.segments,
-        micro_batch_tokens=execution.micro_batch_tokens,
         group_by_length=settings.group_by_length,
+        **inputs.shape,
     )
     evaluation = None
     if settings.early_stopping:
@@ -143,13 +151,7 @@ def outcome_of(inputs: Inputs, model: nn.Module, split: str) -> Outcome:
     device = next(model.parameters()).device
     precision = Precision(inputs.execution.precision, device)
     features = inputs.splits[split]
-    batches = DevBatches(
-        features,
-        inputs.recipe.task,
-        pad=inputs.vocabulary.pad,
-        segments=inputs.segments,
-        micro_batch_tokens=inputs.execution.micro_batch_tokens,
-    )
+    batches = DevBatches(features, inputs.recipe.task, **inputs.shape)
     model.eval()
 
     def predicted() -> Iterator[Predicted]:

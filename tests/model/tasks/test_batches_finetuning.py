@@ -48,6 +48,18 @@ def test_classification_tensors():
     assert update.figures == {"tokens": 14, "padded": 18, "samples": 2, "epoch": 0}
 
 
+@pytest.mark.parametrize(
+    ("multiple", "shapes"),
+    [(1, [(1, 9), (2, 5)]), (4, [(1, 9), (1, 8), (1, 4)]), (8, [(1, 9), (1, 8), (1, 8)])],
+)
+def test_rows_are_padded_to_a_multiple_but_not_beyond_the_longest_of_all(multiple, shapes):
+    texts = ["cat", "cat cat cat", "cat cat cat cat cat cat cat"]  # 3, 5 and 9 tokens
+    features = build(sentences([texts], [0, 1, 0]), TEXTS, 32)
+    found = batches(features, TEXTS, batch=3, micro_batch_tokens=10, multiple=multiple)[0]
+    assert [micro["ids"].shape for micro in found.micro_batches] == shapes
+    assert found.figures["tokens"] == 17
+
+
 @pytest.mark.parametrize("answerability", [False, True])
 def test_span_tensors(answerability):
     squad = make_task("span", stride=4, question_length=4, answerability=answerability)
