@@ -102,7 +102,7 @@ def measure(recipe: ThroughputRecipe, execution: TrainingExecution, directory: P
     training = Training(module, [update], recipe.optimiser, 0, directory, execution)
     device = training.ranks.device
     seconds: list[float] = []
-    with deterministic_kernels(execution.mode == "exact"):
+    with deterministic_kernels(execution.mode == "exact", execution.compile):
         for step in range(1, WARM_UP + UPDATES + 1):
             began = time.perf_counter()
             training.backward(update, step)

@@ -86,7 +86,7 @@ def train(
     """
     with (
         nullcontext(attempt.stop) if attempt.stop else StopRequest() as stop,
-        deterministic_kernels(execution.mode == "exact"),
+        deterministic_kernels(execution.mode == "exact", execution.compile),
     ):
         training = Training(module, updates, optimiser, seed, attempt.directory, execution)
         training.resume()

@@ -7,9 +7,9 @@ linear warm-up to the peak and linear decay to 0, no clipping.
 from collections.abc import Mapping
 from importlib import import_module
 
-import torch
 from torch import Tensor, nn
 
+from model.training.optimisers.moments import MomentOptimiser
 from model.training.precision import Precision
 from study.cells import Optimiser
 
@@ -22,13 +22,11 @@ class ScheduledOptimiser:
         self.parameters = [p for p in module.parameters() if p.requires_grad]
         groups = parameter_groups(module, section.weight_decay, section.decay_all)
         algorithm = import_module(f"model.training.optimisers.{section.name}")
-        self.algorithm: torch.optim.Optimizer = algorithm.make(groups, section)
+        self.algorithm: MomentOptimiser = algorithm.Algorithm(groups, section)
 
     def step(self, step: int, precision: Precision) -> float:
         """Apply the gradients in `.grad` as update `step` (from 1); its learning rate."""
-        current = learning_rate(step, self.steps, self.section)
-        for group in self.algorithm.param_groups:
-            group["lr"] = current
+        current = self.algorithm.learning_rate = learning_rate(step, self.steps, self.section)
         precision.step(self.algorithm, self.parameters, self.section.clip_norm)
         return current
 
@@ -36,17 +34,15 @@ class ScheduledOptimiser:
         """What it keeps between updates, as "adamw.0.exp_avg"."""
         return {
             f"{self.section.name}.{index}.{moment}": tensor
-            for index, moments in self.algorithm.state_dict()["state"].items()
+            for index, moments in enumerate(self.algorithm.state.values())
             for moment, tensor in moments.items()
         }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from what `tensors()` gave."""
-        state: dict[int, dict[str, Tensor]] = {}
+        own = self.tensors()
         for name, tensor in tensors.items():
-            _, index, moment = name.split(".")
-            state.setdefault(int(index), {})[moment] = tensor
-        self.algorithm.load_state_dict({**self.algorithm.state_dict(), "state": state})
+            own[name].copy_(tensor)
 
 
 def learning_rate(step: int, steps: int, section: Optimiser) -> float:

@@ -10,6 +10,8 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import Tensor
 
+from model.training.optimisers.moments import MomentOptimiser
+
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 LEAST_SCALE = 2.0**-40  # gradients that overflow at so small a scale are no matter of the scale
 
@@ -47,7 +49,7 @@ class Precision:
         stuck = self.scaler.is_enabled() and not self.skips_overflow
         return not stuck and all(bool(p.isfinite().all()) for p in parameters)
 
-    def step(self, optimiser: torch.optim.Optimizer, parameters: list[Tensor], clip_norm: float):
+    def step(self, optimiser: MomentOptimiser, parameters: list[Tensor], clip_norm: float):
         """Apply the gradients, clipped to `clip_norm` unless 0.
 
         In fp16 an update whose gradients overflowed is skipped and the scale is halved; whether it
@@ -61,19 +63,25 @@ class Precision:
 
 
 @contextmanager
-def deterministic_kernels(wanted: bool):
+def deterministic_kernels(wanted: bool, compiled: bool = False):
     """Kernels that give the same bits every time, where `wanted`; restores what was set before."""
     if not wanted:
         yield
         return
+    switch = torch.use_deterministic_algorithms if compiled else _switch_kernels
     before = torch.are_deterministic_algorithms_enabled()
     fills = torch.utils.deterministic.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    switch(True)
     # Filling memory that is about to be overwritten costs time and changes no bit.
     torch.utils.deterministic.fill_uninitialized_memory = False
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        switch(before)
         torch.utils.deterministic.fill_uninitialized_memory = fills
+
+
+def _switch_kernels(deterministic: bool) -> None:
+    """torch.use_deterministic_algorithms without the compiler, whose import takes a second."""
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")

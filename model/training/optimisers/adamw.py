@@ -1,16 +1,36 @@
 """AdamW (arXiv 1711.05101): decoupled decay, bias correction, epsilon outside the square root."""
 
 import torch
+from torch import Tensor
 
-from study.cells import Optimiser
+from model.training.optimisers.moments import Layers, MomentOptimiser
 
 
-def make(groups: list[dict], section: Optimiser) -> torch.optim.Optimizer:
-    """AdamW over the groups; fused, so that a step is one kernel and never waits."""
-    return torch.optim.AdamW(
-        groups,
-        lr=section.learning_rate,
-        betas=(section.beta1, section.beta2),
-        eps=section.eps,
-        fused=True,
-    )
+class Algorithm(MomentOptimiser):
+    """The steps of torch.optim.AdamW(fused=True), bit for bit; none waits for the device."""
+
+    def update(
+        self, group: dict, layers: Layers, scale: Tensor | None, found: Tensor | None
+    ) -> None:
+        """One kernel over all layers."""
+        section = self.section
+        torch._foreach_add_(layers.steps, 1)
+        torch._fused_adamw_(
+            layers.parameters,
+            layers.gradients,
+            layers.means,
+            layers.squares,
+            [],
+            layers.steps,
+            lr=self.learning_rate,
+            beta1=section.beta1,
+            beta2=section.beta2,
+            weight_decay=group["weight_decay"],
+            eps=section.eps,
+            amsgrad=False,
+            maximize=False,
+            grad_scale=scale,
+            found_inf=found,
+        )
+        if found is not None:
+            torch._foreach_sub_(layers.steps, [found] * len(layers.steps))

@@ -11,39 +11,23 @@ Gradients are clipped as for every optimiser, by `clip_norm` alone.
 import torch
 from torch import Tensor
 
-from study.cells import Optimiser
+from model.training.optimisers.moments import Layers, MomentOptimiser
 
 
-def make(groups: list[dict], section: Optimiser) -> torch.optim.Optimizer:
-    """LAMB over the groups; those that are `exempt` take the steps of AdamW."""
-    return Lamb(groups, section.learning_rate, (section.beta1, section.beta2), section.eps)
+class Algorithm(MomentOptimiser):
+    """One step is some kernels over all tensors at once; nothing in it waits for the device.
 
+    Groups that are `exempt` take the steps of AdamW.
+    """
 
-class Lamb(torch.optim.Optimizer):
-    """One step is some kernels over all tensors at once; nothing in it waits for the device."""
-
-    # The loss scaler then leaves `grad_scale` and `found_inf` here, and does not look at them.
-    _step_supports_amp_scaling = True
-
-    def __init__(self, groups: list[dict], lr: float, betas: tuple[float, float], eps: float):
-        # To torch `capturable` says that the number of steps lies on the parameters' device.
-        super().__init__(groups, {"lr": lr, "betas": betas, "eps": eps, "capturable": True})
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Update all parameters that have a gradient, unless the loss scaler found it infinite."""
-        for group in self.param_groups:
-            parameters = [p for p in group["params"] if p.grad is not None]
-            if parameters:
-                self._step_group(group, parameters)
-
-    def _step_group(self, group: dict, parameters: list[Tensor]) -> None:
-        (beta1, beta2), eps = group["betas"], group["eps"]
-        gradients, kept = self._unscaled([p.grad for p in parameters])
-        states = [self._state_of(p) for p in parameters]
-        steps, means, squares = (
-            [state[name] for state in states] for name in ("step", "exp_avg", "exp_avg_sq")
-        )
+    def update(
+        self, group: dict, layers: Layers, scale: Tensor | None, found: Tensor | None
+    ) -> None:
+        """All layers of the group, each by its own length."""
+        beta1, beta2, eps = self.section.beta1, self.section.beta2, self.section.eps
+        parameters, steps = layers.parameters, layers.steps
+        means, squares = layers.means, layers.squares
+        gradients, kept = _unscaled(layers.gradients, scale, found)
         torch._foreach_add_(steps, kept, alpha=1)  # without alpha, torch would read `kept`
         torch._foreach_mul_(means, 1 - (1 - beta1) * kept)
         torch._foreach_add_(means, gradients, alpha=1 - beta1)
@@ -60,7 +44,7 @@ class Lamb(torch.optim.Optimizer):
         if group["weight_decay"]:
             torch._foreach_add_(directions, parameters, alpha=group["weight_decay"])
 
-        rates_N = -group["lr"] * kept * torch.ones_like(steps_N)
+        rates_N = -self.learning_rate * kept * torch.ones_like(steps_N)
         if not group["exempt"]:
             wanted_N = torch.stack(torch._foreach_norm(parameters))
             lengths_N = torch.stack(torch._foreach_norm(directions))
@@ -69,25 +53,19 @@ class Lamb(torch.optim.Optimizer):
         torch._foreach_mul_(directions, _each(rates_N))
         torch._foreach_add_(parameters, directions)
 
-    def _unscaled(self, gradients: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Gradients of the unscaled loss, and 1; where one was found infinite, zeros and 0."""
-        found, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
-        if found is None:
-            return gradients, torch.ones((), device=gradients[0].device)
-        kept = 1 - found.squeeze()
-        factor = kept if scale is None else kept / scale.squeeze()
-        # Infinity times 0 would be no number.
-        finite = [gradient.nan_to_num(0.0, 0.0, 0.0) for gradient in gradients]
-        torch._foreach_mul_(finite, factor)
-        return finite, kept
 
-    def _state_of(self, parameter: Tensor) -> dict[str, Tensor]:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = torch.zeros((), device=parameter.device)
-            state["exp_avg"] = torch.zeros_like(parameter)
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
-        return state
+def _unscaled(
+    gradients: list[Tensor], scale: Tensor | None, found: Tensor | None
+) -> tuple[list[Tensor], Tensor]:
+    """Gradients of the unscaled loss, and 1; where one was found infinite, zeros and 0."""
+    if found is None:
+        return gradients, torch.ones((), device=gradients[0].device)
+    kept = 1 - found.squeeze()
+    factor = kept if scale is None else kept / scale.squeeze()
+    # Infinity times 0 would be no number.
+    finite = [gradient.nan_to_num(0.0, 0.0, 0.0) for gradient in gradients]
+    torch._foreach_mul_(finite, factor)
+    return finite, kept
 
 
 def _each(numbers_N: Tensor) -> list[Tensor]:
