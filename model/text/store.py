@@ -21,6 +21,7 @@ all are memory-mapped when read, so memory does not grow with the corpus.
 """
 
 import shutil
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,31 +99,21 @@ class TokenStore:
         return store
 
     @cached_property
-    def _ends(self) -> np.ndarray:
-        """Where each shard ends in the tokens, int64."""
-        return np.cumsum([len(shard) for shard in self.shards])
+    def _ends(self) -> list[int]:
+        """Where each shard ends in the tokens."""
+        return np.cumsum([len(shard) for shard in self.shards]).tolist()
 
     @property
     def size(self) -> int:
         """Number of tokens."""
-        return int(self._ends[-1])
+        return self._ends[-1]
 
-    def take(self, offsets: np.ndarray) -> np.ndarray:
-        """Ids of the tokens at `offsets`, int64 of any shape."""
-        if len(self.shards) == 1:
-            return self.shards[0][offsets]
-        flat = offsets.ravel()
-        shard = np.searchsorted(self._ends, flat, side="right")
-        order = np.argsort(shard.astype(np.uint16), kind="stable")
-        ids = np.empty(len(flat), self.shards[0].dtype)
-        stops = np.searchsorted(shard, np.arange(len(self.shards)), side="right", sorter=order)
-        start = 0
-        for number in np.flatnonzero(np.diff(stops, prepend=0)):
-            here = order[start : stops[number]]
-            tokens = self.shards[number]
-            ids[here] = tokens[flat[here] - (self._ends[number] - len(tokens))]
-            start = stops[number]
-        return ids.reshape(offsets.shape)
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Ids of the tokens from `start` to before `stop`, 1-D: a view where one shard has all."""
+        number = min(bisect_right(self._ends, start), len(self.shards) - 1)
+        shard, end = self.shards[number], self._ends[number]
+        ids = shard[start - end + len(shard) : min(stop, end) - end + len(shard)]
+        return ids if stop <= end else np.concatenate([ids, self.read(end, stop)])
 
     def _check_ends(self, where: str) -> None:
         """Raise StudyError, naming `where`, unless the arrays fit each other in length."""

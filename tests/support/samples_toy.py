@@ -45,7 +45,7 @@ def store_of(documents, corpora=None, corpus_names=("corpus",)) -> TokenStore:
 
 def all_tokens(store: TokenStore) -> list[int]:
     """The ids of a store from its first to its last."""
-    return store.take(np.arange(store.size)).tolist()
+    return store.read(0, store.size).tolist()
 
 
 def write_split(store: TokenStore, folder: Path) -> list[str]:
