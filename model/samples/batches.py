@@ -90,11 +90,12 @@ class MicroBatches:
         self, rows: np.ndarray, epochs: np.ndarray, groups: list[Group], figures: dict
     ) -> Update:
         """The update of `groups` of samples `rows` in `epochs`; `figures` are added to its own."""
+        members = rows[np.concatenate([group.indices for group in groups])]
+        self._gatherer.will_need(members)
         micros = [
             self._micro(rows[group.indices], epochs[group.indices], group.length)
             for group in groups
         ]
-        members = rows[np.concatenate([group.indices for group in groups])]
         masked = int(sum(micro["weights"].sum() for micro in micros))
         own = {
             "samples": len(members),

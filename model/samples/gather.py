@@ -30,6 +30,11 @@ class Gatherer:
         # A pair has no separators but those of its frame.
         self._boundaries = [] if samples.pairs else separator_offsets(store, samples.separators)
 
+    def will_need(self, rows: np.ndarray) -> None:
+        """Have the tokens of the samples `rows` read in advance."""
+        starts = self.samples.starts[rows]
+        self.store.will_need(starts.ravel(), (starts + self.samples.sizes[rows]).ravel())
+
     def ids(self, rows: np.ndarray, padded: int) -> np.ndarray:
         """Inputs of the samples `rows`, int64 (len(rows), padded)."""
         starts = self.samples.starts[rows]

@@ -20,6 +20,7 @@ can; whichever is deleted first, the other stays whole. All other files are writ
 all are memory-mapped when read, so memory does not grow with the corpus.
 """
 
+import mmap
 import shutil
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -44,6 +45,9 @@ TOKENS = "tokens.bin"
 PARTS = (TOKENS, "sentences.bin", "documents.bin")
 PART_FILES = [f"{split}/{part}" for split in SPLITS for part in PARTS]
 ARRAYS = ("sentences", "documents", "document_tokens", "corpora")
+# Bytes of tokens that may not stay in memory. A map's pages are read with many behind them, 3 GB
+# for 1,500 inputs of 1 KB, unless one says that those will not be used.
+LARGE = 1 << 30
 BLOCK = 1 << 22  # entries of an array that are written at once
 # Large enough to keep the tokenizer busy, small enough that its results stay in megabytes.
 SENTENCES_PER_CALL = 4096
@@ -62,7 +66,10 @@ def store_files(shards: int) -> list[str]:
 
 @dataclass(frozen=True)
 class TokenStore:
-    """One split of a store; `shards` are the tokens, the other arrays those of the docstring."""
+    """One split of a store; `shards` are the tokens, the other arrays those of the docstring.
+
+    `maps` are their files, where they are so large that the system is told what will be read.
+    """
 
     shards: tuple[np.ndarray, ...]
     sentences: np.ndarray
@@ -70,6 +77,7 @@ class TokenStore:
     document_tokens: np.ndarray
     corpora: np.ndarray
     corpus_names: tuple[str, ...]
+    maps: tuple[mmap.mmap | bytes, ...] = ()
 
     @classmethod
     def open(cls, manifest: Manifest, split: str) -> "TokenStore":
@@ -88,13 +96,14 @@ class TokenStore:
                 f"{manifest.path}: field figures.dtype: {dtype}; {manifest.rebuild_hint}"
             )
         count, names = len(manifest.recipe["tokens"]), dict.fromkeys(manifest.recipe["corpora"])
-        paths = [manifest.file(f"{split}/{shard_file(number)}") for number in range(count)]
-        # An empty file cannot be mapped.
-        shards = tuple(
-            np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
-            for path in paths
-        )
-        store = cls(shards=shards, corpus_names=tuple(names), **arrays)
+        files = [manifest.file(f"{split}/{shard_file(number)}") for number in range(count)]
+        maps = tuple(map(_map, files))
+        shards = tuple(np.frombuffer(pages, dtype) for pages in maps)
+        if sum(map(len, maps)) <= LARGE or not hasattr(mmap, "MADV_RANDOM"):
+            maps = ()
+        for pages in filter(None, maps):
+            pages.madvise(mmap.MADV_RANDOM)
+        store = cls(shards=shards, maps=maps, corpus_names=tuple(names), **arrays)
         store._check_ends(str(manifest.run_directory / split))
         return store
 
@@ -114,6 +123,20 @@ class TokenStore:
         shard, end = self.shards[number], self._ends[number]
         ids = shard[start - end + len(shard) : min(stop, end) - end + len(shard)]
         return ids if stop <= end else np.concatenate([ids, self.read(end, stop)])
+
+    def will_need(self, starts: np.ndarray, stops: np.ndarray) -> None:
+        """Have the tokens of these ranges, int64 (N,) both, read together and in advance instead of
+        one by one as they are touched; of a small store the system does so by itself.
+        """
+        if not self.maps:
+            return
+        size = self.shards[0].itemsize
+        numbers = np.searchsorted(self._ends, starts, side="right")
+        for number, start, stop in np.stack([numbers, starts, stops], axis=1).tolist():
+            pages, before = self.maps[number], self._ends[number] - len(self.shards[number])
+            first = (start - before) * size // mmap.PAGESIZE * mmap.PAGESIZE
+            last = min((stop - before) * size, len(pages))
+            pages.madvise(mmap.MADV_WILLNEED, first, last - first)
 
     def _check_ends(self, where: str) -> None:
         """Raise StudyError, naming `where`, unless the arrays fit each other in length."""
@@ -225,6 +248,14 @@ def write_store(parts: list[Path], corpora: list[int], directory: Path) -> None:
         for part, corpus in zip(parts, corpora, strict=True):
             for block in _lengths(part / "documents.bin"):
                 target.append(np.full(len(block), corpus))
+
+
+def _map(path: Path) -> mmap.mmap | bytes:
+    """A file's bytes, read when they are used; an empty one cannot be mapped."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            return b""
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _open_anew(path: Path) -> BinaryIO:

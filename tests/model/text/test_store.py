@@ -1,6 +1,7 @@
 """The token store: literal arrays, and refusal of what does not fit together."""
 
 import errno
+import mmap
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,13 +108,32 @@ def publish_again(manifest):
 def test_open_maps_what_was_written_also_an_empty_split(tmp_path):
     manifest = publish(tmp_path, {"train": [[[1, 2], [3]]], "heldout": []})
     train, heldout = (TokenStore.open(manifest, split) for split in ("train", "heldout"))
-    for array in (*train.shards, *(getattr(train, name) for name in store_module.ARRAYS)):
-        assert isinstance(array, np.memmap)
+    assert all(isinstance(getattr(train, name), np.memmap) for name in store_module.ARRAYS)
+    assert all(isinstance(shard.base.obj, mmap.mmap) for shard in train.shards)
     assert all_tokens(train) == [1, 2, 3]
     assert train.corpus_names == ("toy",)
     assert (heldout.size, heldout.sentences.tolist(), heldout.documents.tolist()) == (0, [0], [0])
     with pytest.raises(StudyError, match="no split test; expected train or heldout"):
         TokenStore.open(manifest, "test")
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_RANDOM"), reason="no advice on this system")
+def test_the_system_is_told_what_is_read_of_a_large_store(tmp_path, monkeypatch):
+    documents = {"train": [[[1, 2], [3]], [[4] * 5000]], "heldout": []}
+    manifest = publish(tmp_path, documents)
+    ranges = np.array([0, 2, 3000, 5002]), np.array([3, 5003, 3001, 5003])
+    for large in (1 << 30, 10_005, 0):
+        monkeypatch.setattr(store_module, "LARGE", large)
+        train, heldout = (TokenStore.open(manifest, split) for split in ("train", "heldout"))
+        assert bool(train.maps) == (large < 10_006)
+        assert all_tokens(train) == [1, 2, 3, *[4] * 5000]
+        train.will_need(*ranges)
+        heldout.will_need(np.zeros(0, int), np.zeros(0, int))
+    split = replace(train, shards=(train.shards[0], *heldout.shards, *train.shards))
+    split = replace(split, maps=(*train.maps, b"", *train.maps))
+    split.will_need(*ranges)
+    split.will_need(ranges[0] + 5003, ranges[1] + 5003)
+    assert split.read(5002, 5006).tolist() == [4, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
