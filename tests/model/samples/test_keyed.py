@@ -66,6 +66,12 @@ def test_numpy_and_torch_agree_without_warnings(key, words, other):
     assert chance(ours, 0.15).tolist() == chance(theirs, 0.15).tolist()
 
 
+@given(st.lists(int64, min_size=1, max_size=40))
+def test_tensors_are_mixed_as_arrays_are(words):
+    """What a GPU's tensors go through; those of a CPU are drawn as arrays."""
+    assert keyed._mix(torch.tensor(words)).tolist() == keyed._mix(np.array(words)).tolist()
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_gpu_gives_the_same_bits():
     words = torch.arange(100_000)
