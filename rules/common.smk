@@ -3,10 +3,11 @@ import os
 import re
 import shlex
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 
+import snakemake
 from snakemake.exceptions import WorkflowError
 
 from study.command import outcome_of
@@ -19,6 +20,7 @@ from study.places import Places, check_places
 from study.reach import check_reachable
 from study.record import identity_of, is_current
 from study.results import RESULTS, WILDCARD
+from study.scheduling import keep_one_timer
 from study.stages import PATHS
 
 
@@ -76,6 +78,12 @@ def check_sources():
 def one_of(names):
     """A wildcard's constraint: these names and no others."""
     return "|".join(map(re.escape, names)) or "(?!)"
+
+
+with suppress(ImportError):  # other releases have their scheduler elsewhere
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    keep_one_timer(JobScheduler, snakemake.__version__)
 
 
 with one_line():
