@@ -15,8 +15,8 @@ RoBERTa (arXiv 1907.11692) section 2.3. The head runs on the target positions on
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from model.network.cross_entropy import weighted_cross_entropy
 from model.network.encoder import Encoder
 from model.network.heads import MaskedLanguageHead, NextSentenceHead
 from study.cells import Model
@@ -52,7 +52,9 @@ class PretrainingModel(nn.Module):
         hidden_MH, first_SH = self._hidden(micro)
         logits_MW = self.mlm(hidden_MH, self.encoder.words.weight)
         losses = {
-            "mlm": weighted_cross_entropy(logits_MW, micro["labels"].flatten(), micro["weights"])
+            "mlm": weighted_cross_entropy(
+                logits_MW, micro["labels"].flatten(), micro["weights"].flatten()
+            )
         }
         if self.nsp is not None:
             logits_S2 = self.nsp(first_SH)
@@ -76,9 +78,3 @@ def targets(hidden_BTH: Tensor, positions_BK: Tensor) -> Tensor:
     B, T, H = hidden_BTH.shape
     first = torch.arange(B, device=positions_BK.device)[:, None] * T
     return hidden_BTH.reshape(B * T, H).index_select(0, (positions_BK + first).flatten())
-
-
-def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Sum over rows of weight x cross-entropy in fp32; logits (M, C), labels and weights of M."""
-    losses = functional.cross_entropy(logits.float(), labels, reduction="none")
-    return (losses * weights.flatten()).sum()

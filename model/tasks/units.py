@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.network.pretraining import weighted_cross_entropy
+from model.network.cross_entropy import weighted_cross_entropy
 from model.tasks.features import Features
 
 # Finite, so that an absent row times 0 is 0.

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from model.network.cross_entropy import weighted_cross_entropy
 from model.network.finetuning import HeadModel, Tensors
-from model.network.pretraining import weighted_cross_entropy
 from model.tasks.columns import Examples, Split, is_list, is_text, unique_indices
 from model.tasks.features import CHUNK, Features, Rows, label_figures
 from model.tasks.kind import CLASSES, Kind

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from model.network.cross_entropy import weighted_cross_entropy
 from model.network.finetuning import HeadModel, Tensors
-from model.network.pretraining import weighted_cross_entropy
 from model.tasks.columns import Examples, Split
 from model.tasks.features import Features, Rows, add_texts, label_figures
 from model.tasks.kind import CLASSES, Kind

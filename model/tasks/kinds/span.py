@@ -27,9 +27,9 @@ import numpy as np
 import pyarrow as pa
 from torch.nn import functional
 
+from model.network.cross_entropy import weighted_cross_entropy
 from model.network.finetuning import FineTuningModel, Tensors
 from model.network.heads import ClassificationHead, SpanHead
-from model.network.pretraining import weighted_cross_entropy
 from model.tasks.columns import (
     Examples,
     Split,
