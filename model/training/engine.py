@@ -32,7 +32,7 @@ from model.training.checkpoint import (
     write_checkpoint,
 )
 from model.training.distributed import current_ranks
-from model.training.gradients import ExactGradients, FastGradients, LoneGradient
+from model.training.gradients import ExactGradients, FastGradients
 from model.training.journal import Journal
 from model.training.optimiser import ScheduledOptimiser
 from model.training.precision import Precision, deterministic_kernels
@@ -172,11 +172,8 @@ class Training:
         if execution.compile:
             torch._dynamo.config.recompile_limit = SHAPES
             module.compile(dynamic=False)
-        exact, terms = execution.mode == "exact", len(self.terms)
-        summation = ExactGradients if exact else FastGradients
-        self.gradients = summation(module, terms, ranks, self.precision)
-        alone = exact and ranks.world == 1
-        self.lone_gradient = LoneGradient(module, self.precision) if alone else None
+        summation = ExactGradients if execution.mode == "exact" else FastGradients
+        self.gradients = summation(module, len(self.terms), ranks, self.precision)
         self.journal = Journal(run_directory, ranks.first, execution.tensorboard)
         self.log_every = max(1, self.steps // LOG_POINTS)
         self.state = State(
@@ -203,7 +200,7 @@ class Training:
     def backward(self, update: Update, step: int) -> Tensor:
         """Leave the update's gradient in `.grad` on every rank; its losses (terms,) float64."""
         count = len(update.micro_batches)
-        gradients = (count == 1 and self.lone_gradient) or self.gradients
+        gradients = self.gradients
         dealt = gradients.begin(count)
         for number, (index, weight) in enumerate(dealt, start=1):
             self.seed_generator(generator_seed("dropout", self.seed, step, index))

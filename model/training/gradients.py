@@ -8,6 +8,8 @@ gradient is rounded to a multiple of 2^-40 and summed in int64, so how micro-bat
 ranks cannot show in the result. One all-reduce carries gradients, losses and alarms.
 """
 
+import math
+from collections.abc import Iterator
 from contextlib import nullcontext
 
 import torch
@@ -18,35 +20,65 @@ from model.training.distributed import Ranks
 from model.training.precision import Precision
 
 FRACTION_BITS = 40
+UNIT = 2.0**FRACTION_BITS
 LIMIT = 2.0**22  # on the sum of the norms of an update's micro-batches; int64 holds 2^23
 PIECE = 65_536  # elements converted at a time: the scratch buffers stay in the cache
 ALARMS = 3  # at the end of the buffer: loss not finite, gradient not finite, out of range
 
 
-class LoneGradient:
-    """The bits of ExactGradients where one process has one micro-batch: nothing is to be summed.
+class ExactGradients:
+    """Fixed-point sums over micro-batches and ranks.
 
-    It is rounded where it lies, which saves 1 to 8 % of such an update on a CPU.
+    Where one process has one micro-batch nothing is to be summed: its gradient is rounded to the
+    same bits without the way through integers.
     """
 
-    def __init__(self, module: nn.Module, precision: Precision):
+    factor = 1.0  # on every loss before backward
+
+    def __init__(self, module: nn.Module, terms: int, ranks: Ranks, precision: Precision):
         self.wrapped, self.precision = module, precision  # what to call in the forward pass
-        self.factor = 1.0  # on every loss before backward
-        self.bound = LIMIT  # on the norm of a micro-batch
+        self.ranks, self.terms = ranks, terms
         self.parameters = [p for p in module.parameters() if p.requires_grad]
+        sizes = [p.numel() for p in self.parameters]
+        self.size, device = sum(sizes), ranks.device
+        self.total = torch.zeros(self.size, device=device)
+        pairs = zip(self.total.split(sizes), self.parameters, strict=True)
+        self.views = [piece.view_as(p) for piece, p in pairs]
+        self.runs = _runs(sizes)
+        self.fixed = torch.zeros(self.size + terms + ALARMS, dtype=torch.int64, device=device)
+        self.rounded = torch.empty(min(PIECE, self.size), dtype=torch.int64, device=device)
+        self.zero = torch.zeros((), device=device)
 
     def begin(self, count: int) -> list[tuple[int, float]]:
         """Start an update of `count` micro-batches; this rank's (micro-batch, weight) pairs."""
-        _forget(self.parameters)
-        return [(0, 1.0)]
+        self.alone = count == 1 and self.ranks.world == 1
+        self.bound = LIMIT / count  # on the norm of a micro-batch, and on its losses
+        (self.fixed[self.size :] if self.alone else self.fixed).zero_()
+        self._forget()
+        return [(index, 1.0) for index in self.ranks.dealt(count)]
 
     def micro_batch(self, last: bool):
         """Context around one forward and backward pass."""
         return nullcontext()
 
     def add(self, losses: Tensor) -> None:
-        """Add the micro-batch's gradient and its losses (terms,)."""
-        self.outcome = self._keep(losses)
+        """Add the micro-batch's gradient and its losses (terms,); waits for the device."""
+        scale, squares = self.precision.scale, losses.new_zeros(())
+        for begin, piece in self._pieces():
+            squares += torch.dot(piece, piece)
+            # In fp32 already, scaling by a power of two and rounding to whole numbers lose nothing.
+            scaled = (piece * (UNIT / scale)).round_()
+            end = begin + len(piece)
+            if self.alone:
+                # What passing through int64 would give; to 0 is added, for -0 is no integer.
+                torch.add(self.zero, scaled, alpha=scale / UNIT, out=self.total[begin:end])
+            else:
+                self.fixed[begin:end] += self.rounded[: len(piece)].copy_(scaled)
+        # A norm bounds every element, and is not finite as soon as one element is not.
+        *numbers, square = torch.cat([losses, squares[None]]).tolist()
+        outcome = _in_fixed_point(numbers, math.sqrt(square) / scale, self.bound)
+        self.fixed[self.size :] += torch.tensor(outcome, device=self.fixed.device)
+        self._forget()
 
     def finish(self) -> Tensor:
         """The update's losses (terms,) float64, NaN if it diverged; its gradient is in `.grad`.
@@ -54,108 +86,54 @@ class LoneGradient:
         A loss or a gradient beyond what fixed point holds is a divergence like one that is not
         finite: such an update has no sum.
         """
-        losses, usable = _outcome(self.outcome, self.precision)
-        for parameter in self.parameters:
-            if not usable:
-                parameter.grad = torch.full_like(parameter, torch.inf)
-            elif parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        return losses
-
-    def _keep(self, losses: Tensor) -> Tensor:
-        """Round the gradient and keep it; (terms + ALARMS,) int64: losses in fixed point, alarms.
-
-        A norm bounds every element, and is not finite as soon as one element is not.
-        """
-        scale, begin, squares = self.precision.scale, 0, losses.new_zeros(())
-        for parameter in self.parameters:
-            if parameter.grad is not None:
-                flat = parameter.grad.reshape(-1)
-                squares += torch.dot(flat, flat)
-                self._round(flat, begin, scale)
-                parameter.grad = flat.view_as(parameter)
-            begin += parameter.numel()
-        norm, loss = squares.sqrt() / scale, losses.abs().max()
-        in_range = (norm <= self.bound) & (loss <= self.bound)
-        good_loss, good_norm = torch.isfinite(loss), torch.isfinite(norm)
-        alarms = torch.stack([~good_loss, ~good_norm, good_loss & good_norm & ~in_range])
-        fixed = (losses.double() * 2.0**FRACTION_BITS).round().long()
-        return torch.cat([fixed, alarms.long()])
-
-    def _round(self, flat: Tensor, begin: int, scale: float) -> None:
-        """Round a parameter's gradient, in place."""
-        for piece in flat.split(PIECE):
-            # A rounded fp32 number passes through int64 unchanged, so the detour can be left out;
-            # adding 0 makes -0 the 0 that an integer would be.
-            piece.mul_(2.0**FRACTION_BITS / scale).round_()
-            piece.mul_(scale / 2.0**FRACTION_BITS).add_(0.0)
-
-
-class ExactGradients(LoneGradient):
-    """Fixed-point sums over micro-batches and ranks."""
-
-    def __init__(self, module: nn.Module, terms: int, ranks: Ranks, precision: Precision):
-        super().__init__(module, precision)
-        self.ranks = ranks
-        sizes = [p.numel() for p in self.parameters]
-        self.size, device = sum(sizes), ranks.device
-        self.fixed = torch.zeros(self.size + terms + ALARMS, dtype=torch.int64, device=device)
-        self.total = torch.zeros(self.size, device=device)
-        pairs = zip(self.total.split(sizes), self.parameters, strict=True)
-        self.views = [piece.view_as(p) for piece, p in pairs]
-        self.scaled = torch.empty(min(PIECE, self.size), device=device)
-        self.rounded = torch.empty_like(self.scaled, dtype=torch.int64)
-
-    def begin(self, count: int) -> list[tuple[int, float]]:
-        """Start an update of `count` micro-batches; this rank's (micro-batch, weight) pairs."""
-        self.bound = LIMIT / count
-        self.fixed.zero_()
-        _forget(self.parameters)
-        return [(index, 1.0) for index in self.ranks.dealt(count)]
-
-    def add(self, losses: Tensor) -> None:
-        """Add the micro-batch's gradient and its losses (terms,)."""
-        self.fixed[self.size :] += self._keep(losses)
-        _forget(self.parameters)
-
-    def finish(self) -> Tensor:
-        """As LoneGradient.finish, after one all-reduce."""
         self.ranks.sum(self.fixed)
-        losses, usable = _outcome(self.fixed[self.size :], self.precision)
-        if usable:
-            scale = self.precision.scale
-            self.total.copy_(self.fixed[: self.size]).mul_(scale / 2.0**FRACTION_BITS)
-        else:
+        *losses, bad_loss, bad_norm, out_of_range = self.fixed[self.size :].tolist()
+        if bad_loss or out_of_range or (bad_norm and not self.precision.skips_overflow):
+            losses = [math.nan] * self.terms
+        if bad_norm or out_of_range:
             self.total.fill_(torch.inf)
+        elif not self.alone:
+            self.total.copy_(self.fixed[: self.size]).mul_(self.precision.scale / UNIT)
         for parameter, view in zip(self.parameters, self.views, strict=True):
             parameter.grad = view
-        return losses
+        return torch.tensor(losses, dtype=torch.float64, device=self.total.device) / UNIT
 
-    def _round(self, flat: Tensor, begin: int, scale: float) -> None:
-        """Add a parameter's gradient, rounded, to the sums from place `begin` on."""
-        for piece in flat.split(PIECE):
-            # In fp32 already, scaling by a power of two and rounding to whole numbers lose nothing.
-            scaled, rounded = self.scaled[: len(piece)], self.rounded[: len(piece)]
-            torch.mul(piece, 2.0**FRACTION_BITS / scale, out=scaled).round_()
-            self.fixed[begin : begin + len(piece)] += rounded.copy_(scaled)
-            begin += len(piece)
+    def _pieces(self) -> Iterator[tuple[int, Tensor]]:
+        """The micro-batch's gradient, end to end, in pieces (n,) and where each begins."""
+        begin = 0
+        for run in self.runs:
+            flats = [
+                (torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1)
+                for p in self.parameters[run]
+            ]
+            for piece in (torch.cat(flats) if len(flats) > 1 else flats[0]).split(PIECE):
+                yield begin, piece
+                begin += len(piece)
+
+    def _forget(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
 
 
-def _outcome(fixed: Tensor, precision: Precision) -> tuple[Tensor, bool]:
-    """Losses of an update, NaN if it diverged, and whether its gradient is usable.
+def _runs(sizes: list[int]) -> list[slice]:
+    """Parameters side by side that together fill at most a piece; a larger one is a run itself.
 
-    `fixed` (terms + ALARMS,) int64: losses in fixed point, how often each alarm rang.
+    With pieces of 10, sizes 3, 4, 5, 25 and 1 make the runs 0:2 (7), 2:3 (5), 3:4 (25), 4:5 (1).
     """
-    bad_loss, bad_norm, out_of_range = fixed[-ALARMS:].tolist()
-    losses = fixed[:-ALARMS].double() / 2.0**FRACTION_BITS
-    if bad_loss or out_of_range or (bad_norm and not precision.skips_overflow):
-        losses.fill_(torch.nan)
-    return losses, not (bad_norm or out_of_range)
+    runs, start = [], 0
+    for stop in range(1, len(sizes) + 1):
+        if stop == len(sizes) or sum(sizes[start : stop + 1]) > PIECE:
+            runs.append(slice(start, stop))
+            start = stop
+    return runs
 
 
-def _forget(parameters: list[Tensor]) -> None:
-    for parameter in parameters:
-        parameter.grad = None
+def _in_fixed_point(losses: list[float], norm: float, bound: float) -> list[int]:
+    """A micro-batch's losses in fixed point, 0 for those that have none, and its alarms."""
+    good_losses, good_norm = all(map(math.isfinite, losses)), math.isfinite(norm)
+    in_range = max(map(abs, losses)) <= bound and norm <= bound
+    fixed = [round(loss * UNIT) if abs(loss) <= bound else 0 for loss in losses]
+    return [*fixed, not good_losses, not good_norm, good_losses and good_norm and not in_range]
 
 
 class FastGradients:
