@@ -158,7 +158,6 @@ class Ours:
                 module,
                 updates,
                 OPTIMISER,
-                seed=number,
                 execution=self.inputs.execution,
                 attempt=Attempt(Path(run)),
                 evaluation=Evaluation((clock.begin, clock.end), evaluate),

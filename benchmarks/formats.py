@@ -62,7 +62,7 @@ class Arm:
 
     def _step(self, update) -> Callable[[], None]:
         def step() -> None:
-            self.training.backward(update, step=1)
+            self.training.backward(update)
             self.training.optimiser.step(1, self.training.precision)
 
         return step
@@ -134,7 +134,7 @@ def make_arm(name: str, store: TokenStore, args: argparse.Namespace, folder: str
     )
     torch.manual_seed(0)
     module = PretrainingModel(work.network, work.vocabulary, paired, paired)
-    return Arm(batches, Training(module, batches, OPTIMISER, 0, folder, execution))
+    return Arm(batches, Training(module, batches, OPTIMISER, folder, execution))
 
 
 def report(arms: dict[str, Arm]) -> None:

@@ -97,6 +97,7 @@ def make_micro(work: Workload) -> dict[str, Tensor]:
         "positions": positions,
         "labels": ids.gather(1, positions),
         "weights": torch.ones(positions.shape),
+        "keys": torch.randint(-(2**31), 2**31, shape, generator=generator, dtype=torch.int32),
     }
 
 
@@ -107,12 +108,12 @@ def our_step(
     micro = make_micro(work)
     targets = micro["weights"].numel()
     if execution.device == "cuda":
-        micro = pack(micro, torch.arange(work.batch), Shape.of_rows(micro), Ids.pad)
+        micro = pack(micro, Shape.of_rows(micro), Ids.pad)
     update = Update([micro], {"mlm": targets})
-    training = Training(module, [update], OPTIMISER, 0, folder, execution)
+    training = Training(module, [update], OPTIMISER, folder, execution)
 
     def step() -> None:
-        training.backward(update, step=1)
+        training.backward(update)
         training.optimiser.step(1, training.precision)
 
     return step

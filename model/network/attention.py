@@ -5,57 +5,64 @@ probabilities (RoBERTa, arXiv 1907.11692, table 9).
 
 Padded rows (B, T) suit a CPU, whose batches are small. A GPU takes samples packed end to end, (P,)
 tokens with `offsets` (S + 1,) int32 where samples begin: sample i is the tokens offsets[i] to
-offsets[i + 1]. There is no mask and no padding, and all batches have one shape.
+offsets[i + 1]. There is no mask and no padding, and all batches of a pre-training have one shape.
 
     two samples of 3 and 2 tokens, three dummy tokens, room for 4 samples:
     tokens   a a a b b - - -
     offsets  0 3 5 8 8
 
+A GPU takes padded rows so, too: each is a sample and, behind it, a dummy of its padding.
+
+    rows of 3 and 2 tokens, padded to 4:
+    tokens   a a a - b b - -
+    offsets  0 3 4 6 8
+
 Legend: B rows, T their padded length, P packed tokens, S samples, N heads, D width of a head.
 """
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from model.network.dropout import dropout, site_keys
-
-# On Hopper cuDNN's attention with dropout is faster than flash, which is what SDPA prefers.
-CUDA_BACKENDS = [
-    SDPBackend.CUDNN_ATTENTION,
-    SDPBackend.FLASH_ATTENTION,
-    SDPBackend.EFFICIENT_ATTENTION,
-    SDPBackend.MATH,
-]
 
 
 @dataclass(frozen=True)
 class Padded:
-    """Rows of equal length; `mask` (B, 1, 1, T) bool is true where a key may be attended.
+    """Rows of equal length on a CPU; `mask` (B, 1, 1, T) bool is true where a key may be attended.
 
-    `keys` int32 (B, T), where there are any, decide what dropout drops (dropout.py).
+    `keys` int32 (B, T), those of the tokens, decide what dropout drops (dropout.py); None where
+    nothing is dropped.
     """
 
     mask: Tensor | None
-    keys: Tensor | None = None
+    keys: Tensor | None
+
+    @classmethod
+    def of(cls, lengths: Tensor, length: int, keys: Tensor | None) -> "Padded":
+        """Rows padded to `length`, `lengths` int64 (B,) of it real.
+
+        A row without real tokens attends its first one, so that nothing becomes NaN.
+        """
+        if not torch.compiler.is_compiling() and int(lengths.min()) >= length:
+            return cls(None, keys)
+        inside_BT = torch.arange(length) < lengths.clamp(min=1)[:, None]
+        return cls(inside_BT[:, None, None, :], keys)
 
     def attend(self, qkv_BTC: Tensor, heads: int, rate: float, site: int) -> Tensor:
         """(B, T, 3 N D), queries before keys before values -> (B, T, N D).
 
-        `site` is the first of N places of the network, one for each head. On a CPU the library has
-        no fused kernel with dropout, and its fallback is several times slower than products.
+        `site` is the first of N places of the network, one for each head. The library's kernel
+        takes no dropout on a CPU, and in 16 bits it is slower than two products.
         """
         B, T, C = qkv_BTC.shape
         qkv = qkv_BTC.view(B, T, 3, heads, C // 3 // heads)
         q_BNTD, k_BNTD, v_BNTD = qkv.permute(2, 0, 3, 1, 4)
-        plain = qkv_BTC.device.type == "cpu" and not torch.compiler.is_compiling()
-        if rate == 0 or (self.keys is None and not plain):
+        if rate == 0 and qkv.dtype.itemsize >= 4:
             mixed_BNTD = functional.scaled_dot_product_attention(
-                q_BNTD, k_BNTD, v_BNTD, attn_mask=self.mask, dropout_p=rate
+                q_BNTD, k_BNTD, v_BNTD, attn_mask=self.mask
             )
         else:
             mixed_BNTD = self._products(q_BNTD, k_BNTD, rate, site) @ v_BNTD
@@ -68,12 +75,10 @@ class Padded:
             hidden = scores_BNTT.new_zeros(self.mask.shape).masked_fill(~self.mask, -torch.inf)
             scores_BNTT = scores_BNTT + hidden
         shares_BNTT = functional.softmax(scores_BNTT, -1, dtype=q_BNTD.dtype)
-        keys_BNT = None
-        if self.keys is not None:
-            heads = q_BNTD.shape[1]
-            sites_N = torch.arange(site, site + heads, dtype=torch.int32, device=self.keys.device)
-            keys_BNT = site_keys(self.keys, sites_N).transpose(1, 2)
-        return dropout(shares_BNTT, rate, training=True, keys=keys_BNT)
+        if rate == 0:
+            return shares_BNTT
+        sites_N = torch.arange(site, site + q_BNTD.shape[1], dtype=torch.int32)
+        return dropout(shares_BNTT, site_keys(self.keys, sites_N).transpose(1, 2), rate)
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,16 @@ class Packed:
     offsets: Tensor
     keys: Tensor
     longest: int
+
+    @classmethod
+    def of_rows(cls, lengths: Tensor, length: int, keys: Tensor | None) -> "Packed":
+        """Rows padded to `length`, as Padded.of takes them; no device is waited for."""
+        starts_B = torch.arange(len(lengths), device=lengths.device) * length
+        edges = torch.stack([starts_B, starts_B + lengths], 1).flatten()
+        offsets = functional.pad(edges, (0, 1), value=len(lengths) * length).to(torch.int32)
+        if keys is None:
+            keys = torch.zeros(len(lengths) * length, dtype=torch.int32, device=lengths.device)
+        return cls(offsets, keys.flatten(), length)
 
     def attend(self, qkv_PC: Tensor, heads: int, rate: float, site: int) -> Tensor:
         """(P, 3 N D), queries before keys before values -> (P, N D); site as in Padded."""
@@ -103,12 +118,5 @@ class Packed:
         sizes_S = sizes_S[sizes_S > 0]
         inside_ST = torch.arange(int(sizes_S.max())) < sizes_S[:, None]
         tokens_ST = torch.where(inside_ST, first_S[:, None] + torch.arange(inside_ST.shape[1]), 0)
-        rows = Padded(inside_ST[:, None, None, :], self.keys[tokens_ST])
+        rows = Padded.of(sizes_S, inside_ST.shape[1], self.keys[tokens_ST])
         return rows.attend(qkv_PC[tokens_ST], heads, rate, site)[inside_ST]
-
-
-def attention_backends(device: torch.device):
-    """Context in which SDPA prefers the fastest kernel of `device`."""
-    if device.type == "cuda":
-        return sdpa_kernel(CUDA_BACKENDS, set_priority=True)
-    return nullcontext()

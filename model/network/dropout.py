@@ -1,35 +1,21 @@
-"""Dropout whose random numbers are cheap, as a stream or keyed.
+"""Dropout without a generator: a pure function of keys.
 
-On a CPU the library's dropout spends more time on random numbers than a small network spends on
-its matrix products: one draw per element. Here one 64-bit draw of the same default generator
-decides four elements, each kept with probability round(2^16 (1 - rate)) / 2^16. The result is a
-pure function of the generator's state and does not depend on the number of threads.
+A hash of a token's key (of seed, epoch, sample and position: model.samples.keyed), of the place in
+the network and of the channel decides what is dropped, so that it depends neither on how samples
+are cut into micro-batches, padded, packed and dealt to processes nor on the device. A GPU's
+backward pass works the mask out again instead of reading it; on a CPU the hash is worked out in
+place, which takes less time than random numbers of a generator would.
 
-Where tokens carry keys (packed samples, on a GPU), a hash of the token's key, the place in the
-network and the channel decides each element, so that what is dropped depends neither on how samples
-are packed nor on the device, and the backward pass works the mask out again instead of reading it.
-Without keys and elsewhere the library's kernels are used.
+Legend: X any number of dimensions, C channels.
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-SIXTEEN_BITS = 2**16
 # Of murmur3's finaliser and the golden ratio, as int32.
 FIRST, SECOND, GOLDEN = 0x85EBCA6B - 2**32, 0xC2B2AE35 - 2**32, 0x9E3779B1 - 2**32
 SIGN = -(2**31)
-
-
-def keep_mask(x: Tensor, rate: float) -> tuple[Tensor, float]:
-    """A mask of x's shape and dtype (0 with probability `rate`, else 1), and 1 / the share kept."""
-    count = x.numel()
-    bits = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
-    dropped = max(1, round(SIXTEEN_BITS * rate))
-    last_dropped = dropped - SIXTEEN_BITS // 2 - 1
-    # Clamped to two neighbouring values in place: several times faster than a comparison.
-    mask = bits.view(torch.int16)[:count].clamp_(last_dropped, last_dropped + 1).sub_(last_dropped)
-    return mask.view(x.shape).to(x.dtype), SIXTEEN_BITS / (SIXTEEN_BITS - dropped)
+PIECE = 2**19  # elements hashed at a time on a CPU: they stay in its cache
 
 
 def scrambled(words: Tensor) -> Tensor:
@@ -48,46 +34,62 @@ def site_keys(keys: Tensor, sites: Tensor) -> Tensor:
     return scrambled(keys ^ (sites + 1) * GOLDEN)
 
 
-def keyed_keep(keys: Tensor, columns: int, rate: float) -> Tensor:
-    """Bool (..., columns): whether each column of a row with that int32 key (...,) is kept."""
-    column = torch.arange(columns, dtype=torch.int32, device=keys.device) * GOLDEN
-    words = scrambled(keys[..., None] ^ column)
-    # As an unsigned number at least rate * 2^32: signs flipped, a comparison of signed ones.
-    return (words ^ SIGN) >= threshold(rate) + SIGN
-
-
 def threshold(rate: float) -> int:
     """The number of 2^32 words that are dropped."""
     return round(rate * 2**32)
 
 
-def dropout(x: Tensor, rate: float, training: bool, keys: Tensor | None = None) -> Tensor:
-    """x with elements zeroed with probability `rate` and the rest scaled up, when `training`.
+def keyed_keep(keys: Tensor, columns: int, rate: float) -> Tensor:
+    """Bool (..., columns): whether each column of a row with that int32 key (...,) is kept."""
+    words = scrambled(keys[..., None] ^ _columns(columns, keys.device))
+    # As an unsigned number at least rate * 2^32: signs flipped, a comparison of signed ones.
+    return (words ^ SIGN) >= threshold(rate) + SIGN
+
+
+def keep_mask(keys: Tensor, columns: int, rate: float, dtype: torch.dtype) -> Tensor:
+    """`keyed_keep` as 0 and 1 of `dtype`: the same function, for a CPU."""
+    mask = torch.empty(*keys.shape, columns, dtype=dtype)
+    sign, column_C = torch.tensor(SIGN, dtype=torch.int32), _columns(columns)
+    rows = max(1, PIECE // columns)
+    pieces = keys.flatten().split(rows), mask.view(-1, columns).split(rows)
+    for keys_R, mask_RC in zip(*pieces, strict=True):
+        words_RC = (keys_R[:, None] ^ column_C).mul_(FIRST)
+        words_RC ^= (words_RC >> 15).bitwise_and_(0x1FFFF)
+        # One pass for the second product and the flipped signs.
+        torch.add(sign, words_RC, alpha=SECOND, out=words_RC)
+        torch.ge(words_RC, threshold(rate) + SIGN, out=mask_RC)
+    return mask
+
+
+def _columns(columns: int, device: torch.device | None = None) -> Tensor:
+    return torch.arange(columns, dtype=torch.int32, device=device) * GOLDEN
+
+
+def dropout(x_XC: Tensor, keys_X: Tensor, rate: float) -> Tensor:
+    """x with elements zeroed with probability `rate` and the rest scaled up, of the same dtype.
 
     `keys` int32 are those of x's rows, for this place (`site_keys`).
     """
-    if not training or rate == 0:
-        return x
-    if keys is not None:
-        return torch.where(keyed_keep(keys, x.shape[-1], rate), x / (1 - rate), 0)
-    if x.device.type == "cpu" and not torch.compiler.is_compiling():
-        mask, scale = keep_mask(x, rate)
+    columns = x_XC.shape[-1]
+    if x_XC.device.type == "cpu" and not torch.compiler.is_compiling():
         # Two products: the scale itself would be rounded badly in bf16.
-        return x * mask * scale
-    return functional.dropout(x, rate)
+        return x_XC * keep_mask(keys_X, columns, rate, x_XC.dtype) * (1 / (1 - rate))
+    return torch.where(keyed_keep(keys_X, columns, rate), x_XC / (1 - rate), 0)
 
 
 class Dropout(nn.Module):
     """`dropout` as a module that follows train() and eval(); `site` numbers it in its network."""
 
-    def __init__(self, rate: float, site: int = 0):
+    def __init__(self, rate: float, site: int):
         super().__init__()
         self.rate = rate
         # A tensor, so that a compiler makes one kernel for all places.
         self.register_buffer("site", torch.tensor(site, dtype=torch.int32), persistent=False)
 
-    def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
-        """Same shape and dtype as x; `keys` int32 are those of x's rows (tokens)."""
-        if keys is not None and self.training and self.rate:
-            keys = site_keys(keys, self.site)
-        return dropout(x, self.rate, self.training, keys)
+    def forward(self, x_XC: Tensor, keys_X: Tensor | None) -> Tensor:
+        """Same shape and dtype as x; `keys` int32 are those of x's rows (tokens), None where
+        nothing is dropped.
+        """
+        if not self.training or self.rate == 0:
+            return x_XC
+        return dropout(x_XC, site_keys(keys_X, self.site), self.rate)

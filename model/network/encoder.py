@@ -1,10 +1,10 @@
 """The post-LN Transformer encoder of BERT and RoBERTa: token ids -> hidden vectors.
 
 In: padded rows: ids (B, T) int64, lengths (B,) int64 real tokens per row; or packed samples
-(attention.py): ids (P,) int64, their places within samples (P,) int64, offsets (S + 1,) int32;
-segments 0/1 int64 of ids' shape where the input format has two. Out: a hidden vector for each id,
-(B, T, H) or (P, H), in the compute dtype. Rows of a word table beyond the real vocabulary exist for
-fast shapes only.
+(attention.py): ids (P,) int64, their places within samples (P,) int64, offsets (S + 1,) int32; keys
+of dropout int32 (dropout.py) and, where the input format has two, segments 0/1 int64 of ids' shape.
+Out: a hidden vector for each id, (B, T, H) or (P, H), in the compute dtype. Rows of a word table
+beyond the real vocabulary exist for fast shapes only.
 
 RoBERTa (arXiv 1907.11692) section 2 and table 9: learned positions, LayerNorm then dropout on the
 summed embeddings, dropout on every sublayer's output and on the attention probabilities, LayerNorm
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.network.attention import Packed, Padded, attention_backends
+from model.network.attention import Packed, Padded
 from model.network.dropout import Dropout
 from study.cells import Model
 from study.errors import StudyError
@@ -102,31 +102,41 @@ class Encoder(nn.Module):
         self.positions = nn.Embedding(config.positions, config.hidden)
         self.segments = nn.Embedding(2, config.hidden) if segments else None
         self.norm = Norm(config.hidden, eps=config.layer_norm_eps)
-        self.dropout = Dropout(config.dropout)
-        sites = range(1, 1 + config.layers * (config.heads + 2), config.heads + 2)
+        self.dropout = Dropout(config.dropout, 0)
+        sites = range(1, encoder_sites(config), config.heads + 2)
         self.layers = nn.ModuleList(Layer(config, site) for site in sites)
         initialise(self, config.init_std)
         with torch.no_grad():
             self.words.weight[pad].zero_()
 
     def forward(
-        self, ids: Tensor, lengths: Tensor | None = None, segments: Tensor | None = None
+        self,
+        ids: Tensor,
+        lengths: Tensor | None = None,
+        segments: Tensor | None = None,
+        keys: Tensor | None = None,
     ) -> Tensor:
         """Hidden vectors (B, T, H); vectors at padded positions are defined but mean nothing.
 
-        `lengths` None says that no row is padded, and the attention mask is left out. A row of
-        length 0 (a padding row) attends its first token, so that nothing becomes NaN.
-        Raises StudyError when T is longer than the position table.
+        `lengths` None says that no row is padded; `keys` int32 (B, T) are needed where dropout is
+        on. Raises StudyError when T is longer than the position table.
         """
-        T = ids.shape[1]
+        B, T = ids.shape
         if self.longest < T:
             raise StudyError(
                 f"input of {T} tokens: the network has {self.longest} positions "
                 "(recipe field model.positions)"
             )
-        layout = Padded(self._key_mask(lengths, T))
-        with attention_backends(ids.device):
-            return self._encode(ids, self.positions.weight[:T], segments, layout)
+        if lengths is None:
+            lengths = torch.full((B,), T, device=ids.device)
+        positions_TH = self.positions.weight[:T]
+        if ids.device.type == "cpu":
+            return self._encode(ids, positions_TH, segments, Padded.of(lengths, T, keys))
+        if segments is not None:
+            segments = segments.flatten()
+        layout = Packed.of_rows(lengths, T, keys)
+        hidden_PH = self._encode(ids.flatten(), positions_TH.repeat(B, 1), segments, layout)
+        return hidden_PH.view(B, T, -1)
 
     def packed(
         self,
@@ -154,19 +164,10 @@ class Encoder(nn.Module):
             x_XH = layer(x_XH, layout)
         return x_XH
 
-    def _key_mask(self, lengths: Tensor | None, T: int) -> Tensor | None:
-        """(B, 1, 1, T) bool, true at real tokens; None when every row is full."""
-        if lengths is None:
-            return None
-        # Only the CPU may look at the values: elsewhere that would wait for the device.
-        if (
-            lengths.device.type == "cpu"
-            and not torch.compiler.is_compiling()
-            and int(lengths.min()) >= T
-        ):
-            return None
-        places = torch.arange(T, device=lengths.device)
-        return (places < lengths.clamp(min=1)[:, None])[:, None, None, :]
+
+def encoder_sites(config: Model) -> int:
+    """Places of dropout in an encoder: its embeddings, in every layer the heads and two outputs."""
+    return 1 + config.layers * (config.heads + 2)
 
 
 def initialise(network: nn.Module, std: float) -> None:

@@ -1,8 +1,9 @@
 """What the fine-tuning networks of all task kinds share: an encoder from a pre-trained model.
 
 In: a micro-batch (dict of tensors) with ids (B, T) int64, lengths (B,) int64 (may be left out when
-no row is padded), segments (B, T) int64 where the pre-trained encoder has them, weights float32 (0
-= padding row), and what the task's kind adds (`model.tasks.kinds`). Out: `predict` gives fp32
+no row is padded), segments (B, T) int64 where the pre-trained encoder has them, in training keys of
+dropout (B, T) int32 and weights float32 (0 = padding row), and what the task's kind adds
+(`model.tasks.kinds`). Out: `predict` gives fp32
 tensors and needs no targets; `forward` gives the kind's losses of them, fp32 sums by term, which
 the engine divides by the update's counts of the same names.
 
@@ -58,7 +59,8 @@ class FineTuningModel(nn.Module):
 
     def hidden(self, micro: Tensors) -> Tensor:
         """Hidden vectors (B, T, H) of the micro-batch."""
-        return self.encoder(micro["ids"], micro.get("lengths"), micro.get("segments"))
+        more = map(micro.get, ("lengths", "segments", "keys"))
+        return self.encoder(micro["ids"], *more)
 
 
 class HeadModel(FineTuningModel):
@@ -70,7 +72,7 @@ class HeadModel(FineTuningModel):
 
     def predict(self, micro: Tensors) -> Tensors:
         """{"logits": (B, outputs)}."""
-        return {"logits": self.head(self.hidden(micro)).float()}
+        return {"logits": self.head(self.hidden(micro), micro.get("keys")).float()}
 
 
 def load_encoder(module: FineTuningModel, path: str | Path) -> list[str]:

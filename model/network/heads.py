@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.network.dropout import Dropout
-from model.network.encoder import initialise
+from model.network.encoder import encoder_sites, initialise
 from study.cells import Model
 
 
@@ -50,19 +50,25 @@ class NextSentenceHead(nn.Module):
 
 
 class ClassificationHead(nn.Module):
-    """Dropout, Linear, tanh, dropout, Linear on the first token; C outputs."""
+    """Dropout, Linear, tanh, dropout, Linear on the first token; C outputs.
+
+    Its places for dropout are behind those of the encoder.
+    """
 
     def __init__(self, config: Model, outputs: int):
         super().__init__()
         self.dense = nn.Linear(config.hidden, config.hidden)
         self.output = nn.Linear(config.hidden, outputs)
-        self.dropout = Dropout(config.dropout)
+        first = encoder_sites(config)
+        self.dropouts = nn.ModuleList(Dropout(config.dropout, first + i) for i in range(2))
         initialise(self, config.init_std)
 
-    def forward(self, hidden_BTH: Tensor) -> Tensor:
-        """(B, T, H) -> (B, C)."""
-        x_BH = torch.tanh(self.dense(self.dropout(hidden_BTH[:, 0])))
-        return self.output(self.dropout(x_BH))
+    def forward(self, hidden_BTH: Tensor, keys_BT: Tensor | None) -> Tensor:
+        """(B, T, H) and the tokens' keys of dropout int32, None where that is off -> (B, C)."""
+        keys_B = None if keys_BT is None else keys_BT[:, 0]
+        before, inside = self.dropouts
+        x_BH = torch.tanh(self.dense(before(hidden_BTH[:, 0], keys_B)))
+        return self.output(inside(x_BH, keys_B))
 
 
 class SpanHead(nn.Module):

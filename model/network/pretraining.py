@@ -1,12 +1,12 @@
 """The pre-training network: a micro-batch -> sums of its losses.
 
 In: a micro-batch (dict of tensors): ids (B, T) int64, lengths (B,) int64 (may be left out when no
-row is padded), segments (B, T) int64 where the format has them, positions and labels (B, K) int64,
-weights (B, K) float32 (0 = unused slot); with next-sentence prediction also nsp (B,) int64
-(0 = B follows A) and nsp_weights (B,) float32.
-Or samples packed end to end (attention.py): ids and places (P,) int64, keys of dropout (P,) int32,
-offsets (S + 1,) int32, segments (P,); positions in the packed tokens, labels and weights (K,); nsp
-and nsp_weights (S,).
+row is padded), keys of dropout (B, T) int32, segments (B, T) int64 where the format has them,
+positions and labels (B, K) int64, weights (B, K) float32 (0 = unused slot); with next-sentence
+prediction also nsp (B,) int64 (0 = B follows A) and nsp_weights (B,) float32.
+Or samples packed end to end (attention.py): ids and places (P,) int64, keys (P,) int32, offsets
+(S + 1,) int32, segments (P,); positions in the packed tokens, labels and weights (K,); nsp and
+nsp_weights (S,).
 Out: {"mlm": sum over target slots} and, with next-sentence prediction, {"nsp": sum over pairs}:
 fp32 scalars in nats, not yet divided by the update's number of targets (engine's business).
 
@@ -64,7 +64,8 @@ class PretrainingModel(nn.Module):
     def _hidden(self, micro: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Hidden vectors of the targets (M, H) and of every sample's first token (S, H)."""
         if "offsets" not in micro:
-            hidden_BTH = self.encoder(micro["ids"], micro.get("lengths"), micro.get("segments"))
+            more = map(micro.get, ("lengths", "segments", "keys"))
+            hidden_BTH = self.encoder(micro["ids"], *more)
             return targets(hidden_BTH, micro["positions"]), hidden_BTH[:, 0]
         names = ("ids", "places", "offsets", "keys")
         hidden_PH = self.encoder.packed(*map(micro.get, names), micro.get("segments"))

@@ -16,7 +16,7 @@ from torch import Tensor
 from model.samples.cutting import Group, cut
 from model.samples.gather import Gatherer
 from model.samples.index import Samples, special_count
-from model.samples.keyed import Order, draws, key_of_stream
+from model.samples.keyed import Order, key_of_stream, token_keys
 from model.samples.masking import HELDOUT_MASKING, Masker
 from model.samples.packed import Shape, deal, pack
 from model.samples.stream import SampleStream
@@ -76,6 +76,7 @@ class MicroBatches:
         # Tokens of a sample that are never masked.
         self._frame = 0 if masker.masking.special_tokens else special_count(samples.format)
         self._gatherer = Gatherer(store, samples, vocabulary)
+        self._dropout = key_of_stream(masker.seed, "dropout")
 
     def cut(self, rows: np.ndarray) -> list[Group]:
         """Groups of `rows`; their indices point into `rows`."""
@@ -120,17 +121,14 @@ class MicroBatches:
                 self.masker.slots(length - self._frame),
             ),
             "lengths": lengths_B,
+            "keys": torch.from_numpy(token_keys(self._dropout, epochs, rows, length)),
         }
         if self.format.segments:
             micro["segments"] = torch.from_numpy(self._gatherer.segments(rows, length))
         if self.format.nsp:
             micro["nsp"] = torch.from_numpy(self.samples.labels[rows].astype(np.int64))
             micro["nsp_weights"] = torch.ones(len(rows))
-        if self.shape is None:
-            return micro
-        stream = key_of_stream(self.masker.seed, "dropout")
-        row_keys = draws(stream, row_epochs, row_numbers)
-        return pack(micro, row_keys, self.shape, self.pad)
+        return micro if self.shape is None else pack(micro, self.shape, self.pad)
 
 
 class PretrainingBatches:

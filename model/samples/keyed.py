@@ -82,6 +82,14 @@ def draws(key: int | Array, *words: Array) -> Array:
     return state
 
 
+def token_keys(key: int, epochs: np.ndarray, rows: np.ndarray, length: int) -> np.ndarray:
+    """Keys of dropout, int32 (B, length), for the tokens of `rows` int64 (B,) in `epochs`, int64 of
+    a shape that broadcasts with it.
+    """
+    rows_B1 = draws(key, epochs, rows)[:, None]
+    return (draws(rows_B1, np.arange(length)) >> 32).astype(np.int32)
+
+
 def below(draw: Array, n: int | Array) -> Array:
     """Uniform integers 0..n-1, int64, from draws; `n` is an int or an array, at most 2**31."""
     return (((draw >> 32) & 0xFFFFFFFF) * n) >> 32

@@ -13,8 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.samples.keyed import draws
-
 MULTIPLE = 64  # of tokens and targets: matrix products like it
 SPARE_SAMPLES = 1.25  # places for samples, per sample that a micro-batch holds on average
 
@@ -96,25 +94,24 @@ def _dealt(
     return [np.array(group, dtype=np.int64) for group in groups]
 
 
-def pack(padded: dict[str, Tensor], row_keys: Tensor, shape: Shape, pad: int) -> dict[str, Tensor]:
+def pack(padded: dict[str, Tensor], shape: Shape, pad: int) -> dict[str, Tensor]:
     """A padded pre-training micro-batch (model.network.pretraining) as a packed one of `shape`.
 
-    Where that has no lengths, every row is full. `row_keys` int64 (B,) key the rows' dropout.
+    Where that has no lengths, every row is full.
     """
     height, width = padded["ids"].shape
     lengths = padded.get("lengths", torch.full((height,), width))
     offsets = offsets_of(lengths.numpy(), shape)
 
-    # What is taken out of the rows: real tokens with their keys, used targets.
+    # What is taken out of the rows: real tokens, used targets.
     real_BT = torch.arange(width) < lengths[:, None]
-    keys_BT = draws(row_keys[:, None], torch.arange(width)) >> 32
     used_BK = padded["weights"] == 1
 
     # Where it stands end to end: targets in all tokens, tokens in their samples.
     targets_BK = padded["positions"] + torch.from_numpy(offsets[:height, None])
     places = np.arange(shape.tokens) - np.repeat(offsets[:-1], np.diff(offsets))
     micro = {
-        "keys": filled(keys_BT[real_BT].to(torch.int32), shape.tokens, 0),
+        "keys": filled(padded["keys"][real_BT], shape.tokens, 0),
         "ids": filled(padded["ids"][real_BT], shape.tokens, pad),
         "places": torch.from_numpy(places),
         "offsets": torch.from_numpy(offsets),

@@ -6,6 +6,7 @@ tensorboard/ for watching. Figures: held-out loss and perplexity (overall, per c
 training), tokens, targets, epochs, parameters. RoBERTa (arXiv 1907.11692) sections 2 to 4.
 """
 
+import hashlib
 import math
 import sys
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from model.text.store import SPLITS, TokenStore
 from model.text.tokenizer import Vocabulary
 from model.training.checkpoint import forget_checkpoints
 from model.training.distributed import Ranks, current_ranks, open_ranks, open_shared_run
-from model.training.engine import Attempt, Evaluation, generator_seed, train
+from model.training.engine import Attempt, Evaluation, train
 from model.training.execution import (
     add_execution_arguments,
     execution_argument,
@@ -96,9 +97,15 @@ def evaluation_steps(steps: int, points: int) -> list[int]:
     return sorted({max(1, round(steps * point / points)) for point in range(1, points + 1)})
 
 
+def weights_seed(seed: int) -> int:
+    """Seed of torch's generator for the weights: a hash, so that near seeds have far generators."""
+    digest = hashlib.blake2b(f"weights {seed}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) >> 1
+
+
 def make_model(recipe: PretrainRecipe, vocabulary: Vocabulary) -> PretrainingModel:
     """The cell's network with the weights that its seed draws."""
-    torch.manual_seed(generator_seed("weights", recipe.seed))
+    torch.manual_seed(weights_seed(recipe.seed))
     form = recipe.format
     return PretrainingModel(recipe.model, vocabulary.size, form.segments, form.nsp, vocabulary.pad)
 
@@ -189,7 +196,6 @@ def main(arguments: list[str] | None = None) -> None:
                 model,
                 data.training,
                 recipe.optimiser,
-                seed=recipe.seed,
                 execution=execution,
                 attempt=Attempt(
                     shared.directory,

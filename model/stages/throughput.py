@@ -63,6 +63,7 @@ def make_micro(
         "positions": positions.contiguous(),
         "labels": ids.gather(1, positions),
         "weights": torch.ones(rows, slots),
+        "keys": torch.randint(-(2**31), 2**31, ids.shape, generator=generator, dtype=torch.int32),
     }
     if form.segments:
         micro["segments"] = (torch.arange(length) >= length // 2).long().repeat(rows, 1)
@@ -84,10 +85,7 @@ def make_update(recipe: ThroughputRecipe) -> Update:
     ]
     counts = {"mlm": sum(micro["labels"].numel() for micro in micro_batches)}
     if recipe.execution.device == "cuda":
-        micro_batches = [
-            pack(micro, torch.arange(len(micro["ids"])), Shape.of_rows(micro), PAD)
-            for micro in micro_batches
-        ]
+        micro_batches = [pack(micro, Shape.of_rows(micro), PAD) for micro in micro_batches]
     if form.nsp:
         counts["nsp"] = rows
     return Update(micro_batches, counts)
@@ -99,13 +97,13 @@ def measure(recipe: ThroughputRecipe, execution: TrainingExecution, directory: P
     torch.manual_seed(0)
     module = PretrainingModel(recipe.model, size, form.segments, form.nsp, PAD)
     update = make_update(recipe)
-    training = Training(module, [update], recipe.optimiser, 0, directory, execution)
+    training = Training(module, [update], recipe.optimiser, directory, execution)
     device = training.ranks.device
     seconds: list[float] = []
     with deterministic_kernels(execution.mode == "exact", execution.compile):
         for step in range(1, WARM_UP + UPDATES + 1):
             began = time.perf_counter()
-            training.backward(update, step)
+            training.backward(update)
             training.optimiser.step(1, training.precision)
             if device.type == "cuda":
                 torch.cuda.synchronize(device)

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.samples.keyed import permutation
+from model.samples.keyed import key_of_stream, permutation, token_keys
 from model.tasks.features import Features, PaddedRows
 from model.tasks.kinds import KINDS
 from model.training.update import Update
@@ -114,6 +114,7 @@ class FineTuningBatches(UnitBatches):
         super().__init__(features, task, **shape)
         self.batch = batch
         self.seed = seed
+        self.dropout = key_of_stream(seed, "dropout")
         self.pool = POOL if group_by_length else 1
         self.updates_per_epoch = -(-len(self.unit_lengths) // batch)
         self.passes = epochs  # over the data, of all updates
@@ -127,7 +128,8 @@ class FineTuningBatches(UnitBatches):
         """Update number `step`, from 0."""
         units = self.units(step)
         counts: Counter[str] = Counter()
-        micro_batches = [self.micro_batch(part, counts) for part in self.cut(units)]
+        epoch = step // self.updates_per_epoch
+        micro_batches = [self._with_keys(part, epoch, counts) for part in self.cut(units)]
         return Update(
             micro_batches,
             dict(counts),
@@ -135,9 +137,16 @@ class FineTuningBatches(UnitBatches):
                 "tokens": int(self.row_lengths[self.rows(units)].sum()),
                 "padded": sum(micro["ids"].numel() for micro in micro_batches),
                 "samples": len(units),
-                "epoch": step // self.updates_per_epoch,
+                "epoch": epoch,
             },
         )
+
+    def _with_keys(self, units: np.ndarray, epoch: int, counts: Counter) -> dict[str, Tensor]:
+        """`micro_batch` and the keys of dropout, int32 (B, T)."""
+        micro = self.micro_batch(units, counts)
+        length = micro["ids"].shape[1]
+        keys = token_keys(self.dropout, np.array([epoch]), self.rows(units), length)
+        return {**micro, "keys": torch.from_numpy(keys)}
 
     def units(self, step: int) -> np.ndarray:
         """Units of an update, by increasing length."""

@@ -78,7 +78,8 @@ def train_seed(
     head_dropout = settings.dropout if settings.head_dropout is None else settings.head_dropout
     for module in model.modules():
         if isinstance(module, ClassificationHead):
-            module.dropout.rate = head_dropout
+            for dropout in module.dropouts:
+                dropout.rate = head_dropout
     updates = FineTuningBatches(
         inputs.splits["train"],
         inputs.recipe.task,
@@ -100,7 +101,6 @@ def train_seed(
         model,
         updates,
         settings.optimiser(),
-        seed=seed,
         execution=execution,
         attempt=Attempt(directory, f"{inputs.label} seed {seed}", stop=stop),
         evaluation=evaluation,

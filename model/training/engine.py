@@ -5,14 +5,14 @@ a sequence of updates (model.training.update). Out: the trained module and a Tra
 run directory checkpoints, log.jsonl, events.jsonl, tensorboard.
 
 The loss of an update is, summed over terms, the sum over all its targets divided by their number
-over all micro-batches and ranks, so it does not matter how the update is cut up. Learning rate,
-data and dropout are pure functions of (seed, step, micro-batch): a checkpoint needs no generator
-states, and a run that was killed and resumed ends with the same bytes (in exact mode, and wherever
-kernels are deterministic). In fast mode nothing in the loop waits for a GPU except at log points;
-exact mode reads its alarms after every update. RoBERTa (arXiv 1907.11692) sections 2.4 and 3.1.
+over all micro-batches and ranks, so it does not matter how the update is cut up. Learning rate
+and data, with the keys that dropout follows, are pure functions of the step: a checkpoint needs no
+generator states, and a run that was killed and resumed ends with the same bytes (in exact mode, and
+wherever kernels are deterministic). In fast mode nothing in the loop waits for a GPU except at log
+points; exact mode reads its alarms after every update. RoBERTa (arXiv 1907.11692) sections 2.4 and
+3.1.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
@@ -73,7 +73,6 @@ def train(
     updates: Sequence[Update],
     optimiser: Optimiser,
     *,
-    seed: int,
     execution: TrainingExecution,
     attempt: Attempt,
     evaluation: Evaluation | None = None,
@@ -88,7 +87,7 @@ def train(
         nullcontext(attempt.stop) if attempt.stop else StopRequest() as stop,
         deterministic_kernels(execution.mode == "exact", execution.compile),
     ):
-        training = Training(module, updates, optimiser, seed, attempt.directory, execution)
+        training = Training(module, updates, optimiser, attempt.directory, execution)
         training.resume()
         progress = training.start(attempt)
         try:
@@ -111,7 +110,7 @@ def _loop(
         step = state.step + 1
 
         # Update the weights.
-        losses = training.backward(update, step)
+        losses = training.backward(update)
         learning_rate = training.optimiser.step(step, training.precision)
         state.advance(losses, update.figures)
         progress.count(int(update.figures.get("tokens", 0)))
@@ -155,7 +154,6 @@ class Training:
         module: nn.Module,
         updates: Sequence[Update],
         optimiser: Optimiser,
-        seed: int,
         run_directory: Path,
         execution: TrainingExecution,
     ):
@@ -164,7 +162,7 @@ class Training:
         self.ranks = ranks = current_ranks(execution.device)
         self.module = module.to(ranks.device).train()
         self.updates, self.steps = updates, len(updates)
-        self.seed, self.execution, self.run_directory = seed, execution, run_directory
+        self.execution, self.run_directory = execution, run_directory
         self.first_update = updates[0]
         self.terms = tuple(self.first_update.counts)
         self.optimiser = ScheduledOptimiser(module, optimiser, self.steps)
@@ -181,9 +179,6 @@ class Training:
             bad=torch.zeros((), dtype=torch.int64, device=ranks.device),
         )
         self.saved = time.monotonic()
-        # torch.manual_seed also notes for devices it has not met where it was called: slow.
-        on_cpu = ranks.device.type == "cpu"
-        self.seed_generator = torch.default_generator.manual_seed if on_cpu else torch.manual_seed
 
     def loader(self) -> DataLoader:
         """The updates still to come, made ahead by worker processes where execution says so."""
@@ -197,13 +192,12 @@ class Training:
             multiprocessing_context="fork" if self.execution.workers else None,
         )
 
-    def backward(self, update: Update, step: int) -> Tensor:
+    def backward(self, update: Update) -> Tensor:
         """Leave the update's gradient in `.grad` on every rank; its losses (terms,) float64."""
         count = len(update.micro_batches)
         gradients = self.gradients
         dealt = gradients.begin(count)
         for number, (index, weight) in enumerate(dealt, start=1):
-            self.seed_generator(generator_seed("dropout", self.seed, step, index))
             micro = self._on_device(update.micro_batches[index])
             with gradients.micro_batch(last=number == len(dealt)):
                 with self.precision.autocast():
@@ -347,15 +341,6 @@ class Training:
                 "execution": vars(self.execution),
             },
         )
-
-
-def generator_seed(stream: str, *numbers: int) -> int:
-    """Seed of torch's generator for one purpose, as ("dropout", seed, step, micro-batch).
-
-    A keyed hash: every place has its own stream, and no state is carried from one to the next.
-    """
-    text = " ".join([stream, *map(str, numbers)]).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1
 
 
 def _as_arrays(update: Update) -> Update:

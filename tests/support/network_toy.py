@@ -36,13 +36,19 @@ def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
 
 
 def inputs(lengths=(24, 13, 5), length=24, seed=0) -> dict[str, torch.Tensor]:
-    """ids with padding, lengths and segments of some rows."""
+    """ids with padding, lengths, segments and keys of dropout of some rows."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(4, VOCABULARY, (len(lengths), length), generator=generator)
     lengths = torch.tensor(lengths)
     padded = torch.arange(length) >= lengths[:, None]
     segments = (torch.arange(length) >= lengths[:, None] // 2).long() * ~padded
-    return {"ids": ids.masked_fill(padded, PAD), "lengths": lengths, "segments": segments}
+    keys = torch.randint(-(2**31), 2**31, ids.shape, generator=generator, dtype=torch.int32)
+    return {
+        "ids": ids.masked_fill(padded, PAD),
+        "lengths": lengths,
+        "segments": segments,
+        "keys": keys,
+    }
 
 
 def pretraining_micro(slots=4, seed=0, **options) -> dict[str, torch.Tensor]:

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.network.dropout import Dropout
 from model.training.distributed import open_ranks
 from model.training.engine import Attempt, Evaluation, train
 from model.training.execution import parse_execution
@@ -43,10 +44,11 @@ class ToyModel(nn.Module):
         self.norm = nn.LayerNorm(WIDTH)
         self.bias = nn.Parameter(torch.zeros(VOCABULARY))
         self.sign = nn.Linear(WIDTH, 2)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout, 0)
 
     def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
-        hidden_BH = self.dropout(self.norm(self.middle(self.words(micro["ids"]))))
+        hidden_BH = self.norm(self.middle(self.words(micro["ids"])))
+        hidden_BH = self.dropout(hidden_BH, micro["keys"])
         logits_BV = hidden_BH @ self.words.weight.T + self.bias
         losses = {"word": (logits_BV, "labels", "weights"), "sign": (self.sign(hidden_BH), "signs")}
         sums = {}
@@ -88,6 +90,7 @@ class ToyUpdates:
             "weights": (draw.random(self.rows) < self.targets).astype(np.float32),
             "signs": draw.integers(0, 2, self.rows),
             "sign_weights": np.ones(self.rows, np.float32),
+            "keys": draw.integers(-(2**31), 2**31, self.rows, dtype=np.int32),
         }
         if step == self.broken:
             whole["weights"] *= np.nan
@@ -124,7 +127,6 @@ def train_toy(
             model,
             updates or ToyUpdates(20),
             section,
-            seed=3,
             execution=chosen,
             attempt=Attempt(directory),
             evaluation=Evaluation(

@@ -59,8 +59,8 @@ def test_gradients_on_a_gpu_are_those_of_the_cpu(folder, name):
         execution = parse_execution({"device": device, "mode": "fast", "tensorboard": False})
         data = Data.open(manifests, parsed, execution, world=1)
         model = make_model(parsed, data.vocabulary)
-        training = Training(model, data.training, parsed.optimiser, 0, folder / device, execution)
-        losses = training.backward(data.training[0], 1)
+        training = Training(model, data.training, parsed.optimiser, folder / device, execution)
+        losses = training.backward(data.training[0])
         results.append([losses.cpu(), *(p.grad.cpu() for p in model.parameters())])
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-6, check_dtype=False)

@@ -226,7 +226,8 @@ class SpanModel(FineTuningModel):
         )
         outputs = {"start": start_BT, "end": end_BT}
         if self.answerability is not None:
-            outputs["answerable"] = self.answerability(hidden_BTH).squeeze(-1).float()
+            logits_B1 = self.answerability(hidden_BTH, micro.get("keys"))
+            outputs["answerable"] = logits_B1.squeeze(-1).float()
         return outputs
 
 

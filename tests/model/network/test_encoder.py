@@ -3,8 +3,9 @@
 import network_toy as toy
 import pytest
 import torch
+from torch.nn import functional
 
-from model.network.attention import Padded
+from model.network.attention import Packed, Padded
 from model.network.encoder import Encoder
 from study.errors import StudyError
 
@@ -46,8 +47,7 @@ def test_what_stands_at_pads_changes_no_real_token(training):
     changed[0, 9:] = 7
     outputs = []
     for ids in (found["ids"], changed):
-        torch.manual_seed(0)
-        outputs.append(model(ids, found["lengths"]))
+        outputs.append(model(ids, found["lengths"], keys=found["keys"]))
     assert torch.equal(outputs[0][0, :9], outputs[1][0, :9])
     assert torch.equal(outputs[0][1], outputs[1][1])
     assert not torch.equal(outputs[0][0, 9:], outputs[1][0, 9:])
@@ -63,7 +63,7 @@ def test_full_rows_need_no_lengths():
 def test_an_empty_row_is_finite(training):
     model = encoder().train(training)
     found = toy.inputs(lengths=(24, 0))
-    hidden = model(found["ids"], found["lengths"])
+    hidden = model(found["ids"], found["lengths"], keys=found["keys"])
     hidden.sum().backward()
     assert torch.isfinite(hidden).all()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
@@ -74,20 +74,64 @@ def test_each_dropout_is_on_in_training(only):
     rates = {"dropout": 0.0, "attention_dropout": 0.0, only: 0.1}
     model = toy.randomise(encoder(**rates)).train()
     found = toy.inputs()
-    outputs = torch.stack([model(found["ids"], found["lengths"]) for _ in range(8)])
-    assert outputs.var(0).mean() > 1e-4
+    one, again, other = (
+        model(found["ids"], found["lengths"], keys=keys)
+        for keys in (found["keys"], found["keys"], found["keys"] + 1)
+    )
+    assert torch.equal(one, again)
+    assert (one - other).var() > 1e-4
     model.eval()
-    assert torch.equal(model(found["ids"], found["lengths"]), model(found["ids"], found["lengths"]))
+    assert (model(found["ids"], found["lengths"]) - one).var() > 1e-4
 
 
 def test_attention_dropout_keeps_the_expectation():
     attention = toy.randomise(encoder(layers=1)).layers[0].attention
     x = torch.randn(2, 24, 32, generator=torch.Generator().manual_seed(0))
-    layout = Padded((torch.arange(24) < torch.tensor([[24], [9]]))[:, None, None])
-    torch.manual_seed(0)
+    lengths = torch.tensor([24, 9])
+    draws = toy.inputs(lengths=(24,) * 8000)["keys"].view(4000, 2, 24)
     with torch.no_grad():
-        mean = torch.stack([attention.train()(x, layout) for _ in range(4000)]).mean(0)
-        assert torch.allclose(mean, attention.eval()(x, layout), atol=0.05)
+        layouts = (Padded.of(lengths, 24, keys) for keys in draws)
+        mean = torch.stack([attention.train()(x, layout) for layout in layouts]).mean(0)
+        expected = attention.eval()(x, Padded.of(lengths, 24, None))
+    assert torch.allclose(mean, expected, atol=0.05)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_padded_rows_end_to_end_are_the_padded_rows(rate):
+    """A GPU takes padded rows as packed samples, each followed by a dummy of its padding."""
+    attention = toy.randomise(encoder(layers=1, attention_dropout=rate)).layers[0].attention
+    found = toy.inputs(lengths=(24, 13, 5, 1, 0))
+    lengths, keys = found["lengths"], found["keys"]
+    packed = Packed.of_rows(lengths, 24, keys)
+    assert packed.offsets.dtype == torch.int32
+    assert packed.offsets.tolist() == [0, 24, 24, 37, 48, 53, 72, 73, 96, 96, 120]
+    x = torch.randn(5, 24, 32, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for layout in (Padded.of(lengths, 24, keys), packed):
+        own = x.clone().requires_grad_()
+        mixed = attention(own.view(120, 32) if layout is packed else own, layout)
+        real = mixed.view(5, 24, 32)[torch.arange(24) < lengths[:, None]]
+        real.square().sum().backward()
+        gradients.append((real, own.grad))
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_rows_end_to_end_need_no_keys_where_nothing_is_dropped():
+    layout = Packed.of_rows(torch.tensor([2, 3]), 3, None)
+    assert layout.keys.shape == (6,)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_without_dropout_is_the_library_s(dtype):
+    found = toy.inputs()
+    qkv = torch.randn(3, 24, 3 * 32, generator=torch.Generator().manual_seed(0)).to(dtype)
+    mixed = Padded.of(found["lengths"], 24, None).attend(qkv, 4, 0.0, 0)
+    q, k, v = qkv.double().view(3, 24, 3, 4, 8).permute(2, 0, 3, 1, 4)
+    inside = (torch.arange(24) < found["lengths"][:, None])[:, None, None]
+    expected = functional.scaled_dot_product_attention(q, k, v, attn_mask=inside)
+    error = (mixed.double() - expected.transpose(1, 2).reshape(3, 24, 32)).norm()
+    assert error / expected.norm() < (1e-6 if dtype == torch.float32 else 1e-2)
 
 
 def test_too_long_input_is_one_line():

@@ -84,15 +84,16 @@ def test_packed_micro_batches_teach_what_padded_ones_teach(name):
     assert len(shapes) == 1
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.1])
 @pytest.mark.parametrize("name", FORMATS)
-def test_packed_losses_and_gradients_are_the_padded_ones(name):
+def test_packed_losses_and_gradients_are_the_padded_ones(name, rate):
     results = []
     for packed in (False, True):
         source = batches(name, packed)
         torch.manual_seed(0)
         form = source.micro_batches.format
-        still = config(positions=32, dropout=0.0, attention_dropout=0.0)
-        model = PretrainingModel(still, SIZE, form.segments, form.nsp).double()
+        sizes = config(positions=32, dropout=rate, attention_dropout=rate)
+        model = PretrainingModel(sizes, SIZE, form.segments, form.nsp).double()
         totals = dict.fromkeys(model.terms, 0.0)
         for micro in source[0].micro_batches:
             losses = model(micro)

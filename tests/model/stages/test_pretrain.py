@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from signals import heed_signals
 from training_toy import OPTIMISER, optimiser
 
-from model.stages.pretrain import Data, evaluation_steps, figures_of, main, make_model
+from model.stages.pretrain import Data, evaluation_steps, figures_of, main, make_model, weights_seed
 from model.text.tokenizer import Vocabulary
 from model.training.distributed import open_ranks
 from model.training.engine import Training
@@ -57,8 +57,8 @@ def gradients(folder: Path, recipe: dict, micro: int, mode: str) -> dict[str, to
     targets = {float(batch["weights"].sum()) for batch in update.micro_batches}
     assert len(targets) > 1 or len(update.micro_batches) == 1
     model = make_model(parsed, data.vocabulary)
-    training = Training(model, data.training, OPTIMISER, 0, folder / "gradients", execution)
-    losses = training.backward(update, 1)
+    training = Training(model, data.training, OPTIMISER, folder / "gradients", execution)
+    losses = training.backward(update)
     return {**{name: p.grad.clone() for name, p in model.named_parameters()}, "losses": losses}
 
 
@@ -67,7 +67,7 @@ def gradients(folder: Path, recipe: dict, micro: int, mode: str) -> dict[str, to
 def test_gradients_do_not_depend_on_micro_batches_and_ranks(folder, name, mode):
     # Nine inputs leave a micro-batch of another size, so that numbers of targets differ.
     recipe = make_study(folder, name, batch={"sequences": 9, "unit": "tokens"})
-    recipe["model"] = {**recipe["model"], "dropout": 0.0, "attention_dropout": 0.0}
+    assert recipe["model"]["dropout"] == recipe["model"]["attention_dropout"] == 0.1
     whole = gradients(folder, recipe, 64, mode)
     assert float(whole["losses"].sum()) > 3
     for micro, world in ((4, 1), (2, 1), (4, 2), (2, 2)):
@@ -79,6 +79,11 @@ def test_gradients_do_not_depend_on_micro_batches_and_ranks(folder, name, mode):
                 torch.testing.assert_close(gradient, whole[parameter], rtol=0, atol=1e-6)
 
         run_world(world, rank)
+
+
+def test_seeds_of_weights_are_a_hash():
+    assert weights_seed(0) == 8816929123656904866
+    assert len({weights_seed(seed) for seed in range(100)}) == 100
 
 
 def test_without_updates_the_weights_are_those_that_the_seed_draws(folder, tmp_path):
@@ -100,7 +105,6 @@ def test_accumulated_batches_train_as_whole_ones(folder, tmp_path, mode):
     recipe = make_study(
         folder, "full-sentences", batch={"sequences": 1024, "unit": "sequences"}, steps=5
     )
-    recipe["model"] = {**recipe["model"], "dropout": 0.0, "attention_dropout": 0.0}
     recipe["optimiser"] = {**recipe["optimiser"], "learning_rate": 1e-3}  # table 3's highest
     weights = []
     for rows in (1024, 256):

@@ -1,13 +1,21 @@
 """Fine-tuning batches: literal tensors, and what may not depend on micro-batches or resume."""
 
+import network_toy
 import numpy as np
 import pytest
+import torch
+from forked import run_world
 from tasks_toy import make_task, questions, sentences, wordpiece
+from training_toy import OPTIMISER
 
+from model.network.finetuning import EncoderSpec
 from model.samples.keyed import permutation
 from model.tasks.batches import DevBatches, FineTuningBatches
 from model.tasks.columns import Examples
 from model.tasks.kinds import KINDS
+from model.training.distributed import open_ranks
+from model.training.engine import Training
+from model.training.execution import parse_execution
 
 VOCABULARY = wordpiece()
 TEXTS = make_task("classification")
@@ -37,6 +45,7 @@ def test_classification_tensors():
     update = batches(features, TEXTS, segments=True, epochs=1)[0]
     assert len(update.micro_batches) == 1
     micro = {name: tensor.tolist() for name, tensor in update.micro_batches[0].items()}
+    keys = micro.pop("keys")
     assert micro == {
         "ids": [[0, 5, 2, 15, 2, 1, 1, 1, 1], [0, 4, 5, 6, 2, 8, 15, 14, 2]],
         "lengths": [5, 9],
@@ -44,6 +53,7 @@ def test_classification_tensors():
         "weights": [1, 1],
         "labels": [1, 0],
     }
+    assert [row[:2] for row in keys] == [[784799459, 561783001], [1227263967, 105145545]]
     assert update.counts == {"classification": 2}
     assert update.figures == {"tokens": 14, "padded": 18, "samples": 2, "epoch": 0}
 
@@ -170,6 +180,58 @@ def test_micro_batches_hold_the_update_whatever_their_size():
             )
         ]
         assert sorted(rows) == sorted(expected)
+
+
+def test_a_token_s_key_of_dropout_is_that_of_its_epoch_row_and_position():
+    features = text_features(203)
+
+    def keys_of(found: FineTuningBatches, step: int) -> dict[tuple[int, int], int]:
+        update, units = found[step], list(found.cut(found.units(step)))
+        return {
+            (row, position): key
+            for micro, part in zip(update.micro_batches, units, strict=True)
+            for row, keys in zip(found.rows(part).tolist(), micro["keys"].tolist(), strict=True)
+            for position, key in enumerate(keys)
+        }
+
+    whole, parts, other = (
+        batches(features, TEXTS, batch=203, micro_batch_tokens=tokens, seed=seed)
+        for tokens, seed in ((10_000, 0), (48, 0), (10_000, 1))
+    )
+    first, second = keys_of(whole, 0), keys_of(whole, 1)
+    assert len(first) > 2000
+    assert keys_of(parts, 0).items() <= first.items()
+    assert len({*first.values(), *second.values(), *keys_of(other, 0).values()}) == 3 * len(first)
+
+
+@pytest.mark.parametrize("kind", ["classification", "span"])
+def test_gradients_do_not_depend_on_micro_batches_and_ranks(tmp_path, kind):
+    features, task = text_features(16), TEXTS
+    if kind == "span":
+        task = make_task("span", stride=4, question_length=4, answerability=True)
+        contexts = ["the cat sat on a mat", "a dog sat on the mat . a cat sat in a mat", "a dog ."]
+        examples = questions([("who ?", text, [text.split()[1]]) for text in contexts])
+        features = build(examples, task, 12)
+
+    def gradients(tokens: int) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        spec = EncoderSpec(network_toy.config(), VOCABULARY.size)
+        model = network_toy.randomise(KINDS[kind].network(task, spec, KINDS[kind].loss))
+        updates = batches(features, task, batch=16, micro_batch_tokens=tokens)
+        execution = parse_execution({"tensorboard": False})
+        training = Training(model, updates, OPTIMISER, tmp_path, execution)
+        losses = training.backward(updates[0])
+        return {**{name: p.grad for name, p in model.named_parameters()}, "losses": losses}
+
+    whole = gradients(10_000)
+    for tokens, world in ((64, 1), (24, 1), (64, 2), (24, 2)):
+
+        def rank(tokens=tokens):
+            with open_ranks("cpu"):
+                for name, gradient in gradients(tokens).items():
+                    torch.testing.assert_close(gradient, whole[name], rtol=0, atol=1e-6)
+
+        run_world(world, rank)
 
 
 def test_little_of_an_update_is_padding():

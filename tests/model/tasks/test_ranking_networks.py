@@ -107,7 +107,7 @@ def test_micro_batches_hold_whole_units():
     assert micro["members"].tolist() == [[0, 1, 2]]
     assert micro["weights"].tolist() == [1.0]
     assert set(micro) == {
-        "ids", "lengths", "positions", "targets", "shares", "members", "weights"
+        "ids", "lengths", "keys", "positions", "targets", "shares", "members", "weights"
     }  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def test_losses_by_formula():
 def test_ranking_scores_a_row_and_compares_within_the_unit():
     model = build("ranking")
     (micro,) = batches(make_task("ranking"))[0].micro_batches
-    assert set(micro) == {"ids", "lengths", "members", "weights"}
+    assert set(micro) == {"ids", "lengths", "keys", "members", "weights"}
     scores = model.predict(micro)["logits"][:, 0]
     assert scores.shape == (6,)
     expected = sum(

@@ -14,7 +14,7 @@ from training_toy import OPTIMISER, ToyModel, ToyUpdates, optimiser, outcome, tr
 
 from model.training.checkpoint import FOLDER
 from model.training.distributed import open_ranks
-from model.training.engine import Attempt, Training, generator_seed, train
+from model.training.engine import Attempt, Training, train
 from model.training.execution import parse_execution
 from study.command import Resumable
 from study.errors import StudyError
@@ -24,9 +24,9 @@ from study.stopping import StopRequest
 def gradients(updates: ToyUpdates, directory: Path, **execution) -> dict[str, torch.Tensor]:
     """Gradient by parameter and losses of the first update."""
     chosen = parse_execution({"tensorboard": False, **execution})
-    model = ToyModel(dropout=0.0)
-    training = Training(model, updates, OPTIMISER, 3, directory, chosen)
-    losses = training.backward(updates[0], 1)
+    model = ToyModel()
+    training = Training(model, updates, OPTIMISER, directory, chosen)
+    losses = training.backward(updates[0])
     found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     return {**found, "losses": losses}
 
@@ -34,7 +34,7 @@ def gradients(updates: ToyUpdates, directory: Path, **execution) -> dict[str, to
 @pytest.mark.parametrize("mode", ["exact", "fast"])
 def test_loss_and_gradient_are_those_of_the_mean_over_all_targets(tmp_path, mode):
     updates = ToyUpdates(1, rows=12, micro=12)
-    model, update = ToyModel(dropout=0.0), updates[0]
+    model, update = ToyModel(), updates[0]
     sums = model(update.micro_batches[0])
     (sums["word"] / update.counts["word"] + sums["sign"] / 12).backward()
     for micro in (12, 5, 1):
@@ -98,9 +98,9 @@ def test_fast_mode_with_dropout_agrees_with_exact_mode_on_one_process(tmp_path):
 
 def test_two_fast_ranks_train_as_one(tmp_path):
     def two():
-        train_toy(tmp_path / "two", mode="fast", model=ToyModel(dropout=0.0))
+        train_toy(tmp_path / "two", mode="fast")
 
-    train_toy(tmp_path / "one", mode="fast", model=ToyModel(dropout=0.0))
+    train_toy(tmp_path / "one", mode="fast")
     run_world(2, two)
     last = [
         json.loads((tmp_path / name / "log.jsonl").read_text().splitlines()[-1])
@@ -344,14 +344,7 @@ def test_time_budget_stops_with_a_checkpoint(tmp_path):
             ToyModel(),
             ToyUpdates(5),
             OPTIMISER,
-            seed=0,
             execution=parse_execution({"tensorboard": False}),
             attempt=Attempt(tmp_path, stop=stop),
         )
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["step-000000001"]
-
-
-def test_generator_seeds_are_a_hash_of_their_place():
-    places = [("dropout", 0, 1, 0), ("dropout", 1, 1, 0), ("dropout", 0, 2, 0), ("weights", 0)]
-    assert len({generator_seed(*place) for place in places}) == 4
-    assert generator_seed("dropout", 0, 1, 0) == 4228592367650846843
