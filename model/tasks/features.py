@@ -71,7 +71,8 @@ class Features:
         }
         if EXAMPLES_FILE not in files:
             return cls(arrays)
-        table = pq.read_table(files[EXAMPLES_FILE])
+        with pq.ParquetFile(files[EXAMPLES_FILE]) as file:  # read_table loads pyarrow.dataset
+            table = file.read()
         columns = dict(zip(table.column_names, table.columns, strict=True))
         return cls(arrays, columns.pop("id").to_pylist(), columns)
 

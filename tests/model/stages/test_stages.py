@@ -31,6 +31,26 @@ def test_no_stage_loads_torch_for_nothing():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+def test_no_stage_loads_pandas_which_pyarrow_would_and_pyarrow_still_works_with_it(tmp_path):
+    """It takes a third of a second, and only results need it."""
+    path = next(path for path in Study("demo").jobs if "/sources/sst2/" in path)
+    recipe = Study("demo").jobs[path].recipe_json
+    code = f"""
+import sys
+import pyarrow as pa
+from model.stages.source import main
+main(["--recipe", {recipe!r}, "--manifest", {str(tmp_path / "source.json")!r}])
+assert "pandas" not in sys.modules
+import pandas as pd
+frame = pd.DataFrame({{"text": ["a", None], "number": [1.5, 2.5]}})
+table = pa.Table.from_pandas(frame)
+assert table.column("text").to_pylist() == ["a", None]
+assert pa.array(frame["number"]).to_pylist() == [1.5, 2.5]
+assert table.to_pandas().equals(frame)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
 @pytest.fixture(scope="module")
 def study() -> Study:
     return Study("smoke", ROOT / "config/study.yaml")
