@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -126,7 +127,7 @@ def make_arm(name: str, store: TokenStore, args: argparse.Namespace, folder: str
     )
     batches = PretrainingBatches(
         store,
-        build(store, name, work.length, seed=0),
+        build(store, Path(folder, name), name, work.length, seed=0),
         random_vocabulary(work.vocabulary),
         parse_recipe(recipe, "pretrain"),
         args.micro_batch_tokens or (65_536 if args.model == "base" else 4096),

@@ -11,6 +11,8 @@ documents, with a separator between documents (`|`), and blocks of at most 6:
                                   20 21     from 6 to 12 at most
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from model.samples.units import separator_offsets, units_of
@@ -18,34 +20,33 @@ from model.text.store import TokenStore
 
 WINDOW = 1 << 18  # units looked at at once, to bound memory
 
-# Index arrays (model/samples/index.py), lengths without the frame; and what was counted.
-Packed = tuple[dict[str, np.ndarray], dict[str, int]]
+# Takes index arrays (model/samples/index.py) of further samples, with lengths without the frame.
+Add = Callable[[dict[str, np.ndarray]], None]
+Counts = dict[str, int]
 
 
 def pack_sentences(
-    store: TokenStore, budget: int, separators: str, cross_documents: bool
-) -> Packed:
+    store: TokenStore, budget: int, separators: str, cross_documents: bool, add: Add
+) -> Counts:
     """Greedy blocks of at most `budget` tokens and separators."""
     units = units_of(store, budget, parts=1)
     boundaries = separator_offsets(store, separators)
-    firsts, lengths = [], []
     block = 0
     while block < len(units):
         # A block holds at most `budget` units, so the last one of a window ends inside the margin.
         stop = min(block + WINDOW, len(units))
-        begins, ends = places(units.offsets[block : stop + budget + 1], boundaries)
+        offsets = units.starts(np.arange(block, min(stop + budget, len(units)) + 1))
+        begins, ends = places(offsets, boundaries)
         nexts = np.searchsorted(ends, begins[: stop - block] + budget, side="right")
+        documents, document_ends = units.documents_of(block, stop)
         if not cross_documents:
-            document = units.document_of(np.arange(block, stop))
-            nexts = np.minimum(nexts, units.documents[document + 1] - block)
+            nexts = np.minimum(nexts, document_ends - block)
         chosen = _follow(nexts)
-        firsts.append(chosen + block)
-        lengths.append(ends[nexts[chosen] - 1] - begins[chosen])
-        block += int(nexts[chosen[-1]])
-    firsts = np.concatenate(firsts)
-    offsets = units.offsets[np.append(firsts, len(units))]
-    arrays = block_arrays(offsets, units.document_of(firsts), np.concatenate(lengths))
-    return arrays, {"split_sentences": units.split}
+        stops = nexts[chosen]
+        bounds = offsets[np.append(chosen, stops[-1])]
+        add(block_arrays(bounds, documents[chosen], ends[stops - 1] - begins[chosen]))
+        block += int(stops[-1])
+    return {"split_sentences": len(units.long)}
 
 
 def block_arrays(
@@ -56,8 +57,8 @@ def block_arrays(
     """
     return {
         "starts": offsets[:-1, None],
-        "sizes": np.diff(offsets)[:, None].astype(np.int32),
-        "documents": documents[:, None].astype(np.int32),
+        "sizes": np.diff(offsets)[:, None],
+        "documents": documents[:, None],
         "lengths": lengths,
     }
 
@@ -66,9 +67,11 @@ def places(offsets: np.ndarray, boundaries: list[np.ndarray]) -> tuple[np.ndarra
     """Begin and end of the units between these offsets in the text with separators, int64 each."""
     begins, ends = offsets[:-1], offsets[1:]
     for offsets_of_separators in boundaries:
+        low, high = np.searchsorted(offsets_of_separators, offsets[[0, -1]], side="left")
+        near = offsets_of_separators[low:high]
         # One that stands at a unit's begin lies before it, one at its end behind it.
-        begins = begins + np.searchsorted(offsets_of_separators, offsets[:-1], side="right")
-        ends = ends + np.searchsorted(offsets_of_separators, offsets[1:], side="left")
+        begins = begins + low + np.searchsorted(near, offsets[:-1], side="right")
+        ends = ends + low + np.searchsorted(near, offsets[1:], side="left")
     return begins, ends
 
 

@@ -9,25 +9,30 @@ enough, RANDOM stays the more frequent one, as in BERT's builder: no sample is d
 label. Draws are keyed by the position of A in the store.
 """
 
+from collections import Counter
+
 import numpy as np
 
 from model.samples.index import NEXT, RANDOM
 from model.samples.keyed import below, draws, key_of_stream
-from model.samples.packing import Packed
+from model.samples.packing import Add, Counts
 from model.samples.units import Units, units_of
 from model.text.store import TokenStore
 from study.errors import StudyError
+
+WINDOW = 1 << 20  # documents or samples looked at at once, to bound memory
+SPAN = 1 << 27  # tokens whose covers are counted at once, likewise
 
 
 def pair_units(store: TokenStore, budget: int) -> Units:
     """The units of a store for pairs; StudyError unless both labels are possible."""
     units = units_of(store, budget, parts=2)
-    documents = len(units.documents) - 1
+    documents = len(store.documents) - 1
     if documents < 2:
         raise StudyError(
             f"pair formats draw B from another document: expected at least 2, found {documents}"
         )
-    if (np.diff(units.documents) < 2).all():
+    if len(units) == documents:
         raise StudyError(
             "pair formats need a next sentence, but no document has two sentences, or one that is "
             "longer than an input"
@@ -35,79 +40,128 @@ def pair_units(store: TokenStore, budget: int) -> Units:
     return units
 
 
-def random_places(
-    units: Units,
-    documents: np.ndarray,
-    keys: np.ndarray,
-    seed: int,
-    corpora: np.ndarray | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """For each sample a uniform document other than its own, and a uniform unit of that one.
+class RandomPlaces:
+    """Draws for each sample a uniform document other than its own, and a uniform unit of that one.
 
-    documents int64 (N,): of A; keys int64 (N,): its position. With `corpora`, the corpus of every
-    document, the other is of the same corpus, if that has another one.
+    With `corpora`, the corpus of every document, the other is of the same corpus, if that has
+    another one. Documents are ranked corpus by corpus; each is drawn from its corpus's range, in
+    which its own rank is skipped: corpora 0 1 0 0 rank the documents 0 2 3 1, and to document 2, of
+    rank 1 in the range 0 to 2, a draw of 0 or 1 gives the documents 0 or 3. Documents of a corpus
+    lie in few runs, shard by shard, so that runs are ranked and not documents:
+
+        run        0    1    2            documents  0    1    2 3
+        corpus     0    1    0            ranks      0    3    1 2
     """
-    # Documents lie in `order`, corpus by corpus; each is drawn from its corpus's range, in which
-    # its own place is skipped: corpora 0 1 0 0 give order 0 2 3 1, and to document 2, of rank 1
-    # in the range 0 to 2, a draw of 0 or 1 gives the documents 0 or 3.
-    if corpora is None:
-        corpora = np.zeros(len(units.documents) - 1, dtype=np.uint8)
-    order = np.argsort(corpora, kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    counts = np.bincount(corpora)
-    own = corpora[documents]
-    alone = counts[own] == 1
-    first = np.where(alone, 0, (np.cumsum(counts) - counts)[own])
-    size = np.where(alone, len(order), counts[own])
-    drawn = first + below(draws(key_of_stream(seed, "pairs.document"), keys), size - 1)
-    others = order[drawn + (drawn >= rank[documents])]
-    count = units.documents[others + 1] - units.documents[others]
-    within = below(draws(key_of_stream(seed, "pairs.place"), keys), count)
-    return others, units.documents[others] + within
+
+    def __init__(self, units: Units, seed: int, corpora: np.ndarray | None):
+        self._units, self._seed = units, seed
+        self._documents = len(units.store.documents) - 1
+        self._begins = np.zeros(1, dtype=np.int64) if corpora is None else _runs(corpora)
+        corpus = np.zeros(1, np.uint8) if corpora is None else corpora[self._begins]
+        self._corpus = corpus.astype(np.int64)  # of each run
+        sizes = np.diff(self._begins, append=self._documents)
+        self._order = np.argsort(self._corpus, kind="stable")
+        ends = np.cumsum(sizes[self._order])
+        self._ranked = ends - sizes[self._order]  # first rank of each run, in order of ranks
+        self._ranks = np.empty_like(ends)  # first rank of each run
+        self._ranks[self._order] = self._ranked
+        self._counts = np.bincount(self._corpus, sizes).astype(np.int64)  # documents of each corpus
+
+    def draw(self, documents: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The other document and the unit for each sample, int64 (N,) each.
+
+        documents int64 (N,): of A; keys int64 (N,): its position.
+        """
+        run = np.searchsorted(self._begins, documents, side="right") - 1
+        rank = self._ranks[run] + documents - self._begins[run]
+        own = self._corpus[run]
+        alone = self._counts[own] == 1
+        first = np.where(alone, 0, (np.cumsum(self._counts) - self._counts)[own])
+        size = np.where(alone, self._documents, self._counts[own])
+        key = key_of_stream(self._seed, "pairs.document")
+        drawn = first + below(draws(key, keys), size - 1)
+        drawn += drawn >= rank
+        place = np.searchsorted(self._ranked, drawn, side="right") - 1
+        others = self._begins[self._order[place]] + drawn - self._ranked[place]
+        starts = self._units.firsts(others)
+        count = self._units.firsts(others + 1) - starts
+        within = below(draws(key_of_stream(self._seed, "pairs.place"), keys), count)
+        return others, starts + within
 
 
-def finish_pairs(
-    units: Units,
-    parts: np.ndarray,
-    documents: np.ndarray,
-    labels: np.ndarray,
-    forced: np.ndarray,
-    budget: int,
-    seed: int,
-) -> Packed:
-    """Truncate the pairs and count; `parts` int64 (N,4) are units (A, A end, B, B end).
+def _runs(values: np.ndarray) -> np.ndarray:
+    """Where runs of equal values begin, int64; at least one value."""
+    begins = [np.zeros(1, dtype=np.int64)]
+    for start in range(0, len(values) - 1, WINDOW):
+        window = values[start : start + WINDOW + 1]
+        begins.append(start + 1 + np.flatnonzero(window[1:] != window[:-1]))
+    return np.concatenate(begins)
 
-    documents int64 (N,2), labels int8 (N,), forced boolean (N,).
+
+class PairWriter:
+    """Truncates pairs to `budget`, hands them to `add` and counts them."""
+
+    def __init__(self, units: Units, budget: int, seed: int, add: Add):
+        self._units, self._budget, self._seed, self._add = units, budget, seed, add
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def counts(self) -> Counts:
+        """What all pairs so far are."""
+        names = ("next", "random", "forced", "truncated_tokens")
+        return {
+            "split_sentences": len(self._units.long),
+            **{name: self._counts[name] for name in names},
+            "store_tokens": self._units.store.size,
+        }
+
+    def add(
+        self, bounds: np.ndarray, documents: np.ndarray, labels: np.ndarray, forced: np.ndarray
+    ) -> None:
+        """Take pairs: bounds int64 (N,4), token offsets of A, its end, B and its end.
+
+        documents int64 (N,2), labels int8 (N,), forced boolean (N,).
+        """
+        whole = bounds[:, 1::2] - bounds[:, 0::2]
+        starts, sizes = truncate(bounds[:, 0::2], whole, self._budget, bounds[:, 0], self._seed)
+        self._add(
+            {
+                "starts": starts,
+                "sizes": sizes,
+                "documents": documents,
+                "lengths": sizes.sum(axis=1),
+                "labels": labels,
+            }
+        )
+        self._counts.update(
+            next=int((labels == NEXT).sum()),
+            random=int((labels == RANDOM).sum()),
+            forced=int(forced.sum()),
+            truncated_tokens=int(whole.sum() - sizes.sum()),
+        )
+
+
+def count_shown(starts: np.ndarray, sizes: np.ndarray, tokens: int) -> int:
+    """How many of a store's tokens stand in some part of some sample, each counted once.
+
+    starts and sizes int (N,2). Span by span of the tokens, parts open and close; a token is shown
+    where more have been opened than closed. Parts of tokens 1 to 3 and 2 to 4 of five:
+
+        opened - closed   0  1  1  0 -1     the next one -1
+        running sum       0  1  2  2  1
     """
-    bounds = units.offsets[parts]
-    whole = bounds[:, 1::2] - bounds[:, 0::2]
-    starts, sizes = truncate(bounds[:, 0::2], whole, budget, bounds[:, 0], seed)
-    arrays = {
-        "starts": starts,
-        "sizes": sizes.astype(np.int32),
-        "documents": documents.astype(np.int32),
-        "lengths": sizes.sum(axis=1),
-        "labels": labels,
-    }
-    return arrays, {
-        "split_sentences": units.split,
-        "next": int((labels == NEXT).sum()),
-        "random": int((labels == RANDOM).sum()),
-        "forced": int(forced.sum()),
-        "truncated_tokens": int(whole.sum() - sizes.sum()),
-        "store_tokens": int(units.offsets[-1]),
-        "shown_tokens": count_shown(starts, sizes),
-    }
-
-
-def count_shown(starts: np.ndarray, sizes: np.ndarray) -> int:
-    """How many tokens of the store stand in some part of some sample, each counted once."""
-    order = np.argsort(starts, axis=None, kind="stable")
-    begins, ends = starts.ravel()[order], (starts + sizes).ravel()[order]
-    covered = np.maximum.accumulate(ends)  # up to here, by this part and those that begin before it
-    fresh = np.maximum(begins[1:], covered[:-1])
-    return int(sizes.ravel()[order[0]] + np.maximum(ends[1:] - fresh, 0).sum())
+    shown = 0
+    for low in range(0, tokens, SPAN):
+        span = min(SPAN, tokens - low)
+        change = np.zeros(span + 1, dtype=np.int32)
+        for row in range(0, len(starts), WINDOW):
+            begins = starts[row : row + WINDOW] - low
+            ends = begins + sizes[row : row + WINDOW]
+            inside = (begins < span) & (ends > 0)
+            np.add.at(change, np.maximum(begins[inside], 0), 1)
+            np.subtract.at(change, np.minimum(ends[inside], span), 1)
+        shown += int(np.count_nonzero(np.cumsum(change, out=change)[:span]))
+    return shown
 
 
 def truncate(

@@ -1,33 +1,91 @@
 """What formats pack: sentences, those longer than the input cut into pieces, and separators.
 
-In: a token store. Out: `Units`, the sentences (or pieces of over-long ones) as offsets that
+In: a token store. Out: `Units`, the sentences (or pieces of over-long ones) in order, which
 partition the tokens of the store; and the offsets at which an input of one part has separators.
+Only the over-long sentences stand in memory, everything else is looked up in the store's files.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from model.text.store import TokenStore
 
+WINDOW = 1 << 18  # units looked at at once, to bound memory
+
 
 @dataclass(frozen=True)
 class Units:
-    """Unit u is tokens[offsets[u]:offsets[u+1]], document d units documents[d]..documents[d+1]-1.
+    """The units of a store: numbers of units and of documents, where units begin in the tokens.
 
-    offsets int64 (U+1,), documents int64 (D+1,), split: number of sentences that were cut.
+    long int64 (L,): the sentences that are cut; further int64 (L+1,): pieces beyond their first
+    ones in all before each of them. Sentences of 3, 9 and 2 tokens and a budget of 4:
+
+        unit       0     1   2   3     4     5 (the end)
+        sentence   0     1   1   1     2     3
+        piece      0     0   1   2     0     0
+        starts     0     3   7   11    12    14       (in pairs 3 5 7 9 11: pieces of 4 / 2)
+        long       1     further  0 2
+
+    A unit is behind as many further pieces as stand in `further`, or inside a long sentence.
     """
 
-    offsets: np.ndarray
-    documents: np.ndarray
-    split: int
+    store: TokenStore
+    budget: int
+    parts: int
+    long: np.ndarray
+    further: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return len(self.store.sentences) - 1 + int(self.further[-1])
 
-    def document_of(self, units: np.ndarray) -> np.ndarray:
-        """Document of each unit, int64."""
-        return np.searchsorted(self.documents, units, side="right") - 1
+    @cached_property
+    def _heads(self) -> np.ndarray:
+        """The first unit of each long sentence."""
+        return self.long + self.further[:-1]
+
+    def starts(self, units: np.ndarray) -> np.ndarray:
+        """Token offset at which each unit begins, int64; unit U is the end of the tokens."""
+        sentences, pieces = self._sentences(units)
+        return self.store.sentences[sentences] + pieces * self.budget // self.parts
+
+    def firsts(self, documents: np.ndarray) -> np.ndarray:
+        """The first unit of each document, int64; document D is the end of the units."""
+        return self._firsts(self.store.documents[documents])
+
+    def documents_of(self, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of each of the units first..stop-1 the document, and the unit at which that ends."""
+        ends, _ = self._sentences(np.array([first, stop - 1]))
+        low, high = np.searchsorted(self.store.documents, ends, side="right") - 1
+        documents = np.arange(low, high + 2)
+        bounds = self.firsts(documents)
+        counts = np.diff(np.clip(bounds, first, stop))
+        return np.repeat(documents[:-1], counts), np.repeat(bounds[1:], counts)
+
+    def from_token(self, offsets: np.ndarray) -> np.ndarray:
+        """The first unit that begins at a token offset or behind it, int64; offsets at least 1."""
+        behind = np.searchsorted(self.store.sentences, offsets, side="left")
+        inside = offsets - self.store.sentences[behind - 1]
+        pieces = -(-inside * self.parts // self.budget)
+        return np.minimum(self._firsts(behind - 1) + pieces, self._firsts(behind))
+
+    def _firsts(self, sentences: np.ndarray) -> np.ndarray:
+        """The first unit of each sentence."""
+        return sentences + self.further[np.searchsorted(self.long, sentences, side="left")]
+
+    def _sentences(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sentence of each unit, and which piece of it the unit is."""
+        if not len(self.long):
+            return units, np.zeros_like(units)
+        before = np.searchsorted(self._heads, units, side="right")  # long ones, or inside the last
+        last = np.maximum(before - 1, 0)
+        sentences = units - self.further[before]
+        inside = (before > 0) & (sentences <= self.long[last])
+        return (
+            np.where(inside, self.long[last], sentences),
+            np.where(inside, units - self._heads[last], 0),
+        )
 
 
 def units_of(store: TokenStore, budget: int, parts: int) -> Units:
@@ -35,24 +93,21 @@ def units_of(store: TokenStore, budget: int, parts: int) -> Units:
 
     A sentence that cannot stand in such an input whole, beside at least one token of each other
     part, becomes pieces of budget / parts tokens and one with the rest: `parts` pieces in a row
-    fill an input exactly, and no token is lost. Sentences of 3, 9 and 2 tokens and a budget of 4:
-
-        pieces    1         3             1
-        within    0     0   1   2         0      number of the piece in its sentence
-        starts    0     3   7   11        12     (in pairs 3 5 7 9 11: pieces of 4 / 2)
+    fill an input exactly, and no token is lost.
     """
-    sentences = np.asarray(store.sentences)
-    sizes = np.diff(sentences)
-    fits = sizes <= budget - (parts - 1)
-    pieces = np.where(fits, 1, -(-sizes * parts // budget))
-    first = np.zeros(len(sentences), dtype=np.int64)
-    np.cumsum(pieces, out=first[1:])
-    within = np.arange(first[-1], dtype=np.int64) - np.repeat(first[:-1], pieces)
-    starts = np.repeat(sentences[:-1], pieces) + within * budget // parts
+    long, pieces = [], []
+    for start in range(0, len(store.sentences) - 1, WINDOW):
+        sizes = np.diff(store.sentences[start : start + WINDOW + 1])
+        cut = np.flatnonzero(sizes > budget - (parts - 1))
+        long.append(start + cut)
+        pieces.append(-(-sizes[cut] * parts // budget))
+    further = np.concatenate(pieces) - 1
     return Units(
-        offsets=np.append(starts, sentences[-1]),
-        documents=first[np.asarray(store.documents)],
-        split=int((pieces > 1).sum()),
+        store=store,
+        budget=budget,
+        parts=parts,
+        long=np.concatenate(long),
+        further=np.concatenate([[0], np.cumsum(further)]),
     )
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from model.samples import formats
+from model.samples.index import sample_files
 from model.stages.stage import Result, Stage, Work
 from model.text.store import SPLITS, TokenStore
 from study.command import run_command
@@ -33,6 +34,7 @@ def build(work: Work, directory: Path) -> Result:
         try:
             samples = formats.build(
                 TokenStore.open(store, split),
+                directory / split,
                 recipe.format,
                 recipe.length,
                 recipe.separators or "document",
@@ -43,7 +45,7 @@ def build(work: Work, directory: Path) -> Result:
             hint = "; held out is a share heldout_fraction of the documents"
             where = f"{store.path}: split {split}"
             raise StudyError(f"{where}: {error}{hint * (split == 'heldout')}") from None
-        files += [f"{split}/{name}" for name in samples.save(directory / split)]
+        files += [f"{split}/{name}" for name in sample_files(recipe.format)]
         figures[split] = samples.figures
         print(f"{split}: {samples.figures}", file=sys.stderr)
     return files, figures

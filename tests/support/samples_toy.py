@@ -2,6 +2,7 @@
 
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from network_toy import config
 from tokenizers import Tokenizer, models
 from training_toy import OPTIMISER
 
+from model.samples import formats
 from model.samples.gather import Gatherer
 from model.samples.index import Samples
 from model.text.store import ARRAYS, TokenStore, shard_file
@@ -70,6 +72,12 @@ def toy_vocabulary(size: int = 64) -> Vocabulary:
     names = ["<s>", "<pad>", "</s>", "<unk>", *(f"w{i}" for i in range(4, size - 1)), "<mask>"]
     entries = {name: i for i, name in enumerate(names)}
     return Vocabulary(Tokenizer(models.WordLevel(entries, unk_token="<unk>")))
+
+
+def build(store: TokenStore, *arguments, **named) -> Samples:
+    """Samples of a store, in files that go with their last reader."""
+    with TemporaryDirectory() as folder:
+        return formats.build(store, Path(folder), *arguments, **named)
 
 
 def inputs(store: TokenStore, samples: Samples) -> list[list[int]]:

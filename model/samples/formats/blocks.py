@@ -13,28 +13,42 @@ the frame has one there. Three sentences in two documents, and blocks of 4:
 
 import numpy as np
 
-from model.samples.packing import Packed, block_arrays, places
+from model.samples.packing import Add, Counts, block_arrays, places
 from model.samples.units import separator_offsets
 from model.text.store import TokenStore
 
+WINDOW = 1 << 20  # places in the text looked at at once, to bound memory
 
-def pack(store: TokenStore, budget: int, separators: str) -> Packed:
+
+def pack(store: TokenStore, budget: int, add: Add, separators: str) -> Counts:
     """Blocks of `budget` tokens and separators, but for the last and those at whose edge a
     separator was left out. `split_sentences` counts the sentences that a cut goes through.
     """
     boundaries = separator_offsets(store, separators)
+    pieces = boundaries[0]  # what separators stand between
+    (cut,), _ = places(pieces[:2], boundaries)
+    _, (end,) = places(pieces[-2:], boundaries)
+    steps = max(1, WINDOW // budget)
+    first, split, last_split = 0, 0, -1
+    while cut < end:
+        # From places in the text with separators to tokens; a piece has one place at least. The
+        # last cut begins the first block of the next window.
+        cuts = np.arange(cut, min(cut + steps * budget + 1, end), budget)
+        near = pieces[first : first + steps * budget + 2]
+        begins, _ = places(near, boundaries)
+        piece = np.searchsorted(begins, cuts, side="right") - 1
+        offsets = np.minimum(near[piece] + cuts - begins[piece], near[piece + 1])
+        if cuts[-1] + budget >= end:
+            cut, offsets = end, np.append(offsets, pieces[-1])
+        else:
+            cut, first = cuts[-1], first + piece[-1]
 
-    # From places in the text with separators to tokens: `pieces` are what separators stand between.
-    pieces = boundaries[0]
-    begins, ends = places(pieces, boundaries)
-    cuts = np.arange(begins[0], ends[-1], budget)
-    piece = np.searchsorted(begins, cuts, side="right") - 1
-    starts = np.minimum(pieces[piece] + cuts - begins[piece], pieces[piece + 1])
-
-    offsets = np.append(starts, pieces[-1])
-    firsts, stops = places(offsets, boundaries)
-    documents = np.searchsorted(boundaries[-1], starts, side="right") - 1
-    sentences = np.searchsorted(store.sentences, starts, side="right") - 1
-    inside = store.sentences[sentences] < starts
-    arrays = block_arrays(offsets, documents, stops - firsts)
-    return arrays, {"split_sentences": len(np.unique(sentences[inside]))}
+        starts = offsets[:-1]
+        firsts, stops = places(offsets, boundaries)
+        documents = np.searchsorted(boundaries[-1], starts, side="right") - 1
+        add(block_arrays(offsets, documents, stops - firsts))
+        sentences = np.searchsorted(store.sentences, starts, side="right") - 1
+        inside = np.unique(sentences[store.sentences[sentences] < starts])
+        split += int(np.count_nonzero(inside != last_split))
+        last_split = max([last_split, *inside[-1:]])
+    return {"split_sentences": split}

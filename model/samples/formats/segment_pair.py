@@ -18,69 +18,73 @@ import numpy as np
 
 from model.samples.index import NEXT, RANDOM
 from model.samples.keyed import below, draws, key_of_stream
-from model.samples.packing import Packed
-from model.samples.pairs import finish_pairs, pair_units, random_places
-from model.samples.units import Units
+from model.samples.packing import Add, Counts
+from model.samples.pairs import PairWriter, RandomPlaces, pair_units
 from model.text.store import TokenStore
 
 BALANCE = 4  # lead that one label may have over the other
 WINDOW = 1 << 17  # chunk starts looked at at once, to bound memory
 
 
-def pack(store: TokenStore, budget: int, seed: int, corpora: np.ndarray | None) -> Packed:
+def pack(store: TokenStore, budget: int, add: Add, seed: int, corpora: np.ndarray | None) -> Counts:
     """All pairs of at most `budget` tokens; with the corpus of every document, int (D,), a random B
     is of A's corpus. Raises StudyError when no such pairs can be made.
     """
     units = pair_units(store, budget)
-
-    # What A is, and what follows it in its document.
-    chunks, labels = _chunks(units, budget, seed)
-    firsts, cuts, stops = chunks.T
-    keys = units.offsets[firsts]
-    documents = units.document_of(firsts)
-
-    # What else B could be: units from a random one on, until the budget is full.
-    others, begins = random_places(units, documents, keys, seed, corpora)
-    needs = np.maximum(budget - (units.offsets[cuts] - keys), 1)
-    ends = np.searchsorted(units.offsets, units.offsets[begins] + needs, side="left")
-    ends = np.minimum(ends, units.documents[others + 1])
-
-    random = labels == RANDOM
-    parts = np.stack(
-        [firsts, cuts, np.where(random, begins, cuts), np.where(random, ends, stops)], axis=1
-    )
-    documents = np.stack([documents, np.where(random, others, documents)], axis=1)
-    return finish_pairs(units, parts, documents, labels, stops - firsts == 1, budget, seed)
-
-
-def _chunks(units: Units, budget: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Units (first, cut, stop) of each chunk, int64 (N,3), and its label, int8 (N,)."""
-    coin_key = key_of_stream(seed, "pairs.label")
-    cut_key = key_of_stream(seed, "pairs.cut")
-    chunks, labels = [], []
-    at = lead = 0  # lead: RANDOM labels minus NEXT labels so far
-    while at < len(units):
+    others = RandomPlaces(units, seed, corpora)
+    pairs = PairWriter(units, budget, seed, add)
+    coin_key, cut_key = (key_of_stream(seed, f"pairs.{name}") for name in ("label", "cut"))
+    base = lead = 0
+    while base < len(units):
         # For every unit of a window, the chunk that would start there: its end, its cut, its coin.
-        base = at
-        index = np.arange(base, min(base + WINDOW, len(units)))
-        keys = units.offsets[index]
-        stops = np.searchsorted(units.offsets, keys + budget, side="left")
-        stops = np.minimum(stops, units.documents[units.document_of(index) + 1])
+        # A chunk holds at most `budget` units; all numbers count from the window's first unit.
+        size = min(WINDOW, len(units) - base)
+        offsets = units.starts(np.arange(base, min(base + size + budget, len(units)) + 1))
+        documents, document_ends = units.documents_of(base, base + size)
+        keys, index = offsets[:size], np.arange(size)
+        stops = np.searchsorted(offsets, keys + budget, side="left")
+        stops = np.minimum(stops, document_ends - base)
         cuts = index + 1 + below(draws(cut_key, keys), np.maximum(stops - index - 1, 1))
-        coins = ((draws(coin_key, keys) & 1) == 1).tolist()
-        stops, cuts = stops.tolist(), cuts.tolist()
+        coins = (draws(coin_key, keys) & 1) == 1
+        firsts, labels, after, lead = _chunks(cuts, stops, coins, lead)
 
-        # From chunk to chunk: which start is the next one depends on the label.
-        while at < base + len(index):
-            stop, cut = stops[at - base], cuts[at - base]
-            if stop - at == 1:
-                random = True
-            elif abs(lead) < BALANCE:
-                random = coins[at - base]
-            else:
-                random = lead < 0
-            lead += 1 if random else -1
-            chunks.append((at, cut, stop))
-            labels.append(RANDOM if random else NEXT)
-            at = cut if random else stop
-    return np.array(chunks, dtype=np.int64), np.array(labels, dtype=np.int8)
+        # What A is, what follows it in its document, and what else B could be: units from a random
+        # one on, until the budget is full.
+        cuts, stops, documents = cuts[firsts], stops[firsts], documents[firsts]
+        bounds = offsets[np.stack([firsts, cuts, cuts, stops], axis=1)]
+        documents = np.stack([documents, documents], axis=1)
+        random = np.flatnonzero(labels == RANDOM)
+        documents[random, 1], begins = others.draw(documents[random, 0], bounds[random, 0])
+        bounds[random, 2] = units.starts(begins)
+        needs = np.maximum(budget - (bounds[random, 1] - bounds[random, 0]), 1)
+        ends = units.from_token(bounds[random, 2] + needs)
+        ends = np.minimum(ends, units.firsts(documents[random, 1] + 1))
+        bounds[random, 3] = units.starts(ends)
+        pairs.add(bounds, documents, labels, forced=stops - firsts == 1)
+        base += after
+    return pairs.counts
+
+
+def _chunks(
+    cuts: np.ndarray, stops: np.ndarray, coins: np.ndarray, lead: int
+) -> tuple[np.ndarray, np.ndarray, int, int]:
+    """From chunk to chunk through a window: which start is the next one depends on the label.
+
+    Returns the starts of the chunks int64 (N,), their labels int8 (N,), the start of the one behind
+    the window, and the lead: RANDOM labels minus NEXT labels so far.
+    """
+    cuts, stops, coins = cuts.tolist(), stops.tolist(), coins.tolist()
+    firsts, labels, at = [], [], 0
+    while at < len(cuts):
+        stop, cut = stops[at], cuts[at]
+        if stop - at == 1:
+            random = True
+        elif abs(lead) < BALANCE:
+            random = coins[at]
+        else:
+            random = lead < 0
+        lead += 1 if random else -1
+        firsts.append(at)
+        labels.append(RANDOM if random else NEXT)
+        at = cut if random else stop
+    return np.array(firsts, dtype=np.int64), np.array(labels, dtype=np.int8), at, lead

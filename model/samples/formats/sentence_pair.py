@@ -9,38 +9,94 @@ that are not forced. Three sentences in two documents:
     A = 20 21      forced: B = 10 11 12 or 13 14
 """
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
 import numpy as np
 
 from model.samples.index import NEXT, RANDOM
 from model.samples.keyed import draws, key_of_stream
-from model.samples.packing import Packed
-from model.samples.pairs import finish_pairs, pair_units, random_places
+from model.samples.packing import Add, Counts
+from model.samples.pairs import PairWriter, RandomPlaces, pair_units
+from model.samples.units import Units
 from model.text.store import TokenStore
 
+WINDOW = 1 << 18  # sentences looked at at once, to bound memory
+BUCKETS = 16  # bits of a draw that are counted first
 
-def pack(store: TokenStore, budget: int, seed: int, corpora: np.ndarray | None) -> Packed:
+
+@dataclass(frozen=True)
+class Window:
+    """N units in a row: token offsets (N+2,), where each and the next one begin and end; their
+    documents (N,), whether each is the last one of its document (N,), the draw of its label (N,).
+    """
+
+    offsets: np.ndarray
+    documents: np.ndarray
+    forced: np.ndarray
+    draws: np.ndarray
+
+
+def pack(store: TokenStore, budget: int, add: Add, seed: int, corpora: np.ndarray | None) -> Counts:
     """All pairs of at most `budget` tokens; with the corpus of every document, int (D,), a random B
     is of A's corpus. Raises StudyError when no such pairs can be made.
     """
     units = pair_units(store, budget)
-    firsts = np.arange(len(units), dtype=np.int64)
-    documents = units.document_of(firsts)
-    keys = units.offsets[:-1]
+    others = RandomPlaces(units, seed, corpora)
+    pairs = PairWriter(units, budget, seed, add)
 
-    others, begins = random_places(units, documents, keys, seed, corpora)
-    forced = firsts + 1 == units.documents[documents + 1]
-    labels = np.full(len(units), RANDOM, dtype=np.int8)
-    labels[_smallest(keys, ~forced, len(units) // 2, seed, "pairs.label")] = NEXT
-    begins = np.where(labels == RANDOM, begins, firsts + 1)
-    parts = np.stack([firsts, firsts + 1, begins, begins + 1], axis=1)
-    documents = np.stack([documents, np.where(labels == RANDOM, others, documents)], axis=1)
-    return finish_pairs(units, parts, documents, labels, forced, budget, seed)
+    def eligible() -> Iterator[np.ndarray]:
+        return (window.draws[~window.forced] for window in _windows(units, seed))
+
+    threshold, ties = smallest(eligible, len(units) // 2)
+    for window in _windows(units, seed):
+        following = ~window.forced & (window.draws < threshold)
+        equal = np.flatnonzero(~window.forced & (window.draws == threshold))[:ties]
+        following[equal] = True
+        ties -= len(equal)
+
+        # B is the next unit, or a random one.
+        begins, ends, next_ends = (window.offsets[i : len(following) + i] for i in range(3))
+        bounds = np.stack([begins, ends, ends, next_ends], axis=1)
+        documents = np.stack([window.documents, window.documents], axis=1)
+        random = np.flatnonzero(~following)
+        documents[random, 1], drawn = others.draw(documents[random, 0], begins[random])
+        bounds[random, 2], bounds[random, 3] = units.starts(drawn), units.starts(drawn + 1)
+        labels = np.where(following, NEXT, RANDOM).astype(np.int8)
+        pairs.add(bounds, documents, labels, window.forced)
+    return pairs.counts
 
 
-def _smallest(
-    keys: np.ndarray, eligible: np.ndarray, count: int, seed: int, stream: str
-) -> np.ndarray:
-    """Indices of `count` eligible samples (all if there are fewer), chosen by keyed draws."""
-    candidates = np.flatnonzero(eligible)
-    order = np.argsort(draws(key_of_stream(seed, stream), keys[candidates]), kind="stable")
-    return candidates[order[:count]]
+def _windows(units: Units, seed: int) -> Iterator[Window]:
+    key = key_of_stream(seed, "pairs.label")
+    for first in range(0, len(units), WINDOW):
+        stop = min(first + WINDOW, len(units))
+        offsets = units.starts(np.minimum(np.arange(first, stop + 2), len(units)))
+        documents, ends = units.documents_of(first, stop)
+        forced = np.arange(first, stop) + 1 == ends
+        yield Window(offsets, documents, forced, draws(key, offsets[:-2]))
+
+
+def smallest(windows: Callable[[], Iterator[np.ndarray]], count: int) -> tuple[int, int]:
+    """Which of some int64 numbers, window by window, are the `count` smallest: those below the
+    first number returned, and so many of those that are equal to it, first come first served.
+
+    All numbers, if there are fewer. They are counted by their high bits and then looked at again:
+    only those of one bucket are held.
+    """
+    buckets = np.zeros(1 << BUCKETS, dtype=np.int64)
+    for numbers in windows():
+        buckets += np.bincount(_bucket(numbers), minlength=len(buckets))
+    below = np.cumsum(buckets)
+    bucket = int(np.searchsorted(below, count, side="left"))
+    if bucket == len(buckets):
+        return np.iinfo(np.int64).max, count
+    left = count - int(below[bucket] - buckets[bucket])
+    held = np.sort(np.concatenate([n[_bucket(n) == bucket] for n in windows()]))
+    threshold = held[left - 1]
+    return int(threshold), left - int(np.searchsorted(held, threshold, side="left"))
+
+
+def _bucket(numbers: np.ndarray) -> np.ndarray:
+    """The bucket of each number, 0 to 2**BUCKETS - 1, in their order."""
+    return (numbers >> (64 - BUCKETS)) + (1 << (BUCKETS - 1))

@@ -5,10 +5,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples_toy import random_store, recipe_of, store_of, toy_store, toy_vocabulary
+from samples_toy import build, random_store, recipe_of, store_of, toy_store, toy_vocabulary
 
 from model.samples.batches import HeldoutBatches, PretrainingBatches
-from model.samples.formats import build
 from model.samples.keyed import Order
 from model.samples.masking import target_count
 from model.samples.stream import SampleStream

@@ -1,6 +1,7 @@
 """Formats: literal inputs of a toy corpus, and what holds for any corpus."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,18 +10,20 @@ from hypothesis import strategies as st
 from samples_toy import (
     PAIR_FORMATS,
     all_tokens,
+    build,
     corpora,
     inputs,
+    mixed_corpora,
     numbered,
-    random_store,
     store_of,
     toy_store,
     toy_vocabulary,
 )
 
-from model.samples.formats import build
+from model.samples import formats, packing, pairs, units
+from model.samples.formats import blocks, segment_pair, sentence_pair
 from model.samples.gather import Gatherer
-from model.samples.index import NEXT, RANDOM, Samples
+from model.samples.index import NEXT, RANDOM, Samples, sample_files
 from model.samples.units import units_of
 from model.text.store import TokenStore
 from study.errors import StudyError
@@ -138,9 +141,11 @@ def test_the_examples_beside_the_code():
     pairs = build(store, "sentence-pair", 4 + 3, seed=0)
     assert pairs.figures["forced"] == 2
     assert pairs.labels.tolist() == [NEXT, RANDOM, RANDOM]
-    assert units_of(numbered([[3, 9, 2]]), 4, parts=1).offsets.tolist() == [0, 3, 7, 11, 12, 14]
-    halves = units_of(numbered([[3, 9, 2]]), 4, parts=2)
-    assert halves.offsets.tolist() == [0, 3, 5, 7, 9, 11, 12, 14]
+    wholes, halves = (units_of(numbered([[3, 9, 2]]), 4, parts) for parts in (1, 2))
+    assert (len(wholes), len(halves)) == (5, 7)
+    assert wholes.starts(np.arange(6)).tolist() == [0, 3, 7, 11, 12, 14]
+    assert halves.starts(np.arange(8)).tolist() == [0, 3, 5, 7, 9, 11, 12, 14]
+    assert (wholes.long.tolist(), wholes.further.tolist()) == ([1], [0, 2])
 
 
 @pytest.mark.parametrize("format", PAIR_FORMATS)
@@ -272,25 +277,67 @@ def test_long_sentence_is_split_without_loss():
     assert samples.sizes[:, 0].tolist() == [3, 30, 30, 30, 12]
 
 
-def test_full_sentences_in_windows_equal_one_pass(monkeypatch):
-    store = random_store(80)
-    names = ("full-sentences", "doc-sentences", "segment-pair")
-    whole = [build(store, name, 32, seed=3) for name in names]
-    monkeypatch.setattr("model.samples.packing.WINDOW", 7)
-    monkeypatch.setattr("model.samples.formats.segment_pair.WINDOW", 7)
-    for name, expected in zip(names, whole, strict=True):
-        found = build(store, name, 32, seed=3)
-        for array in expected.arrays:
-            assert np.array_equal(found.arrays[array], expected.arrays[array])
+@settings(max_examples=40, deadline=None)
+@given(
+    mixed_corpora,
+    st.lists(st.integers(0, 2), min_size=14, max_size=14),
+    st.sampled_from([(name, how) for name in FORMATS for how in ("document", "sentence")]),
+    st.integers(8, 48),
+    st.integers(1, 9),
+)
+def test_windows_of_any_size_give_the_same_samples(lengths, corpora, format, length, window):
+    """Of units, documents, samples and tokens; long sentences, corpora that take turns."""
+    store = replace(numbered(lengths), corpora=np.array(corpora[: len(lengths)], np.uint8))
+    asked = (store, format[0], length, format[1], 3, "corpus")
+    whole = build(*asked)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (units, packing, pairs, blocks, segment_pair, sentence_pair):
+            patch.setattr(module, "WINDOW", window)
+        patch.setattr(pairs, "SPAN", 11 * window)
+        patch.setattr(sentence_pair, "BUCKETS", window)
+        found = build(*asked)
+    assert found.figures == whole.figures
+    for array, expected in whole.arrays.items():
+        assert np.array_equal(found.arrays[array], expected)
+
+
+@given(mixed_corpora, st.integers(4, 40), st.sampled_from([1, 2]), st.integers(1, 9))
+def test_units_partition_the_tokens_sentence_by_sentence(lengths, budget, parts, window):
+    """Against a walk over all sentences, for units in any order."""
+    begins, firsts, total = [], [], 0
+    for document in lengths:
+        firsts.append(len(begins))
+        for size in document:
+            pieces = 1 if size <= budget - (parts - 1) else -(-size * parts // budget)
+            begins += [total + piece * budget // parts for piece in range(pieces)]
+            total += size
+    firsts.append(len(begins))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(units, "WINDOW", window)
+        found = units_of(numbered(lengths), budget, parts)
+    order = np.random.default_rng(0).permutation(len(begins) + 1)
+    assert len(found) == len(begins)
+    assert found.starts(order).tolist() == np.array([*begins, total])[order].tolist()
+    assert found.firsts(np.arange(len(firsts))).tolist() == firsts
+    offsets = np.arange(1, total + 1)
+    expected = np.searchsorted([*begins, total], offsets, side="left")
+    assert found.from_token(offsets).tolist() == expected.tolist()
+    for first in range(0, len(found), window):
+        numbers = np.arange(first, min(first + window, len(found)))
+        document = np.searchsorted(firsts, numbers, side="right") - 1
+        of, ends = found.documents_of(first, numbers[-1] + 1)
+        assert of.tolist() == document.tolist()
+        assert ends.tolist() == np.array(firsts)[document + 1].tolist()
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_save_and_open(format, tmp_path):
+def test_write_and_open(format, tmp_path):
     samples = build(toy_store(), format, 12, seed=0)
-    names = samples.save(tmp_path)
-    assert sorted(names) == sorted(path.name for path in tmp_path.iterdir())
+    written = formats.build(toy_store(), tmp_path, format, 12, seed=0)
+    assert sorted(sample_files(format)) == sorted(path.name for path in tmp_path.iterdir())
     opened = Samples.open(tmp_path)
-    assert isinstance(opened.starts, np.memmap)
+    for array in (*written.arrays.values(), *opened.arrays.values()):
+        assert isinstance(array, np.memmap)
     assert opened.figures == samples.figures
     assert inputs(toy_store(), opened) == inputs(toy_store(), samples)
 

@@ -8,11 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from network_toy import config
-from samples_toy import random_store, recipe_of, toy_store, toy_vocabulary
+from samples_toy import build, random_store, recipe_of, toy_store, toy_vocabulary
 
 from model.network.pretraining import PretrainingModel
 from model.samples.batches import HeldoutBatches, PretrainingBatches
-from model.samples.formats import build
 from model.samples.packed import Shape, deal, offsets_of
 from study.formats import FORMATS
 

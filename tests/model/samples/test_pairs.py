@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples_toy import (
     PAIR_FORMATS,
+    build,
     corpora,
     inputs,
     mixed_corpora,
@@ -15,9 +16,12 @@ from samples_toy import (
     random_store,
 )
 
-from model.samples.formats import build
+from model.samples import pairs
+from model.samples.formats import sentence_pair
+from model.samples.formats.sentence_pair import smallest
 from model.samples.index import NEXT, RANDOM, Samples
-from model.samples.pairs import truncate
+from model.samples.keyed import below, draws, key_of_stream
+from model.samples.pairs import count_shown, truncate
 from model.text.store import TokenStore
 
 
@@ -219,3 +223,52 @@ def test_pair_seed_matters_and_repeats():
         one, again, other = (build(store, format, 32, seed=seed) for seed in (0, 0, 1))
         assert np.array_equal(one.starts, again.starts)
         assert not np.array_equal(one.starts[:20], other.starts[:20])
+
+
+@given(
+    st.lists(st.lists(st.integers(-3, 3) | st.integers(-(2**63), 2**63 - 1), max_size=6)),
+    st.integers(1, 12),
+    st.integers(1, 16),
+)
+def test_the_smallest_numbers_are_found_window_by_window(windows, count, buckets):
+    """Equal ones in their order, all where there are fewer."""
+    numbers = np.array([number for window in windows for number in window], dtype=np.int64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sentence_pair, "BUCKETS", buckets)
+        limit, ties = smallest(lambda: (np.array(w, dtype=np.int64) for w in windows), count)
+    equal = np.flatnonzero(numbers == limit)[:ties]
+    found = np.sort(np.concatenate([np.flatnonzero(numbers < limit), equal]))
+    assert found.tolist() == sorted(np.argsort(numbers, kind="stable")[:count].tolist())
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9)), min_size=1, max_size=9),
+    st.integers(1, 9),
+    st.integers(1, 45),
+)
+def test_tokens_that_are_shown_are_counted_span_by_span(parts, window, span):
+    starts, sizes = (np.array(column)[:, None] for column in zip(*parts, strict=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pairs, "WINDOW", window)
+        patch.setattr(pairs, "SPAN", span)
+        found = count_shown(starts, sizes, 40)
+    assert found == len({token for start, size in parts for token in range(start, start + size)})
+
+
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=12), st.integers(0, 9), st.integers(1, 5))
+def test_random_documents_are_those_of_a_list_of_each_corpus(corpora, seed, window):
+    """However the documents of the corpora take turns."""
+    store = replace(numbered([[2]] * len(corpora)), corpora=np.array(corpora, np.uint8))
+    own, keys = np.arange(len(corpora)), np.arange(len(corpora)) * 7
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pairs, "WINDOW", window)
+        places = pairs.RandomPlaces(pairs.units_of(store, 9, 2), seed, store.corpora)
+    found, starts = places.draw(own, keys)
+    assert starts.tolist() == found.tolist()
+    every = [[d for d in own if corpora[d] == corpus] for corpus in range(4)]
+    ranked = [document for documents in every for document in documents]
+    for document, key in zip(own, keys, strict=True):
+        others = every[corpora[document]]
+        others = [d for d in (others if len(others) > 1 else ranked) if d != document]
+        draw = draws(key_of_stream(seed, "pairs.document"), np.array([key]))
+        assert found[document] == others[int(below(draw, len(others))[0])]

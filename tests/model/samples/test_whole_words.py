@@ -5,11 +5,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples_toy import framed_rows, store_of, toy_vocabulary
+from samples_toy import build, framed_rows, store_of, toy_vocabulary
 from tokenizers import Tokenizer, models
 
 from language.corpora import corpus_columns
-from model.samples.formats import build
 from model.samples.gather import Gatherer
 from model.samples.keyed import draws, key_of_stream
 from model.samples.masking import HELDOUT_MASKING, Masker, target_count

@@ -4,9 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from samples_toy import TOY, store_of, write_split
+from samples_toy import TOY, build, store_of, write_split
 
-from model.samples.formats import build
 from model.samples.index import Samples
 from model.stages.samples import main
 from study.errors import StudyError
