@@ -214,6 +214,15 @@ def test_a_deep_or_unreadable_recipe_is_one_line(tmp_path):
         assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("thread", ["", "; threading.Timer(0.2, print, ['thread']).start()"])
+@pytest.mark.parametrize(("last", "code"), [("", 0), ("; open('gone')", 2)])
+def test_a_command_that_ends_does_what_is_registered_for_the_exit(thread, last, code):
+    ends = "import atexit, threading; atexit.register(print, 'exit'); print('main')"
+    result = fail(ends + thread + last)
+    assert result.returncode == code
+    assert result.stdout.split() == ["main", *(["thread"] if thread else []), "exit"]
+
+
 def commands() -> list[str]:
     """Modules of the project that are commands."""
     root = ROOT
