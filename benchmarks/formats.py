@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, models
 
-from benchmarks.pretraining import OPTIMISER, timed, workload
+from benchmarks.pretraining import OPTIMISER, workload
 from model.network.pretraining import PretrainingModel
 from model.samples.batches import PretrainingBatches
 from model.samples.formats import build
@@ -67,6 +67,15 @@ class Arm:
             self.training.optimiser.step(1, self.training.precision)
 
         return step
+
+
+def timed(step: Callable[[], None], device: torch.device) -> float:
+    """Seconds of one step."""
+    started = time.perf_counter()
+    step()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - started
 
 
 def random_store(tokens: int, vocabulary: int) -> TokenStore:

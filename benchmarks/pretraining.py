@@ -3,10 +3,10 @@
     python -m benchmarks.pretraining                               # laptop model, all CPU cores
     python -m benchmarks.pretraining --device cuda --model base    # one GPU
 
-Both train the same network on the same random tokens with the same optimiser and precision: ours
-through the engine's own step (fixed target slots, fused AdamW), transformers' RobertaForMaskedLM
-through a plain loop, each eager and compiled. The arms take turns, step by step, so that whatever
-else the machine does hits all alike; medians are printed, and the median of the ratios of turns.
+All train the same network on the same random tokens in the same precision: ours through the
+engine's own step, transformers' RobertaForMaskedLM through a plain loop with our optimiser and
+through its Trainer, each eager and compiled, each in a process of its own. The arms take turns,
+update by update; medians are printed, and the median of the ratios of turns.
 Utilisation counts the objective's own arithmetic (`model.network.sizes`) for every arm, as a share
 of a matrix product measured here.
 """
@@ -14,15 +14,21 @@ of a matrix product measured here.
 import argparse
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import RobertaConfig, RobertaForMaskedLM
+from transformers import (
+    PrinterCallback,
+    RobertaConfig,
+    RobertaForMaskedLM,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 from transformers.utils import logging
 
+from benchmarks.turns import Arm, Pause, Turn
 from model.network.huggingface import to_transformers, transformers_config
 from model.network.pretraining import PretrainingModel
 from model.network.sizes import flops_per_token
@@ -45,6 +51,7 @@ COMMON = {
     "init_std": 0.02,
     "vocabulary_multiple": 64,
 }
+WARM_UP = 3  # turns; the first one makes the arm, too
 IGNORED = -100  # transformers' label for a position that is not predicted
 
 
@@ -101,100 +108,152 @@ def make_micro(work: Workload) -> dict[str, Tensor]:
     }
 
 
-def our_step(
-    module: PretrainingModel, work: Workload, execution: TrainingExecution, folder: str
-) -> Callable[[], None]:
-    """One update by the engine, packed on a GPU as there in a study."""
+def train_ours(pause: Pause, work: Workload, execution: TrainingExecution) -> None:
+    """Updates by the engine, packed on a GPU as there in a study."""
     micro = make_micro(work)
     targets = micro["weights"].numel()
     if execution.device == "cuda":
         micro = pack(micro, Shape.of_rows(micro), Ids.pad)
     update = Update([micro], {"mlm": targets})
-    training = Training(module, [update], OPTIMISER, folder, execution)
+    with tempfile.TemporaryDirectory() as folder:
+        training = Training(our_model(work), [update], OPTIMISER, folder, execution)
+        while True:
+            training.backward(update)
+            training.optimiser.step(1, training.precision)
+            pause()
 
-    def step() -> None:
-        training.backward(update)
-        training.optimiser.step(1, training.precision)
 
-    return step
-
-
-def their_step(module: RobertaForMaskedLM, work: Workload, execution: TrainingExecution):
-    """One update of transformers' model: labels everywhere, its own mean loss."""
+def train_transformers(pause: Pause, work: Workload, execution: TrainingExecution) -> None:
+    """A plain loop over transformers' model: labels everywhere, its own mean loss."""
+    torch.set_num_threads(execution.threads)
     device = torch.device(execution.device)
-    micro = {name: tensor.to(device) for name, tensor in make_micro(work).items()}
-    labels = torch.full_like(micro["ids"], IGNORED)
-    labels.scatter_(1, micro["positions"], micro["labels"])
-    module.to(device).train()
+    micro = {name: tensor.to(device) for name, tensor in their_micro(work).items()}
+    module = their_model(work).to(device).train()
     precision = Precision(execution.precision, device)
     optimiser = ScheduledOptimiser(module, OPTIMISER, 1)
     if execution.compile:
         module.compile(dynamic=False)
-
-    def step() -> None:
+    while True:
         module.zero_grad(set_to_none=True)
         with precision.autocast():
-            loss = module(input_ids=micro["ids"], labels=labels).loss
+            loss = module(**micro).loss
         precision.scaled(loss).backward()
         optimiser.step(1, precision)
+        pause()
 
-    return step
+
+def train_trainer(pause: Pause, work: Workload, execution: TrainingExecution) -> None:
+    """transformers' Trainer with its own optimiser; nothing is saved or drawn on the terminal."""
+    torch.set_num_threads(execution.threads)
+    micro, on_gpu = their_micro(work), execution.device == "cuda"
+    names = tuple(micro)
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*micro.values(), strict=True)]
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            per_device_train_batch_size=work.batch,
+            max_steps=1_000_000,
+            learning_rate=OPTIMISER.learning_rate,
+            weight_decay=OPTIMISER.weight_decay,
+            max_grad_norm=OPTIMISER.clip_norm,
+            bf16=execution.precision == "bf16",
+            torch_compile=execution.compile,
+            use_cpu=not on_gpu,
+            dataloader_pin_memory=on_gpu,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            log_level="error",
+        )
+        trainer = Trainer(
+            model=their_model(work),
+            args=arguments,
+            train_dataset=rows * 1000,  # updates of an epoch
+            callbacks=[PauseCallback(pause)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
 
 
-def make_step(
-    name: str, work: Workload, execution: TrainingExecution, folder: str
-) -> Callable[[], None]:
-    """A step of "ours" or "transformers", warmed up; both start from the same weights."""
+class PauseCallback(TrainerCallback):
+    """Pauses after every update."""
+
+    def __init__(self, pause: Pause):
+        self.pause = pause
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        """After an update."""
+        self.pause()
+
+
+ARMS = {"ours": train_ours, "transformers": train_transformers, "Trainer": train_trainer}
+
+
+def our_model(work: Workload) -> PretrainingModel:
+    """Our network; all arms start from the same weights."""
     torch.manual_seed(0)
-    ours = PretrainingModel(work.network, work.vocabulary)
-    if name == "ours":
-        step = our_step(ours, work, execution, folder)
-    else:
-        state = ours.state_dict()
-        values = transformers_config(ours.encoder.config, state, Ids)
-        theirs = RobertaForMaskedLM(RobertaConfig(**values))
-        theirs.load_state_dict(to_transformers(state, Ids.pad), strict=False)
-        theirs.tie_weights()
-        step = their_step(theirs, work, execution)
-    for _ in range(3):
-        step()
-    return step
+    return PretrainingModel(work.network, work.vocabulary)
 
 
-def timed(step: Callable[[], None], device: torch.device) -> float:
-    """Seconds of one step."""
-    started = time.perf_counter()
-    step()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - started
+def their_model(work: Workload) -> RobertaForMaskedLM:
+    """The same network of transformers."""
+    logging.set_verbosity_error()
+    ours = our_model(work)
+    state = ours.state_dict()
+    theirs = RobertaForMaskedLM(
+        RobertaConfig(**transformers_config(ours.encoder.config, state, Ids))
+    )
+    theirs.load_state_dict(to_transformers(state, Ids.pad), strict=False)
+    theirs.tie_weights()
+    return theirs
 
 
-def measure(arms: dict[str, Callable[[], None]], device: torch.device, turns: int) -> dict:
-    """Seconds of every turn by arm; the arms take turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in arms}
-    for _ in range(turns):
-        for name, step in arms.items():
-            seconds[name].append(timed(step, device))
-    return seconds
+def their_micro(work: Workload) -> dict[str, Tensor]:
+    """The micro-batch as transformers takes it."""
+    micro = make_micro(work)
+    labels = torch.full_like(micro["ids"], IGNORED)
+    labels.scatter_(1, micro["positions"], micro["labels"])
+    return {"input_ids": micro["ids"], "labels": labels}
 
 
-def report(seconds: dict[str, list[float]], works: dict[str, Workload], peak: float) -> None:
-    """Print a line per arm, with our advantage over transformers' arm of the same kind."""
+def measure(arms: dict[str, Arm], turns: int) -> dict[str, list[Turn]]:
+    """Every turn by arm, after the warm-up; an arm that fails is left out."""
+    found: dict[str, list[Turn]] = {name: [] for name in arms}
+    for _ in range(WARM_UP + turns):
+        for name in list(found):
+            try:
+                found[name].append(arms[name].turn())
+            except RuntimeError as error:
+                print(f"left out: {name}: {error}")
+                del found[name]
+    return {name: values[WARM_UP:] for name, values in found.items()}
+
+
+def report(turns: dict[str, list[Turn]], works: dict[str, Workload], peak: float) -> None:
+    """Print a line per arm, with our advantage over those of the same kind."""
     work = works["ours"]
     useful = flops_per_token(work.network, work.length, work.vocabulary, work.slots / work.length)
     print(f"{useful / 1e6:.2f} MFLOP per token; measured matrix product {peak / 1e9:.0f} GFLOP/s")
-    print(f"{'':24}{'ms/update':>11}{'tokens/s':>10}{'of peak':>9}{'ours faster by':>16}")
-    for name, values in seconds.items():
+    print(
+        f"{'':24}{'ms/update':>11}{'CPU ms':>9}{'tokens/s':>10}{'of peak':>9}"
+        f"{'ours faster by':>16}{'in CPU time':>13}"
+    )
+    for name, values in turns.items():
         who = name.split()[0]
-        pace = works[who].tokens / statistics.median(values)
-        line = f"{name:24}{1000 * statistics.median(values):11.1f}{pace:10.0f}"
+        seconds = statistics.median(turn.seconds for turn in values)
+        cpu = statistics.median(turn.cpu_seconds for turn in values)
+        pace = works[who].tokens / seconds
+        line = f"{name:24}{1000 * seconds:11.1f}{1000 * cpu:9.1f}{pace:10.0f}"
         line += f"{100 * useful * pace / peak:8.1f}%"
-        ours = seconds.get(name.replace("transformers", "ours"))
-        if who == "transformers" and ours:
-            ratios = [theirs / own for theirs, own in zip(values, ours, strict=True)]
-            ratio = statistics.median(ratios) * work.tokens / works[who].tokens
-            line += f"{ratio:15.2f}x"
+        ours = turns.get(name.replace(who, "ours"))
+        if who != "ours" and ours:
+            pairs = [*zip(values, ours, strict=True)]
+            tokens = work.tokens / works[who].tokens
+            faster = statistics.median(theirs.seconds / own.seconds for theirs, own in pairs)
+            cheaper = statistics.median(
+                theirs.cpu_seconds / own.cpu_seconds for theirs, own in pairs
+            )
+            line += f"{faster * tokens:15.2f}x{cheaper * tokens:12.2f}x"
         print(line)
 
 
@@ -202,7 +261,7 @@ def arguments_of(argv: list[str] | None) -> argparse.Namespace:
     """Command line of the benchmark."""
     parser = command_parser(
         "benchmarks.pretraining",
-        "Pre-training speed: ours and transformers' RobertaForMaskedLM.",
+        "Pre-training speed: ours and transformers'.",
         "python -m benchmarks.pretraining --turns 3",
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -221,37 +280,33 @@ def arguments_of(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Measure and print."""
     args = arguments_of(argv)
-    logging.set_verbosity_error()
     device = torch.device(args.device)
     precision = args.precision or ("bf16" if args.device == "cuda" else "fp32")
-    batches = {"ours": args.batch, "transformers": args.transformers_batch or args.batch}
-    works = {name: workload(args.model, batch) for name, batch in batches.items()}
+    works = dict.fromkeys(ARMS, workload(args.model, args.transformers_batch or args.batch))
+    works["ours"] = workload(args.model, args.batch)
     place = device_name(device) or f"{args.threads} CPU threads"
     work = works["ours"]
     print(f"{args.model} model, {work.batch} x {work.length} tokens, {precision}, {place}")
     arms = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for compiled in (False,) if args.eager else (False, True):
-            execution = parse_execution(
-                {
-                    "device": args.device,
-                    "precision": precision,
-                    "threads": args.threads,
-                    "compile": compiled,
-                    "mode": "fast",
-                    "tensorboard": False,
-                }
-            )
-            for name in works:
-                try:
-                    step = make_step(name, works[name], execution, folder)
-                except (RuntimeError, torch.OutOfMemoryError) as error:
-                    reason = str(error).strip().splitlines()[0]
-                    print(f"left out: {name}{' compiled' * compiled}: {reason}")
-                else:
-                    arms[f"{name}{' compiled' * compiled}"] = step
-        seconds = measure(arms, device, args.turns)
-    report(seconds, works, matrix_peak(device, Precision(precision, device).dtype))
+    for compiled in (False,) if args.eager else (False, True):
+        execution = parse_execution(
+            {
+                "device": args.device,
+                "precision": precision,
+                "threads": args.threads,
+                "compile": compiled,
+                "mode": "fast",
+                "tensorboard": False,
+            }
+        )
+        for name, train in ARMS.items():
+            arms[f"{name}{' compiled' * compiled}"] = Arm(train, works[name], execution)
+    try:
+        turns = measure(arms, args.turns)
+    finally:
+        for arm in arms.values():
+            arm.end()
+    report(turns, works, matrix_peak(device, Precision(precision, device).dtype))
 
 
 if __name__ == "__main__":
