@@ -3,8 +3,8 @@
     python -m benchmarks.study_time results/table2.csv --cores 2      # in the folder of the run
 
 Read from what the run left: when snakemake began and ended each job (.snakemake/metadata), when
-the job opened its run directory (recipe.json) and published (its manifest), when its training loops
-began and ended (events.jsonl). Core time is `--cores` times the wall-clock from the start to
+the job opened its run directory (recipe.json) and published (manifest.json), when its training
+loops began and ended (events.jsonl). Core time is `--cores` times the wall-clock from the start to
 the last result. The files' times count: a copy of a run must keep them.
 """
 
@@ -35,7 +35,7 @@ PARTS = {
     "tail": "training loop's end -> published",
     "text": "sources, text stages, samples, features",
     "results": "results' commands",
-    "between": "published -> next job (its process ends, snakemake reacts)",
+    "between": "published -> next job: its process ends, snakemake reacts",
     "idle": "no job for a core",
 }
 
@@ -51,8 +51,10 @@ class Split:
     def add(self, job: Job, began: float, ended: float) -> None:
         """Take a job's time apart."""
         self.spans.append((began, ended))
-        opened = (Path(job.path).parent / job.key / RECIPE_NAME).stat().st_mtime
-        done = Path(job.path).stat().st_mtime
+        directory = Path(job.path).parent / job.key
+        opened = (directory / RECIPE_NAME).stat().st_mtime
+        # The copy inside: snakemake touches the manifest beside it when the process has ended.
+        done = (directory / MANIFEST_NAME).stat().st_mtime
         self.seconds["spawn"] += opened - began
         self.seconds["between"] += ended - done
         if job.stage not in ("pretrain", "finetune"):

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -120,6 +121,7 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+@cache
 def code_version() -> str:
     """`git describe` of the checkout that this file lies in; `unknown` outside git."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
