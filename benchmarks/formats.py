@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, models
 
-from benchmarks.pretraining import OPTIMISER, workload
+from benchmarks.pretraining import OPTIMISER, Workload, workload
 from model.network.pretraining import PretrainingModel
 from model.samples.batches import PretrainingBatches
 from model.samples.formats import build
@@ -105,11 +105,10 @@ def random_vocabulary(size: int) -> Vocabulary:
     return Vocabulary(Tokenizer(models.WordLevel(entries, unk_token="<unk>")))
 
 
-def make_arm(name: str, store: TokenStore, args: argparse.Namespace, folder: str) -> Arm:
-    """Batches and training of one format."""
-    work = workload(args.model, args.batch)
+def pretrain_recipe(name: str, work: Workload, steps: int) -> dict:
+    """A pretrain recipe of format `name` as JSON, of inputs called "random"."""
     paired = FORMATS[name].pairs
-    recipe = {
+    return {
         "stage": "pretrain",
         "version": 1,
         **dict.fromkeys(("store", "samples", "vocabulary"), "random"),
@@ -120,9 +119,15 @@ def make_arm(name: str, store: TokenStore, args: argparse.Namespace, folder: str
         "masking": {"policy": "dynamic", "rate": 0.15, "mask": 0.8, "random": 0.1}
         | {"special_tokens": False},
         "batch": {"sequences": work.batch, "unit": "tokens"},
-        "steps": args.turns + 1,
+        "steps": steps,
         "seed": 0,
     }
+
+
+def make_arm(name: str, store: TokenStore, args: argparse.Namespace, folder: str) -> Arm:
+    """Batches and training of one format."""
+    work = workload(args.model, args.batch)
+    paired = FORMATS[name].pairs
     on_gpu = args.device == "cuda"
     execution = parse_execution(
         {
@@ -138,7 +143,7 @@ def make_arm(name: str, store: TokenStore, args: argparse.Namespace, folder: str
         store,
         build(store, Path(folder, name), name, work.length, seed=0),
         random_vocabulary(work.vocabulary),
-        parse_recipe(recipe, "pretrain"),
+        parse_recipe(pretrain_recipe(name, work, args.turns + 1), "pretrain"),
         args.micro_batch_tokens or (65_536 if args.model == "base" else 4096),
         packed=on_gpu,
     )
