@@ -5,7 +5,7 @@
 
 Shards of random sentence lengths, all the same file by other names, whose tokens are a hole in the
 disk, go through the stages' own commands: store, samples of each format, and the data of a
-pre-training opened at its first update and in the middle of its second epoch. 1.44 G sentences are
+pre-training opened, at its first update and in the middle of its second epoch. 1.44 G sentences are
 160 GB of text. Printed per process: seconds, processor seconds, the largest anonymous memory (what
 it allocates: a file that is mapped is not of it) and resident memory (the pages of mapped files
 too, which the system takes back when it needs them), and the bytes of its files that are on disk.
@@ -24,7 +24,6 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.first_updates import UPDATES
 from benchmarks.formats import pretrain_recipe, random_vocabulary
 from benchmarks.pretraining import workload
 from model.text.store import PART_FILES, SPLITS
@@ -220,11 +219,8 @@ def run_all(args: argparse.Namespace, folder: Path) -> None:
             more += ["--execution", json.dumps(EXECUTION), "--step", str(step)]
             command = "benchmarks.first_updates", more + options(of_format)
             made = runs.step(f"{name}: {where}", *command, grows=False)
-            seconds = json.loads(made.output)
-            print(
-                f"  opened in {seconds['open']} s, first update in {seconds['first']} s, the next "
-                f"{UPDATES - 1} in {seconds['next']} s each"
-            )
+            for what, (wall, processor) in json.loads(made.output).items():
+                print(f"  {what}: {wall} s, {processor} CPU-s")
 
 
 def main(argv: list[str] | None = None) -> None:

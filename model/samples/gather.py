@@ -2,17 +2,14 @@
 
 In: the store, samples, the special ids, row numbers (B,). Out: numpy arrays ids int64 (B,T) with
 separators inserted and rows padded to T, and segments int64 (B,T) (0 for `<s> A </s>`, 1 for
-`B </s>`, 0 for pads). A row begins as separators up to its length; the text is then copied over
-them piece by piece, and leaves one between two pieces. A block of three sentences in two documents,
-[10 11 12] [13 14] | [20 21], from token 4 of the store on, with separators between documents:
+`B </s>`, 0 for pads). Separators cut parts into pieces, which are copied from the store one after
+the other into what a row has besides its start and a separator behind each piece. A block of three
+sentences in two documents, [10 11 12] [13 14] | [20 21], tokens 4 to 10 of the store:
 
-    cuts     4              9       11
-    pieces      4..8          9..10
-    columns     1..5          7..8
-    input    <s> 10 11 12 13 14 </s> 20 21 </s>
+    pieces     4..8                   9..10
+    behind                         6         9      columns: sums of sizes, each with its separator
+    input  <s> 10 11 12 13 14 </s> 20 21 </s>
 """
-
-from itertools import pairwise
 
 import numpy as np
 
@@ -38,20 +35,16 @@ class Gatherer:
     def ids(self, rows: np.ndarray, padded: int) -> np.ndarray:
         """Inputs of the samples `rows`, int64 (len(rows), padded)."""
         starts = self.samples.starts[rows]
-        lengths = self.samples.lengths[rows]
-        real = np.arange(padded) < lengths[:, None]
-        ids = np.where(real, self.vocabulary.separator, self.vocabulary.pad)
+        row, starts, stops = self._pieces(starts, starts + self.samples.sizes[rows])
+        lengths = self.samples.lengths[rows].astype(np.int64)
+        text = np.arange(padded) < lengths[:, None]
+        ids = np.where(text, self.vocabulary.separator, self.vocabulary.pad)
         ids[:, 0] = self.vocabulary.start
 
-        blocks = self._cuts(starts.ravel(), (starts + self.samples.sizes[rows]).ravel())
-        parts = starts.shape[1]
-        for number, cuts in enumerate(blocks):
-            row, part = divmod(number, parts)
-            if part == 0:
-                column = 1
-            for begin, end in pairwise(cuts):
-                ids[row, column : column + end - begin] = self.store.read(begin, end)
-                column += end - begin + 1
+        before = np.cumsum(lengths - 1) - (lengths - 1)  # the same sum up to each row
+        behind = np.cumsum(stops - starts + 1) - before[row]
+        text[:, 0] = text[row, behind] = False
+        ids[text] = self.store.read(starts, stops)
         return ids
 
     def segments(self, rows: np.ndarray, padded: int) -> np.ndarray:
@@ -63,15 +56,29 @@ class Gatherer:
         second = np.asarray(self.samples.sizes[rows, 0])[:, None] + 2
         return ((columns >= second) & (columns < lengths)).astype(np.int64)
 
-    def _cuts(self, starts: np.ndarray, stops: np.ndarray) -> list[list[int]]:
-        """Token offsets at which each block, from start to stop int64 (N,), is cut to pieces: both
-        ends, and the boundaries strictly inside. Where two lie there, a piece is empty.
+    def _pieces(
+        self, starts: np.ndarray, stops: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows, starts and stops (N,) of the pieces of the parts between these tokens, int64 (B,P).
+
+        A part is cut at the boundaries strictly inside it. Where two lie there, a piece is empty.
         """
-        cuts = [list(ends) for ends in zip(starts.tolist(), stops.tolist(), strict=True)]
+        height, parts = starts.shape
+        row = np.repeat(np.arange(height), parts)
+        starts, stops = starts.ravel(), stops.ravel()
+        rows, begins = [row], [starts]
         for boundaries in self._boundaries:
             first = np.searchsorted(boundaries, starts, side="right")
-            last = np.searchsorted(boundaries, stops, side="left")
-            for block in np.flatnonzero(last > first).tolist():
-                cuts[block] += boundaries[first[block] : last[block]].tolist()
-                cuts[block].sort()
-        return cuts
+            count = np.searchsorted(boundaries, stops, side="left") - first
+            if count.any():
+                rows.append(np.repeat(row, count))
+                within = np.arange(len(rows[-1])) - np.repeat(np.cumsum(count) - count, count)
+                begins.append(boundaries[np.repeat(first, count) + within])
+        if len(rows) == 1:
+            return row, starts, stops
+        row, begins = np.concatenate(rows), np.concatenate(begins)
+        order = np.lexsort((begins, row))
+        row, begins = row[order], begins[order]
+        ends = np.append(begins[1:], 0)
+        ends[np.append(row[1:] != row[:-1], True)] = stops
+        return row, begins, ends

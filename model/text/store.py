@@ -22,7 +22,6 @@ all are memory-mapped when read, so memory does not grow with the corpus.
 
 import mmap
 import shutil
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -117,12 +116,20 @@ class TokenStore:
         """Number of tokens."""
         return self._ends[-1]
 
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Ids of the tokens from `start` to before `stop`, 1-D: a view where one shard has all."""
-        number = min(bisect_right(self._ends, start), len(self.shards) - 1)
-        shard, end = self.shards[number], self._ends[number]
-        ids = shard[start - end + len(shard) : min(stop, end) - end + len(shard)]
-        return ids if stop <= end else np.concatenate([ids, self.read(end, stop)])
+    def read(self, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+        """Ids of the tokens from each start to before its stop, int64 (N,) both, one range after
+        the other in one array.
+        """
+        numbers = np.minimum(self._shard_of(starts), len(self.shards) - 1)
+        pieces = []
+        for number, start, stop in np.stack([numbers, starts, stops], axis=1).tolist():
+            before, end = self._ends[number] - len(self.shards[number]), self._ends[number]
+            while stop > end:  # it goes on in the next shard
+                pieces.append(self.shards[number][start - before :])
+                number, start, before = number + 1, end, end
+                end = self._ends[number]
+            pieces.append(self.shards[number][start - before : stop - before])
+        return np.concatenate(pieces)
 
     def will_need(self, starts: np.ndarray, stops: np.ndarray) -> None:
         """Have the tokens of these ranges, int64 (N,) both, read together and in advance instead of
@@ -131,12 +138,16 @@ class TokenStore:
         if not self.maps:
             return
         size = self.shards[0].itemsize
-        numbers = np.searchsorted(self._ends, starts, side="right")
+        numbers = self._shard_of(starts)
         for number, start, stop in np.stack([numbers, starts, stops], axis=1).tolist():
             pages, before = self.maps[number], self._ends[number] - len(self.shards[number])
             first = (start - before) * size // mmap.PAGESIZE * mmap.PAGESIZE
             last = min((stop - before) * size, len(pages))
             pages.madvise(mmap.MADV_WILLNEED, first, last - first)
+
+    def _shard_of(self, offsets: np.ndarray) -> np.ndarray:
+        """Number of the shard that has the token at each offset; that of all shards at the end."""
+        return np.searchsorted(self._ends, offsets, side="right")
 
     def _check_ends(self, where: str) -> None:
         """Raise StudyError, naming `where`, unless the arrays fit each other in length."""

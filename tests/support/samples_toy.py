@@ -47,7 +47,7 @@ def store_of(documents, corpora=None, corpus_names=("corpus",)) -> TokenStore:
 
 def all_tokens(store: TokenStore) -> list[int]:
     """The ids of a store from its first to its last."""
-    return store.read(0, store.size).tolist()
+    return store.read(np.array([0]), np.array([store.size])).tolist()
 
 
 def write_split(store: TokenStore, folder: Path) -> list[str]:

@@ -227,7 +227,7 @@ def test_fixed_blocks_are_running_text_cut_every_so_many_places(lengths, separat
         for sentence in range(first, last):
             text += [2] * (separators == "sentence" and sentence > 0)
             begins[len(text)] = sentence
-            text += store.read(*store.sentences[sentence : sentence + 2]).tolist()
+            text += store.read(*store.sentences[sentence : sentence + 2, None]).tolist()
     expected = []
     for cut in range(0, len(text), length - 2):
         block = text[cut : cut + length - 2]

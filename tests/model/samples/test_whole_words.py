@@ -184,7 +184,7 @@ def test_generated_text_in_blocks_of_several_sentences(kind, joined):
     vocabulary = Vocabulary(train_vocabulary(lambda: [sentences], kind, 400, lowercase=True))
     store = store_of([vocabulary.encode_batch(document) for document in documents])
     begins, ends = vocabulary.word_edges
-    tokens = store.read(0, store.size).astype(int)
+    tokens = store.read(np.array([0]), np.array([store.size])).astype(int)
     starts = store.sentences[1:-1]
     goes_on = begins[tokens[starts]] & ends[tokens[starts - 1]] != 0
     assert goes_on.mean() == pytest.approx(joined, abs=0.01)

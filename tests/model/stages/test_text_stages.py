@@ -83,7 +83,7 @@ def folder(tmp_path_factory):
 def decoded(manifest, vocabulary, split):
     opened = TokenStore.open(manifest, split)
     texts = [
-        vocabulary.tokenizer.decode(opened.read(a, b).tolist())
+        vocabulary.tokenizer.decode(opened.read(np.array([a]), np.array([b])).tolist())
         for a, b in zip(opened.sentences[:-1], opened.sentences[1:], strict=True)
     ]
     bounds = zip(opened.documents[:-1], opened.documents[1:], strict=True)
