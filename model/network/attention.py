@@ -20,7 +20,7 @@ A GPU takes padded rows so, too: each is a sample and, behind it, a dummy of its
 Legend: B rows, T their padded length, P packed tokens, S samples, N heads, D width of a head.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -51,22 +51,43 @@ class Padded:
         inside_BT = torch.arange(length) < lengths.clamp(min=1)[:, None]
         return cls(inside_BT[:, None, None, :], keys)
 
-    def attend(self, qkv_BTC: Tensor, heads: int, rate: float, site: int) -> Tensor:
-        """(B, T, 3 N D), queries before keys before values -> (B, T, N D).
+    def at(self, x_BTC: Tensor, wanted_BK: Tensor) -> Tensor:
+        """Of vectors (B, T, C) or keys (B, T) those at places `wanted` of their rows."""
+        B, T = x_BTC.shape[:2]
+        numbers_BK = wanted_BK + torch.arange(B)[:, None] * T
+        chosen = x_BTC.flatten(0, 1).index_select(0, numbers_BK.flatten())
+        return chosen.unflatten(0, wanted_BK.shape)
+
+    def attend(
+        self,
+        qkv_BTC: Tensor,
+        heads: int,
+        rate: float,
+        site: int,
+        wanted_BK: Tensor | None = None,
+    ) -> Tensor:
+        """(B, T, 3 N D), queries before keys before values -> (B, T, N D), or (B, K, N D): only
+        for the tokens at places `wanted`.
 
         `site` is the first of N places of the network, one for each head. The library's kernel
         takes no dropout on a CPU, and in 16 bits it is slower than two products.
         """
-        B, T, C = qkv_BTC.shape
-        qkv = qkv_BTC.view(B, T, 3, heads, C // 3 // heads)
-        q_BNTD, k_BNTD, v_BNTD = qkv.permute(2, 0, 3, 1, 4)
-        if rate == 0 and qkv.dtype.itemsize >= 4:
+        asking = self
+        q_BTC, k_BTC, v_BTC = qkv_BTC.chunk(3, dim=-1)
+        if wanted_BK is not None:
+            q_BTC = self.at(q_BTC, wanted_BK)
+            if self.keys is not None:
+                asking = replace(self, keys=self.at(self.keys, wanted_BK))
+        q_BNTD, k_BNTD, v_BNTD = (
+            part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (q_BTC, k_BTC, v_BTC)
+        )
+        if rate == 0 and qkv_BTC.dtype.itemsize >= 4:
             mixed_BNTD = functional.scaled_dot_product_attention(
                 q_BNTD, k_BNTD, v_BNTD, attn_mask=self.mask
             )
         else:
-            mixed_BNTD = self._products(q_BNTD, k_BNTD, rate, site) @ v_BNTD
-        return mixed_BNTD.transpose(1, 2).reshape(B, T, C // 3)
+            mixed_BNTD = asking._products(q_BNTD, k_BNTD, rate, site) @ v_BNTD
+        return mixed_BNTD.transpose(1, 2).flatten(2)
 
     def _products(self, q_BNTD: Tensor, k_BNTD: Tensor, rate: float, site: int) -> Tensor:
         """The attention probabilities (B, N, T, T) after dropout."""
@@ -99,17 +120,31 @@ class Packed:
             keys = torch.zeros(len(lengths) * length, dtype=torch.int32, device=lengths.device)
         return cls(offsets, keys.flatten(), length)
 
-    def attend(self, qkv_PC: Tensor, heads: int, rate: float, site: int) -> Tensor:
-        """(P, 3 N D), queries before keys before values -> (P, N D); site as in Padded."""
-        P, C = qkv_PC.shape
-        if qkv_PC.device.type == "cpu":
-            return self._by_rows(qkv_PC, heads, rate, site)
-        from model.network.packed_attention import mixed_values  # needs Triton
+    def at(self, x_PC: Tensor, wanted_M: Tensor) -> Tensor:
+        """Of vectors (P, C) or keys (P,) those of the tokens with these numbers."""
+        return x_PC[wanted_M]
 
-        qkv_P3ND = qkv_PC.view(P, 3, heads, C // 3 // heads)
-        return mixed_values(qkv_P3ND, self.offsets, self.keys, self.longest, site, rate).reshape(
-            P, C // 3
-        )
+    def attend(
+        self,
+        qkv_PC: Tensor,
+        heads: int,
+        rate: float,
+        site: int,
+        wanted_M: Tensor | None = None,
+    ) -> Tensor:
+        """(P, 3 N D), queries before keys before values -> (P, N D), or (M, N D): only for the
+        tokens with the numbers `wanted`; site as in Padded.
+        """
+        if qkv_PC.device.type == "cpu":
+            mixed_PC = self._by_rows(qkv_PC, heads, rate, site)
+        else:
+            from model.network.packed_attention import mixed_values  # needs Triton
+
+            qkv_P3ND = qkv_PC.unflatten(-1, (3, heads, -1))
+            mixed_PC = mixed_values(
+                qkv_P3ND, self.offsets, self.keys, self.longest, site, rate
+            ).flatten(1)
+        return mixed_PC if wanted_M is None else self.at(mixed_PC, wanted_M)
 
     def _by_rows(self, qkv_PC: Tensor, heads: int, rate: float, site: int) -> Tensor:
         """The plain reference: each sample a padded row of its own."""

@@ -33,10 +33,12 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(config.hidden, 3 * config.hidden)
         self.output = nn.Linear(config.hidden, config.hidden)
 
-    def forward(self, x_XH: Tensor, layout: Padded | Packed) -> Tensor:
-        """(X, H) -> (X, H)."""
+    def forward(
+        self, x_XH: Tensor, layout: Padded | Packed, wanted: Tensor | None = None
+    ) -> Tensor:
+        """(X, H) -> (X, H), or the outputs of the tokens at `wanted` (Layer)."""
         rate = self.dropout if self.training else 0.0
-        return self.output(layout.attend(self.qkv(x_XH), self.heads, rate, self.site))
+        return self.output(layout.attend(self.qkv(x_XH), self.heads, rate, self.site, wanted))
 
 
 class Norm(nn.LayerNorm):
@@ -73,12 +75,19 @@ class Layer(nn.Module):
         self.attention_dropout = Dropout(config.dropout, site + config.heads)
         self.ffn_dropout = Dropout(config.dropout, site + config.heads + 1)
 
-    def forward(self, x_XH: Tensor, layout: Padded | Packed) -> Tensor:
-        """(X, H) -> (X, H)."""
-        mixed_XH = self.attention_dropout(self.attention(x_XH, layout), layout.keys)
-        x_XH = self.attention_norm(x_XH, mixed_XH)
+    def forward(
+        self, x_XH: Tensor, layout: Padded | Packed, wanted: Tensor | None = None
+    ) -> Tensor:
+        """(X, H) -> (X, H), or the outputs of the tokens at `wanted`: places (B, K) in padded rows,
+        numbers (M,) of packed tokens. All are attended to; the others' own outputs nobody reads.
+        """
+        mixed_XH, keys_X = self.attention(x_XH, layout, wanted), layout.keys
+        if wanted is not None:
+            x_XH = layout.at(x_XH, wanted)
+            keys_X = None if keys_X is None else layout.at(keys_X, wanted)
+        x_XH = self.attention_norm(x_XH, self.attention_dropout(mixed_XH, keys_X))
         inner = functional.gelu(self.ffn_in(x_XH))
-        return self.ffn_norm(x_XH, self.ffn_dropout(self.ffn_out(inner), layout.keys))
+        return self.ffn_norm(x_XH, self.ffn_dropout(self.ffn_out(inner), keys_X))
 
 
 class Encoder(nn.Module):
@@ -115,8 +124,10 @@ class Encoder(nn.Module):
         lengths: Tensor | None = None,
         segments: Tensor | None = None,
         keys: Tensor | None = None,
+        wanted: Tensor | None = None,
     ) -> Tensor:
-        """Hidden vectors (B, T, H); vectors at padded positions are defined but mean nothing.
+        """Hidden vectors (B, T, H), or (B, K, H) of the tokens at places `wanted` int64 (B, K) of
+        their rows; those at padded positions are defined but mean nothing.
 
         `lengths` None says that no row is padded; `keys` int32 (B, T) are needed where dropout is
         on. Raises StudyError when T is longer than the position table.
@@ -131,12 +142,16 @@ class Encoder(nn.Module):
             lengths = torch.full((B,), T, device=ids.device)
         positions_TH = self.positions.weight[:T]
         if ids.device.type == "cpu":
-            return self._encode(ids, positions_TH, segments, Padded.of(lengths, T, keys))
+            return self._encode(ids, positions_TH, segments, Padded.of(lengths, T, keys), wanted)
         if segments is not None:
             segments = segments.flatten()
+        shape = ids.shape
+        if wanted is not None:
+            shape = wanted.shape
+            wanted = (wanted + torch.arange(B, device=ids.device)[:, None] * T).flatten()
         layout = Packed.of_rows(lengths, T, keys)
-        hidden_PH = self._encode(ids.flatten(), positions_TH.repeat(B, 1), segments, layout)
-        return hidden_PH.view(B, T, -1)
+        positions_PH = positions_TH.repeat(B, 1)
+        return self._encode(ids.flatten(), positions_PH, segments, layout, wanted).view(*shape, -1)
 
     def packed(
         self,
@@ -145,23 +160,31 @@ class Encoder(nn.Module):
         offsets: Tensor,
         keys: Tensor,
         segments: Tensor | None = None,
+        wanted: Tensor | None = None,
     ) -> Tensor:
-        """Hidden vectors (P, H) of samples end to end, none longer than the position table.
+        """Hidden vectors (P, H), or (M, H) of the tokens with the numbers `wanted` int64 (M,), of
+        samples end to end, none longer than the position table.
 
         `keys` int32 (P,) decide what dropout drops (dropout.py).
         """
         layout = Packed(offsets, keys, self.longest)
-        return self._encode(ids, self.positions(places), segments, layout)
+        return self._encode(ids, self.positions(places), segments, layout, wanted)
 
     def _encode(
-        self, ids: Tensor, positions: Tensor, segments: Tensor | None, layout: Padded | Packed
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        segments: Tensor | None,
+        layout: Padded | Packed,
+        wanted: Tensor | None,
     ) -> Tensor:
         x_XH = self.words(ids) + positions
         if self.segments is not None:
             x_XH = x_XH + self.segments(segments)
         x_XH = self.dropout(self.norm(x_XH), layout.keys)
+        last = self.layers[-1]
         for layer in self.layers:
-            x_XH = layer(x_XH, layout)
+            x_XH = layer(x_XH, layout, wanted if layer is last else None)
         return x_XH
 
 

@@ -57,10 +57,10 @@ class FineTuningModel(nn.Module):
         """Losses of the micro-batch by term."""
         return self.loss(self.task, self.predict(micro), micro)
 
-    def hidden(self, micro: Tensors) -> Tensor:
-        """Hidden vectors (B, T, H) of the micro-batch."""
+    def hidden(self, micro: Tensors, wanted_BK: Tensor | None = None) -> Tensor:
+        """Hidden vectors (B, T, H) of the micro-batch, or (B, K, H) of the tokens at places."""
         more = map(micro.get, ("lengths", "segments", "keys"))
-        return self.encoder(micro["ids"], *more)
+        return self.encoder(micro["ids"], *more, wanted_BK)
 
 
 class HeadModel(FineTuningModel):
@@ -72,7 +72,8 @@ class HeadModel(FineTuningModel):
 
     def predict(self, micro: Tensors) -> Tensors:
         """{"logits": (B, outputs)}."""
-        return {"logits": self.head(self.hidden(micro), micro.get("keys")).float()}
+        first_BH = self.hidden(micro, torch.zeros_like(micro["ids"][:, :1]))
+        return {"logits": self.head(first_BH, micro.get("keys")).float()}
 
 
 def load_encoder(module: FineTuningModel, path: str | Path) -> list[str]:

@@ -15,6 +15,7 @@ RoBERTa (arXiv 1907.11692) section 2.3. The head runs on the target positions on
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from model.network.cross_entropy import weighted_cross_entropy
 from model.network.encoder import Encoder
@@ -50,32 +51,38 @@ class PretrainingModel(nn.Module):
     def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
         """Sums of the weighted losses, fp32 scalars by term."""
         hidden_MH, first_SH = self._hidden(micro)
-        logits_MW = self.mlm(hidden_MH, self.encoder.words.weight)
-        losses = {
-            "mlm": weighted_cross_entropy(
-                logits_MW, micro["labels"].flatten(), micro["weights"].flatten()
+        labels_M, weights_M = micro["labels"].flatten(), micro["weights"].flatten()
+        if hidden_MH.device.type == "cpu" and not torch.compiler.is_compiling():
+            used = weights_M.nonzero().flatten()
+            hidden_MH, labels_M, weights_M = (
+                part.index_select(0, used) for part in (hidden_MH, labels_M, weights_M)
             )
-        }
+        logits_MW = self.mlm(hidden_MH, self.encoder.words.weight)
+        losses = {"mlm": weighted_cross_entropy(logits_MW, labels_M, weights_M)}
         if self.nsp is not None:
             logits_S2 = self.nsp(first_SH)
             losses["nsp"] = weighted_cross_entropy(logits_S2, micro["nsp"], micro["nsp_weights"])
         return losses
 
-    def _hidden(self, micro: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Hidden vectors of the targets (M, H) and of every sample's first token (S, H)."""
-        if "offsets" not in micro:
-            more = map(micro.get, ("lengths", "segments", "keys"))
-            hidden_BTH = self.encoder(micro["ids"], *more)
-            return targets(hidden_BTH, micro["positions"]), hidden_BTH[:, 0]
-        names = ("ids", "places", "offsets", "keys")
-        hidden_PH = self.encoder.packed(*map(micro.get, names), micro.get("segments"))
-        # Empty places for samples begin behind the last token.
-        first_S = micro["offsets"][:-1].clamp(max=len(hidden_PH) - 1)
-        return hidden_PH[micro["positions"]], hidden_PH[first_S]
-
-
-def targets(hidden_BTH: Tensor, positions_BK: Tensor) -> Tensor:
-    """The hidden vectors at the target positions, (B * K, H)."""
-    B, T, H = hidden_BTH.shape
-    first = torch.arange(B, device=positions_BK.device)[:, None] * T
-    return hidden_BTH.reshape(B * T, H).index_select(0, (positions_BK + first).flatten())
+    def _hidden(self, micro: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Hidden vectors of the targets (M, H) and, for the next-sentence head, of every sample's
+        first token (S, H).
+        """
+        wanted, segments = micro["positions"], micro.get("segments")
+        if "offsets" in micro:
+            names = ("ids", "places", "offsets", "keys")
+            packed = [micro[name] for name in names]
+            if self.nsp is None:
+                return self.encoder.packed(*packed, segments, wanted), None
+            # Empty places for samples begin behind the last token.
+            first_S = micro["offsets"][:-1].clamp(max=len(micro["ids"]) - 1)
+            hidden = self.encoder.packed(*packed, segments, torch.cat([wanted, first_S]))
+            return hidden[: len(wanted)], hidden[len(wanted) :]
+        if self.nsp is not None:
+            wanted = functional.pad(wanted, (1, 0))  # a first token, at place 0
+        hidden_BKH = self.encoder(
+            micro["ids"], micro.get("lengths"), segments, micro.get("keys"), wanted
+        )
+        if self.nsp is None:
+            return hidden_BKH.flatten(0, 1), None
+        return hidden_BKH[:, 1:].flatten(0, 1), hidden_BKH[:, 0]

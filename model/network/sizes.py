@@ -68,7 +68,9 @@ def activation_bytes(
     Per token and layer: inputs of the matrix products, queries, keys, values, LayerNorms and two
     dropout masks, H (8 b + 2 m) + 2 F b, where a mask's element has m bytes: 1, on the CPU b, none
     without dropout. Where attention with dropout has no fused kernel (CPU), also its
-    probabilities, N length (2 b + m). Per target: logits, their fp32 copy and softmax, W (b + 8).
+    probabilities, N length (2 b + m). In pre-training's last layer only targets have more than the
+    layer's input, queries, keys and values, 4 H b. Per target: logits, their fp32 copy and softmax,
+    W (b + 8), on the CPU the logits' gradient, W b.
     For m = 1, b = 2 and F = 4 H this is the 34 H of Korthikanti et al. (arXiv 2205.05198).
     """
     size = FP32 if precision == "fp32" else 2
@@ -76,8 +78,12 @@ def activation_bytes(
     per_layer = config.hidden * (8 * size + 2 * mask) + 2 * config.ffn * size
     if device == "cpu" and config.attention_dropout > 0:
         per_layer += config.heads * length * (2 * size + mask)
-    head = target_share * config.word_rows(vocabulary_size) * (size + 8)
-    return tokens * (config.layers * per_layer + head)
+    of_others = 4 * config.hidden * size
+    # A head of fine-tuning may read every token.
+    last_layer = of_others + (target_share or 1.0) * (per_layer - of_others)
+    per_word = size if device == "cpu" else size + 8
+    head = target_share * config.word_rows(vocabulary_size) * per_word
+    return tokens * ((config.layers - 1) * per_layer + last_layer + head)
 
 
 def flops_per_token(
@@ -87,7 +93,8 @@ def flops_per_token(
 
     Counts the matrix products that the objective needs: encoder matrices, attention, and the
     masked-language head on the share `target_share` of the tokens (0 for fine-tuning, whose heads
-    cost next to nothing). Work beyond that (padding, logits that no loss reads) does not count.
+    cost next to nothing). Work beyond that (padding, logits that no loss reads) does not count; all
+    layers count in full, as is usual, though of the last one only the targets are worked out.
     """
     per_layer = 4 * config.hidden**2 + 2 * config.hidden * config.ffn
     attention = 2 * length * config.hidden

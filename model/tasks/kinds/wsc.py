@@ -29,7 +29,6 @@ from torch.nn import functional
 
 from model.network.finetuning import FineTuningModel, Tensors
 from model.network.heads import MaskedLanguageHead
-from model.network.pretraining import targets as vectors_at
 from model.tasks.columns import Examples, Split
 from model.tasks.features import CHUNK, Features, PaddedRows, Rows, label_figures
 from model.tasks.kind import Average, Kind
@@ -207,8 +206,8 @@ class PronounModel(FineTuningModel):
 
     def predict(self, micro: Tensors) -> Tensors:
         """{"scores": (R,)}: mean log-probability of the masked tokens, in nats."""
-        vectors = vectors_at(self.hidden(micro), micro["positions"])
-        logits_MW = self.mlm(vectors, self.encoder.words.weight).float()
+        hidden_MH = self.hidden(micro, micro["positions"]).flatten(0, 1)
+        logits_MW = self.mlm(hidden_MH, self.encoder.words.weight).float()
         losses_M = functional.cross_entropy(logits_MW, micro["targets"].flatten(), reduction="none")
         return {"scores": -(losses_M.view(micro["shares"].shape) * micro["shares"]).sum(1)}
 

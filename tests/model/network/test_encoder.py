@@ -1,5 +1,7 @@
 """The encoder: initial weights, padding, dropout, limits."""
 
+from functools import partial
+
 import network_toy as toy
 import pytest
 import torch
@@ -57,6 +59,31 @@ def test_full_rows_need_no_lengths():
     model = toy.randomise(encoder()).eval()
     ids = toy.inputs(lengths=(24, 24))["ids"]
     assert torch.equal(model(ids), model(ids, torch.tensor([24, 24])))
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+@pytest.mark.parametrize("layout", ["padded", "packed"])
+def test_the_wanted_tokens_alone_are_those_of_all(layout, rate):
+    """The last layer is worked out for them only: the same vectors, the same gradients."""
+    model = toy.randomise(encoder(dropout=rate, attention_dropout=rate))
+    found = toy.inputs(lengths=(24, 9))
+    places = torch.tensor([[0, 23, 5, 5], [8, 0, 3, 0]])
+    if layout == "padded":
+        run = partial(model, found["ids"], found["lengths"], keys=found["keys"])
+        picked = run().gather(1, places[..., None].expand(-1, -1, 32))
+    else:
+        ids, keys = (torch.cat([found[name][0], found[name][1, :9]]) for name in ("ids", "keys"))
+        inside = torch.cat([torch.arange(24), torch.arange(9)])
+        run = partial(model.packed, ids, inside, torch.tensor([0, 24, 33], dtype=torch.int32), keys)
+        places = (places + torch.tensor([[0], [24]])).flatten()
+        picked = run()[places]
+    outcomes = []
+    for hidden in (run(wanted=places), picked):
+        model.zero_grad()
+        hidden.square().sum().backward()
+        outcomes.append([hidden, *(p.grad for p in model.parameters() if p.grad is not None)])
+    for one, other in zip(*outcomes, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -99,7 +99,8 @@ def test_choice():
     model = build("choice")
     rows = toy.inputs(lengths=(24, 20, 9, 11, 8, 24, 5, 6))
     micro = {**rows, "labels": torch.tensor([1, 3]), "weights": torch.tensor([1.0, 1.0])}
-    scores = torch.stack([model.head(model.hidden(micro), None)[i, 0] for i in range(8)])
+    first = torch.zeros(8, 1, dtype=torch.int64)
+    scores = torch.stack([model.head(model.hidden(micro, first), None)[i, 0] for i in range(8)])
     logits = model.predict(micro)["logits"].view(2, 4)
     assert torch.equal(logits, scores.view(2, 4))
     losses = model(micro)
