@@ -21,7 +21,7 @@ from model.text.store import TokenStore
 from study.errors import StudyError
 
 WINDOW = 1 << 20  # documents or samples looked at at once, to bound memory
-SPAN = 1 << 27  # tokens whose covers are counted at once, likewise
+SPAN = 1 << 28  # tokens whose covers are counted at once, likewise
 
 
 def pair_units(store: TokenStore, budget: int) -> Units:
@@ -144,23 +144,27 @@ class PairWriter:
 def count_shown(starts: np.ndarray, sizes: np.ndarray, tokens: int) -> int:
     """How many of a store's tokens stand in some part of some sample, each counted once.
 
-    starts and sizes int (N,2). Span by span of the tokens, parts open and close; a token is shown
-    where more have been opened than closed. Parts of tokens 1 to 3 and 2 to 4 of five:
+    starts and sizes int (N,2); A's starts are sorted. Span by span of the tokens, parts open and
+    close; a token is shown where more have been opened than closed. Parts of tokens 1 to 3 and 2 to
+    4 of six:
 
-        opened - closed   0  1  1  0 -1     the next one -1
-        running sum       0  1  2  2  1
+        opened - closed   0  1  1  0 -1 -1
+        running sum       0  1  2  2  1  0
     """
     shown = 0
     for low in range(0, tokens, SPAN):
-        span = min(SPAN, tokens - low)
-        change = np.zeros(span + 1, dtype=np.int32)
+        high = min(low + SPAN, tokens)
+        change = np.zeros(high - low + 1, dtype=np.int32)
         for row in range(0, len(starts), WINDOW):
-            begins = starts[row : row + WINDOW] - low
-            ends = begins + sizes[row : row + WINDOW]
-            inside = (begins < span) & (ends > 0)
-            np.add.at(change, np.maximum(begins[inside], 0), 1)
-            np.subtract.at(change, np.minimum(ends[inside], span), 1)
-        shown += int(np.count_nonzero(np.cumsum(change, out=change)[:span]))
+            rows = slice(row, row + WINDOW)
+            first, last = starts[rows][[0, -1], 0]
+            beside = first >= high or last + sizes[rows, 0].max() <= low
+            for part in (1,) if beside else (0, 1):
+                begins, ends = starts[rows, part], starts[rows, part] + sizes[rows, part]
+                inside = np.flatnonzero((begins < high) & (ends > low))
+                np.add.at(change, np.maximum(begins[inside], low) - low, 1)
+                np.subtract.at(change, np.minimum(ends[inside], high) - low, 1)
+        shown += int(np.count_nonzero(np.cumsum(change, out=change)[:-1]))
     return shown
 
 
