@@ -238,14 +238,16 @@ def _feature_tokens(study: Study, job: Job) -> float:
 
 
 # Bytes of a text stage before it has run, from finished runs: compressed sentences per character,
-# tokens (uint16) with their sentence offsets, index arrays per sample, features per token.
+# tokens (uint16) with their sentences' lengths, a store's offsets (its tokens are links to those of
+# the shards), index arrays per sample, features per token.
 STAGE_BYTES = {
     "sentences": (0.4, _characters),
     "tokens": (2.3, _tokens),
-    "store": (2.3, _tokens),
+    "store": (0.4, _tokens),
     "samples": (40, _samples),
     "features": (4, _feature_tokens),
 }
+LINKED = "/tokens-"  # in the names of a store's files that take no room of their own
 
 
 def text_megabytes(study: Study, jobs: list[Job]) -> float | None:
@@ -262,5 +264,6 @@ def text_megabytes(study: Study, jobs: list[Job]) -> float | None:
         if manifest is None:
             total += size * count(study, job)
         else:
-            total += sum(file["bytes"] for file in manifest.files.values())
+            own = {name: file for name, file in manifest.files.items() if LINKED not in name}
+            total += sum(file["bytes"] for file in own.values())
     return total / MB

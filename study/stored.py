@@ -8,7 +8,9 @@ import json
 import os
 import re
 import shutil
+from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from study.errors import StudyError
@@ -36,10 +38,15 @@ class StoredRun:
         return self.folder / self.key
 
     @property
+    def files(self) -> list[Path]:
+        """All its files."""
+        inside = [path for path in self.directory.rglob("*") if not path.is_dir()]
+        return [*inside, *self.manifests]
+
+    @property
     def size(self) -> int:
         """Bytes of all its files."""
-        inside = [path for path in self.directory.rglob("*") if not path.is_dir()]
-        return sum(path.lstat().st_size for path in (*inside, *self.manifests))
+        return sum(path.lstat().st_size for path in self.files)
 
     def at_work(self) -> str | None:
         """Who holds the lock of its directory; None where nobody does."""
@@ -105,16 +112,32 @@ def all_runs(root: str | Path) -> list[StoredRun]:
 def dispose(runs: list[StoredRun], notes: list[str], otherwise: str | None) -> None:
     """List runs and `notes` and delete the runs, or say `otherwise` what would become of them.
 
+    The sum is what the disk gets back: no file with a name in a run that stays.
+
     Raises StudyError, with nothing deleted, where somebody works with one of them.
     """
-    sizes = {run.directory: run.size for run in runs}
+    sizes, freed = {run.directory: run.size for run in runs}, bytes_freed(runs)
     lines = [f"{size_text(size):>9}  {directory}" for directory, size in sizes.items()]
     for line in (*lines, *notes):
         print(line)
     if otherwise is None:
         _delete_all(runs)
     word = "run" if len(runs) == 1 else "runs"
-    print(f"{len(runs)} {word}, {size_text(sum(sizes.values()))} {otherwise or 'deleted'}")
+    print(f"{len(runs)} {word}, {size_text(freed)} {otherwise or 'deleted'}")
+
+
+def bytes_freed(runs: list[StoredRun]) -> int:
+    """Bytes that the disk gets back with these runs: a store's tokens are its shards' too, and stay
+    until both are gone.
+    """
+    links: Counter[tuple[int, int]] = Counter()
+    total = 0
+    for path in chain.from_iterable(run.files for run in runs):
+        state = path.lstat()
+        links[state.st_dev, state.st_ino] += 1
+        if links[state.st_dev, state.st_ino] == state.st_nlink:
+            total += state.st_size
+    return total
 
 
 def size_text(count: int) -> str:
