@@ -14,6 +14,7 @@ from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch._utils import _flatten_dense_tensors
 from torch.nn.parallel import DistributedDataParallel
 
 from model.training.distributed import Ranks
@@ -54,7 +55,8 @@ class ExactGradients:
         self.alone = count == 1 and self.ranks.world == 1
         self.bound = LIMIT / count  # on the norm of a micro-batch, and on its losses
         (self.fixed[self.size :] if self.alone else self.fixed).zero_()
-        self._forget()
+        for parameter in self.parameters:
+            parameter.grad = None
         return [(index, 1.0) for index in self.ranks.dealt(count)]
 
     def micro_batch(self, last: bool):
@@ -64,7 +66,7 @@ class ExactGradients:
     def add(self, losses: Tensor) -> None:
         """Add the micro-batch's gradient and its losses (terms,); waits for the device."""
         scale, squares = self.precision.scale, losses.new_zeros(())
-        for begin, piece in self._pieces():
+        for begin, piece in self._taken():
             squares += torch.dot(piece, piece)
             # In fp32 already, scaling by a power of two and rounding to whole numbers lose nothing.
             scaled = (piece * (UNIT / scale)).round_()
@@ -78,7 +80,6 @@ class ExactGradients:
         *numbers, square = torch.cat([losses, squares[None]]).tolist()
         outcome = _in_fixed_point(numbers, math.sqrt(square) / scale, self.bound)
         self.fixed[self.size :] += torch.tensor(outcome, device=self.fixed.device)
-        self._forget()
 
     def finish(self) -> Tensor:
         """The update's losses (terms,) float64, NaN if it diverged; its gradient is in `.grad`.
@@ -98,21 +99,19 @@ class ExactGradients:
             parameter.grad = view
         return torch.tensor(losses, dtype=torch.float64, device=self.total.device) / UNIT
 
-    def _pieces(self) -> Iterator[tuple[int, Tensor]]:
-        """The micro-batch's gradient, end to end, in pieces (n,) and where each begins."""
+    def _taken(self) -> Iterator[tuple[int, Tensor]]:
+        """The micro-batch's gradient, end to end, in pieces (n,) and where each begins; `.grad` is
+        None then.
+        """
         begin = 0
         for run in self.runs:
-            flats = [
-                (torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1)
-                for p in self.parameters[run]
-            ]
-            for piece in (torch.cat(flats) if len(flats) > 1 else flats[0]).split(PIECE):
+            gradients = []
+            for parameter in self.parameters[run]:
+                gradient, parameter.grad = parameter.grad, None
+                gradients.append(torch.zeros_like(parameter) if gradient is None else gradient)
+            for piece in _flatten_dense_tensors(gradients).split(PIECE):
                 yield begin, piece
                 begin += len(piece)
-
-    def _forget(self) -> None:
-        for parameter in self.parameters:
-            parameter.grad = None
 
 
 def _runs(sizes: list[int]) -> list[slice]:

@@ -34,7 +34,7 @@ class ScheduledOptimiser:
         """What it keeps between updates, as "adamw.0.exp_avg"."""
         return {
             f"{self.section.name}.{index}.{moment}": tensor
-            for index, moments in enumerate(self.algorithm.state.values())
+            for index, moments in enumerate(self.algorithm.state())
             for moment, tensor in moments.items()
         }
 

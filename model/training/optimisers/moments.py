@@ -5,19 +5,17 @@ compiles, which costs a second of every job and is of no use to an optimiser of 
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from itertools import compress
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from study.cells import Optimiser
 
-STATE = ("step", "exp_avg", "exp_avg_sq")  # by parameter, as torch's AdamW names them
 
-
-@dataclass(frozen=True)
-class Layers:
-    """Parameters that have a gradient, of one group, and what is kept of each."""
+class Layers(NamedTuple):
+    """Parameters of one group with their gradients, and what is kept of each between updates."""
 
     parameters: list[Tensor]
     gradients: list[Tensor]
@@ -38,25 +36,34 @@ class MomentOptimiser(ABC):
     def __init__(self, groups: list[dict], section: Optimiser):
         self.param_groups, self.section = groups, section  # the first named as the scaler asks
         self.learning_rate = section.learning_rate  # of the next step
-        self.state = {
-            parameter: {
-                "step": torch.zeros((), device=parameter.device),
-                "exp_avg": torch.zeros_like(parameter),
-                "exp_avg_sq": torch.zeros_like(parameter),
-            }
+        self.kept = [
+            (
+                [torch.zeros((), device=p.device) for p in group["params"]],
+                [torch.zeros_like(p) for p in group["params"]],
+                [torch.zeros_like(p) for p in group["params"]],
+            )
             for group in groups
-            for parameter in group["params"]
-        }
+        ]
+
+    def state(self) -> list[dict[str, Tensor]]:
+        """What is kept of each parameter, group by group, by the names of torch's AdamW."""
+        return [
+            {"step": step, "exp_avg": mean, "exp_avg_sq": square}
+            for group in self.kept
+            for step, mean, square in zip(*group, strict=True)
+        ]
 
     @torch.no_grad()
     def step(self) -> None:
         """Update all parameters that have a gradient, unless the loss scaler found it infinite."""
         scale, found = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
-        for group in self.param_groups:
-            parameters = [p for p in group["params"] if p.grad is not None]
-            if parameters:
-                kept = [[self.state[p][name] for p in parameters] for name in STATE]
-                layers = Layers(parameters, [p.grad for p in parameters], *kept)
+        for group, kept in zip(self.param_groups, self.kept, strict=True):
+            gradients = [p.grad for p in group["params"]]
+            layers = Layers(group["params"], gradients, *kept)
+            there = [gradient is not None for gradient in gradients]
+            if not all(there):
+                layers = Layers(*(list(compress(part, there)) for part in layers))
+            if any(there):
                 self.update(group, layers, scale, found)
 
     @abstractmethod

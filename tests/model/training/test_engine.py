@@ -194,6 +194,18 @@ def test_fp16_that_can_only_skip_is_a_divergence(tmp_path, mode):
     assert result.diverged is not None
 
 
+def test_every_update_is_made_once_in_the_order_of_steps(tmp_path):
+    asked = []
+
+    class Recording(ToyUpdates):
+        def __getitem__(self, step):
+            asked.append(step)
+            return super().__getitem__(step)
+
+    train_toy(tmp_path, Recording(20))
+    assert asked == [0, *range(20)]  # the first also for what a training is to know
+
+
 def test_workers_change_nothing(tmp_path):
     train_toy(tmp_path / "none")
     train_toy(tmp_path / "two", workers=2)
