@@ -27,8 +27,6 @@ class Units:
         piece      0     0   1   2     0     0
         starts     0     3   7   11    12    14       (in pairs 3 5 7 9 11: pieces of 4 / 2)
         long       1     further  0 2
-
-    A unit is behind as many further pieces as stand in `further`, or inside a long sentence.
     """
 
     store: TokenStore
@@ -63,12 +61,18 @@ class Units:
         counts = np.diff(np.clip(bounds, first, stop))
         return np.repeat(documents[:-1], counts), np.repeat(bounds[1:], counts)
 
-    def from_token(self, offsets: np.ndarray) -> np.ndarray:
-        """The first unit that begins at a token offset or behind it, int64; offsets at least 1."""
-        behind = np.searchsorted(self.store.sentences, offsets, side="left")
-        inside = offsets - self.store.sentences[behind - 1]
-        pieces = -(-inside * self.parts // self.budget)
-        return np.minimum(self._firsts(behind - 1) + pieces, self._firsts(behind))
+    def filled(self, firsts: np.ndarray, stops: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Ends of the fewest units from each of `firsts` on that hold so many tokens, or `stops`.
+
+        int64 (N,) all; one unit is taken at least. A few steps from place to place, for a search in
+        all sentences would read more pages of their file.
+        """
+        targets, ends, short = self.starts(firsts) + tokens, firsts.copy(), np.arange(len(firsts))
+        while len(short):
+            ends[short] += 1
+            short = short[ends[short] < stops[short]]
+            short = short[self.starts(ends[short]) < targets[short]]
+        return ends
 
     def _firsts(self, sentences: np.ndarray) -> np.ndarray:
         """The first unit of each sentence."""

@@ -55,11 +55,9 @@ def pack(store: TokenStore, budget: int, add: Add, seed: int, corpora: np.ndarra
         documents = np.stack([documents, documents], axis=1)
         random = np.flatnonzero(labels == RANDOM)
         documents[random, 1], begins = others.draw(documents[random, 0], bounds[random, 0])
-        bounds[random, 2] = units.starts(begins)
-        needs = np.maximum(budget - (bounds[random, 1] - bounds[random, 0]), 1)
-        ends = units.from_token(bounds[random, 2] + needs)
-        ends = np.minimum(ends, units.firsts(documents[random, 1] + 1))
-        bounds[random, 3] = units.starts(ends)
+        needs = budget - (bounds[random, 1] - bounds[random, 0])
+        ends = units.filled(begins, units.firsts(documents[random, 1] + 1), needs)
+        bounds[random, 2], bounds[random, 3] = units.starts(begins), units.starts(ends)
         pairs.add(bounds, documents, labels, forced=stops - firsts == 1)
         base += after
     return pairs.counts

@@ -319,9 +319,11 @@ def test_units_partition_the_tokens_sentence_by_sentence(lengths, budget, parts,
     assert len(found) == len(begins)
     assert found.starts(order).tolist() == np.array([*begins, total])[order].tolist()
     assert found.firsts(np.arange(len(firsts))).tolist() == firsts
-    offsets = np.arange(1, total + 1)
-    expected = np.searchsorted([*begins, total], offsets, side="left")
-    assert found.from_token(offsets).tolist() == expected.tolist()
+    units_left, tokens = np.arange(len(begins)), order[1:] - 1
+    stops = np.array(firsts)[np.searchsorted(firsts, units_left, side="right")]
+    ends = np.searchsorted([*begins, total], np.array(begins) + np.maximum(tokens, 1), side="left")
+    expected = np.minimum(ends, stops).tolist()
+    assert found.filled(units_left, stops, tokens).tolist() == expected
     for first in range(0, len(found), window):
         numbers = np.arange(first, min(first + window, len(found)))
         document = np.searchsorted(firsts, numbers, side="right") - 1
