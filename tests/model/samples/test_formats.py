@@ -1,6 +1,8 @@
 """Formats: literal inputs of a toy corpus, and what holds for any corpus."""
 
 import itertools
+import tracemalloc
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +17,7 @@ from samples_toy import (
     inputs,
     mixed_corpora,
     numbered,
+    random_store,
     store_of,
     toy_store,
     toy_vocabulary,
@@ -277,6 +280,17 @@ def test_long_sentence_is_split_without_loss():
     assert samples.sizes[:, 0].tolist() == [3, 30, 30, 30, 12]
 
 
+@contextmanager
+def windows_of(size: int, span: int, buckets: int):
+    """Formats look at so many units, documents and samples at once, and at so many tokens."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (units, packing, pairs, blocks, segment_pair, sentence_pair):
+            patch.setattr(module, "WINDOW", size)
+        patch.setattr(pairs, "SPAN", span)
+        patch.setattr(sentence_pair, "BUCKETS", buckets)
+        yield
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     mixed_corpora,
@@ -290,15 +304,25 @@ def test_windows_of_any_size_give_the_same_samples(lengths, corpora, format, len
     store = replace(numbered(lengths), corpora=np.array(corpora[: len(lengths)], np.uint8))
     asked = (store, format[0], length, format[1], 3, "corpus")
     whole = build(*asked)
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (units, packing, pairs, blocks, segment_pair, sentence_pair):
-            patch.setattr(module, "WINDOW", window)
-        patch.setattr(pairs, "SPAN", 11 * window)
-        patch.setattr(sentence_pair, "BUCKETS", window)
+    with windows_of(window, span=11 * window, buckets=window):
         found = build(*asked)
     assert found.figures == whole.figures
     for array, expected in whole.arrays.items():
         assert np.array_equal(found.arrays[array], expected)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_memory_does_not_grow_with_the_store(format):
+    """Six times as many sentences, windows of the same size."""
+    peaks = []
+    for documents in (250, 1500):
+        store = random_store(documents, longest=30)
+        with windows_of(256, span=1 << 12, buckets=4):
+            tracemalloc.start()
+            build(store, format, 32, negatives="corpus")
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0], peaks
 
 
 @given(mixed_corpora, st.integers(4, 40), st.sampled_from([1, 2]), st.integers(1, 9))
