@@ -48,6 +48,8 @@ class Masker:
 
     def __init__(self, masking: Masking, vocabulary: Vocabulary, seed: int, length: int):
         self.masking, self.seed = masking, seed
+        streams = ("mask.place", "mask.fate", "mask.word")
+        self.streams_31 = torch.tensor([[key_of_stream(seed, stream)] for stream in streams])
         self.mask_id, self.pad = vocabulary.mask, vocabulary.pad
         self.words = torch.as_tensor(vocabulary.ordinary)
         self.in_text = torch.zeros(vocabulary.size, dtype=torch.bool)
@@ -80,14 +82,11 @@ class Masker:
         device = ids_BT.device
         static = self.masking.policy == "static"
         copies_B = epochs_B % self.masking.copies if static else epochs_B
-        place_B1, fate_B1, word_B1 = (
-            draws(key_of_stream(self.seed, f"mask.{stream}"), copies_B, samples_B)[:, None]
-            for stream in ("place", "fate", "word")
-        )
-        positions_BK, used_BK = self._choose(place_B1, ids_BT, maskable_BT, slots)
+        # A row's keys for its places, their fates and the random words.
+        keys_3B = draws(self.streams_31.to(device), copies_B, samples_B)
+        positions_BK, used_BK = self._choose(keys_3B[0, :, None], ids_BT, maskable_BT, slots)
         labels_BK = ids_BT.gather(1, positions_BK)
-        fate_BK = draws(fate_B1, positions_BK)
-        word_BK = draws(word_B1, positions_BK)
+        fate_BK, word_BK = draws(keys_3B[1:, :, None], positions_BK)
         words_BK = self.words.to(device)[below(word_BK, len(self.words))]
         masked_BK = chance(fate_BK, self.masking.mask)
         random_BK = chance(fate_BK, self.masking.mask + self.masking.random) & ~masked_BK
