@@ -151,7 +151,7 @@ def count_shown(starts: np.ndarray, sizes: np.ndarray, tokens: int) -> int:
         opened - closed   0  1  1  0 -1 -1
         running sum       0  1  2  2  1  0
     """
-    shown = 0
+    shown, one = 0, np.int32(1)  # of the array's type, or numpy's `at` is 20 times as slow
     for low in range(0, tokens, SPAN):
         high = min(low + SPAN, tokens)
         change = np.zeros(high - low + 1, dtype=np.int32)
@@ -162,8 +162,8 @@ def count_shown(starts: np.ndarray, sizes: np.ndarray, tokens: int) -> int:
             for part in (1,) if beside else (0, 1):
                 begins, ends = starts[rows, part], starts[rows, part] + sizes[rows, part]
                 inside = np.flatnonzero((begins < high) & (ends > low))
-                np.add.at(change, np.maximum(begins[inside], low) - low, 1)
-                np.subtract.at(change, np.minimum(ends[inside], high) - low, 1)
+                np.add.at(change, np.maximum(begins[inside], low) - low, one)
+                np.subtract.at(change, np.minimum(ends[inside], high) - low, one)
         shown += int(np.count_nonzero(np.cumsum(change, out=change)[:-1]))
     return shown
 
