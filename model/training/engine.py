@@ -216,14 +216,10 @@ class Training:
             with gradients.micro_batch(last=number == len(dealt)):
                 with self.precision.autocast():
                     by_term = gradients.wrapped(micro)
-                sums = [by_term[term] for term in self.terms]
-                starts = [
-                    self.precision.scaled(torch.full_like(total, factor * gradients.factor))
-                    for total, factor in zip(sums, factors, strict=True)
-                ]
-                torch.autograd.backward(sums, starts)
-            losses = zip(sums, factors, strict=True)
-            gradients.add(torch.stack([total.detach() * factor for total, factor in losses]))
+                pairs = zip(self.terms, factors, strict=True)
+                losses = [by_term[term] * factor for term, factor in pairs]
+                self.precision.scaled(sum(losses) * gradients.factor).backward()
+            gradients.add(torch.stack([loss.detach() for loss in losses]))
         return gradients.finish()
 
     def _on_device(self, micro: Mapping) -> dict[str, Tensor]:
