@@ -363,7 +363,7 @@ def test_write_and_open(format, tmp_path):
     assert sorted(sample_files(format)) == sorted(path.name for path in tmp_path.iterdir())
     opened = Samples.open(tmp_path)
     for array in (*written.arrays.values(), *opened.arrays.values()):
-        assert isinstance(array, np.memmap)
+        assert isinstance(array.base, np.memmap)
     assert opened.figures == samples.figures
     assert inputs(toy_store(), opened) == inputs(toy_store(), samples)
 
