@@ -119,9 +119,9 @@ def _loop(
         # End here if it diverged; to look makes a GPU wait, so it is done at log points only.
         at_log_point = step % training.log_every == 0 or step == steps
         if step == steps and not training.precision.sound(training.optimiser.parameters):
-            state.bad = torch.where(state.bad == 0, step, state.bad)  # no later loss would tell
-        if (at_log_point or ranks.device.type == "cpu") and int(state.bad):
-            training.journal.log(step, {"diverged": int(state.bad)})
+            state.sound.clamp_(max=step - 1)  # no later loss would tell
+        if (at_log_point or ranks.device.type == "cpu") and state.diverged:
+            training.journal.log(step, {"diverged": state.diverged})
             return
 
         # Agree on what only some rank may know, so that all do the same.
@@ -177,7 +177,7 @@ class Training:
         self.log_every = max(1, self.steps // LOG_POINTS)
         self.state = State(
             window=torch.zeros(len(self.terms), dtype=torch.float64, device=ranks.device),
-            bad=torch.zeros((), dtype=torch.int64, device=ranks.device),
+            sound=torch.zeros((), dtype=torch.int64, device=ranks.device),
         )
         self.saved = time.monotonic()
 
@@ -270,7 +270,7 @@ class Training:
             numbers = {
                 **vars(state),
                 "window": state.window.tolist(),
-                "bad": int(state.bad),
+                "sound": int(state.sound),
                 "seconds": state.seconds + progress.seconds,
                 "scaler": self.precision.scaler.state_dict(),
                 "log": self.journal.lines,
@@ -291,7 +291,7 @@ class Training:
         self.precision.scaler.load_state_dict(numbers.pop("scaler"))
         self.journal.lines = numbers.pop("log")
         self.state.window.copy_(torch.tensor(numbers.pop("window"), dtype=torch.float64))
-        self.state.bad.fill_(numbers.pop("bad"))
+        self.state.sound.fill_(numbers.pop("sound"))
         self.state = replace(self.state, **numbers)
 
     def start(self, attempt: Attempt) -> Progress:
@@ -332,7 +332,7 @@ class Training:
     def result(self, progress: Progress) -> TrainingResult:
         """The outcome, and the pace of this attempt."""
         state, device = self.state, self.ranks.device
-        diverged = int(state.bad) or None
+        diverged = state.diverged
         self.leave(progress, "finished" if diverged is None else f"diverged at update {diverged}")
         pace, energy = progress.tokens_per_second, hardware.energy_joules(device)
         return TrainingResult(

@@ -38,7 +38,7 @@ class ExactGradients:
 
     def __init__(self, module: nn.Module, terms: int, ranks: Ranks, precision: Precision):
         self.wrapped, self.precision = module, precision  # what to call in the forward pass
-        self.ranks, self.terms = ranks, terms
+        self.ranks = ranks
         self.parameters = [p for p in module.parameters() if p.requires_grad]
         sizes = [p.numel() for p in self.parameters]
         self.size, device = sum(sizes), ranks.device
@@ -47,6 +47,7 @@ class ExactGradients:
         self.views = [piece.view_as(p) for piece, p in pairs]
         self.runs = _runs(sizes)
         self.fixed = torch.zeros(self.size + terms + ALARMS, dtype=torch.int64, device=device)
+        self.outcome = self.fixed[self.size :]
         self.rounded = torch.empty(min(PIECE, self.size), dtype=torch.int64, device=device)
         self.zero = torch.zeros((), device=device)
 
@@ -54,7 +55,7 @@ class ExactGradients:
         """Start an update of `count` micro-batches; this rank's (micro-batch, weight) pairs."""
         self.alone = count == 1 and self.ranks.world == 1
         self.bound = LIMIT / count  # on the norm of a micro-batch, and on its losses
-        (self.fixed[self.size :] if self.alone else self.fixed).zero_()
+        (self.outcome if self.alone else self.fixed).zero_()
         for parameter in self.parameters:
             parameter.grad = None
         return [(index, 1.0) for index in self.ranks.dealt(count)]
@@ -75,11 +76,11 @@ class ExactGradients:
                 # What passing through int64 would give; to 0 is added, for -0 is no integer.
                 torch.add(self.zero, scaled, alpha=scale / UNIT, out=self.total[begin:end])
             else:
-                self.fixed[begin:end] += self.rounded[: len(piece)].copy_(scaled)
+                self.fixed[begin:end].add_(self.rounded[: len(piece)].copy_(scaled))
         # A norm bounds every element, and is not finite as soon as one element is not.
-        *numbers, square = torch.cat([losses, squares[None]]).tolist()
-        outcome = _in_fixed_point(numbers, math.sqrt(square) / scale, self.bound)
-        self.fixed[self.size :] += torch.tensor(outcome, device=self.fixed.device)
+        norm = math.sqrt(squares.item()) / scale
+        outcome = _in_fixed_point(losses.tolist(), norm, self.bound)
+        self.outcome.add_(torch.tensor(outcome, device=self.outcome.device))
 
     def finish(self) -> Tensor:
         """The update's losses (terms,) float64, NaN if it diverged; its gradient is in `.grad`.
@@ -88,16 +89,17 @@ class ExactGradients:
         finite: such an update has no sum.
         """
         self.ranks.sum(self.fixed)
-        *losses, bad_loss, bad_norm, out_of_range = self.fixed[self.size :].tolist()
+        *losses, bad_loss, bad_norm, out_of_range = self.outcome.tolist()
         if bad_loss or out_of_range or (bad_norm and not self.precision.skips_overflow):
-            losses = [math.nan] * self.terms
+            losses = [math.nan] * len(losses)
         if bad_norm or out_of_range:
             self.total.fill_(torch.inf)
         elif not self.alone:
             self.total.copy_(self.fixed[: self.size]).mul_(self.precision.scale / UNIT)
         for parameter, view in zip(self.parameters, self.views, strict=True):
             parameter.grad = view
-        return torch.tensor(losses, dtype=torch.float64, device=self.total.device) / UNIT
+        losses = [loss / UNIT for loss in losses]
+        return torch.tensor(losses, dtype=torch.float64, device=self.total.device)
 
     def _taken(self) -> Iterator[tuple[int, Tensor]]:
         """The micro-batch's gradient, end to end, in pieces (n,) and where each begins; `.grad` is

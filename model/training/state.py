@@ -27,7 +27,7 @@ class State:
     """What the loop carries from update to update, besides weights and optimiser."""
 
     window: Tensor  # (terms,) float64: losses summed since the last log point
-    bad: Tensor  # int64: the first update that was not finite, 0 = none; on the device
+    sound: Tensor  # int64: updates before the first whose losses were not finite; on the device
     step: int = 0
     totals: dict[str, int] = field(default_factory=dict)
     curve: list[list] = field(default_factory=list)
@@ -38,9 +38,15 @@ class State:
         """Count one update; nothing here waits for the device."""
         self.step += 1
         self.window += losses
-        first = (self.bad == 0) & ~torch.isfinite(losses).all()
-        self.bad = torch.where(first, self.step, self.bad)
+        # What was not finite once stays in the window, until a log point finds it.
+        self.sound += self.window.sum().abs() < torch.inf
         for name in COUNTED:
             if name in figures:
                 self.totals[name] = self.totals.get(name, 0) + int(figures[name])
         self.epoch = figures.get("epoch", self.epoch)
+
+    @property
+    def diverged(self) -> int | None:
+        """The first update that was not finite, if there was one; waits for the device."""
+        sound = int(self.sound)
+        return sound + 1 if sound < self.step else None
