@@ -14,7 +14,6 @@ class Algorithm(MomentOptimiser):
     ) -> None:
         """One kernel over all layers."""
         section = self.section
-        torch._foreach_add_(layers.steps, 1)
         torch._fused_adamw_(
             layers.parameters,
             layers.gradients,
@@ -32,5 +31,3 @@ class Algorithm(MomentOptimiser):
             grad_scale=scale,
             found_inf=found,
         )
-        if found is not None:
-            torch._foreach_sub_(layers.steps, [found] * len(layers.steps))

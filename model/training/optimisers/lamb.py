@@ -25,17 +25,14 @@ class Algorithm(MomentOptimiser):
     ) -> None:
         """All layers of the group, each by its own length."""
         beta1, beta2, eps = self.section.beta1, self.section.beta2, self.section.eps
-        parameters, steps = layers.parameters, layers.steps
-        means, squares = layers.means, layers.squares
+        parameters, means, squares = layers.parameters, layers.means, layers.squares
         gradients, kept = _unscaled(layers.gradients, scale, found)
-        torch._foreach_add_(steps, kept, alpha=1)  # without alpha, torch would read `kept`
         torch._foreach_mul_(means, 1 - (1 - beta1) * kept)
         torch._foreach_add_(means, gradients, alpha=1 - beta1)
         torch._foreach_mul_(squares, 1 - (1 - beta2) * kept)
         torch._foreach_addcmul_(squares, gradients, gradients, value=1 - beta2)
 
-        # An update that was skipped before any other has nothing to correct: step 0 counts as 1.
-        steps_N = torch.stack(steps).clamp(min=1).double()
+        steps_N = torch.stack(layers.steps).double()
         roots = torch._foreach_sqrt(squares)
         torch._foreach_div_(roots, _each((1 - beta2**steps_N).sqrt()))
         torch._foreach_add_(roots, eps)

@@ -19,7 +19,7 @@ class Layers(NamedTuple):
 
     parameters: list[Tensor]
     gradients: list[Tensor]
-    steps: list[Tensor]  # fp32 scalars: updates done
+    steps: list[Tensor]  # fp32 scalars: updates, this one included
     means: list[Tensor]
     squares: list[Tensor]
 
@@ -36,13 +36,17 @@ class MomentOptimiser(ABC):
     def __init__(self, groups: list[dict], section: Optimiser):
         self.param_groups, self.section = groups, section  # the first named as the scaler asks
         self.learning_rate = section.learning_rate  # of the next step
+        # Counts (N,) of a group's parameters; of each its count, a view, and its two moments.
+        self.counts = [
+            torch.zeros(len(group["params"]), device=group["params"][0].device) for group in groups
+        ]
         self.kept = [
             (
-                [torch.zeros((), device=p.device) for p in group["params"]],
+                list(counts.unbind()),
                 [torch.zeros_like(p) for p in group["params"]],
                 [torch.zeros_like(p) for p in group["params"]],
             )
-            for group in groups
+            for group, counts in zip(groups, self.counts, strict=True)
         ]
 
     def state(self) -> list[dict[str, Tensor]]:
@@ -57,14 +61,18 @@ class MomentOptimiser(ABC):
     def step(self) -> None:
         """Update all parameters that have a gradient, unless the loss scaler found it infinite."""
         scale, found = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
-        for group, kept in zip(self.param_groups, self.kept, strict=True):
+        for group, counts, kept in zip(self.param_groups, self.counts, self.kept, strict=True):
             gradients = [p.grad for p in group["params"]]
-            layers = Layers(group["params"], gradients, *kept)
+            layers, done = Layers(group["params"], gradients, *kept), 1
             there = [gradient is not None for gradient in gradients]
             if not all(there):
                 layers = Layers(*(list(compress(part, there)) for part in layers))
+                done = torch.tensor(there, device=counts.device)
             if any(there):
+                counts += done
                 self.update(group, layers, scale, found)
+                if found is not None:
+                    counts -= found * done
 
     @abstractmethod
     def update(
