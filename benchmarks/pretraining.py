@@ -104,7 +104,7 @@ def make_micro(work: Workload) -> dict[str, Tensor]:
         "positions": positions,
         "labels": ids.gather(1, positions),
         "weights": torch.ones(positions.shape),
-        "keys": torch.randint(-(2**31), 2**31, shape, generator=generator, dtype=torch.int32),
+        "keys": torch.randint(-(2**63), 2**63 - 1, shape, generator=generator),
     }
 
 

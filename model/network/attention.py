@@ -26,14 +26,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.network.dropout import dropout, site_keys
+from model.network.dropout import dropout, site_factors
 
 
 @dataclass(frozen=True)
 class Padded:
     """Rows of equal length on a CPU; `mask` (B, 1, 1, T) bool is true where a key may be attended.
 
-    `keys` int32 (B, T), those of the tokens, decide what dropout drops (dropout.py); None where
+    `keys` int64 (B, T), those of the tokens, decide what dropout drops (dropout.py); None where
     nothing is dropped.
     """
 
@@ -98,13 +98,13 @@ class Padded:
         shares_BNTT = functional.softmax(scores_BNTT, -1, dtype=q_BNTD.dtype)
         if rate == 0:
             return shares_BNTT
-        sites_N = torch.arange(site, site + q_BNTD.shape[1], dtype=torch.int32)
-        return dropout(shares_BNTT, site_keys(self.keys, sites_N).transpose(1, 2), rate)
+        factors_2N1 = site_factors(site, q_BNTD.shape[1])[..., None]
+        return dropout(shares_BNTT, self.keys[:, None], factors_2N1, rate)
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Samples end to end; `keys` int32 (P,) as in Padded; no sample is longer than `longest`."""
+    """Samples end to end; `keys` int64 (P,) as in Padded; no sample is longer than `longest`."""
 
     offsets: Tensor
     keys: Tensor
@@ -117,7 +117,7 @@ class Packed:
         edges = torch.stack([starts_B, starts_B + lengths], 1).flatten()
         offsets = functional.pad(edges, (0, 1), value=len(lengths) * length).to(torch.int32)
         if keys is None:
-            keys = torch.zeros(len(lengths) * length, dtype=torch.int32, device=lengths.device)
+            keys = starts_B.new_zeros(len(lengths) * length)
         return cls(offsets, keys.flatten(), length)
 
     def at(self, x_PC: Tensor, wanted_M: Tensor) -> Tensor:

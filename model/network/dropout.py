@@ -1,21 +1,25 @@
 """Dropout without a generator: a pure function of keys.
 
-A hash of a token's key (of seed, epoch, sample and position: model.samples.keyed), of the place in
-the network and of the channel decides what is dropped, so that it depends neither on how samples
-are cut into micro-batches, padded, packed and dealt to processes nor on the device. A GPU's
-backward pass works the mask out again instead of reading it; on a CPU the hash is worked out in
-place, which takes less time than random numbers of a generator would.
+The key of a token (of seed, epoch, sample and position: model.samples.keyed), the place in the
+network and the channel decide what is dropped, so that it depends neither on how samples are cut
+into micro-batches, padded, packed and dealt to processes nor on the device. A GPU's backward pass
+works the mask out again instead of reading it.
+
+A key's 64 bits are two random numbers, low and high of 32 bits each. An element's word is low x
+(number of its place) x (number of its channel) + high x (another number of its place), modulo 2^32;
+of the 2^32 words the lowest are dropped. So any two elements of a token, in all its places, are
+independent (Dietzfelbinger 1996), those of several tokens anyway, and a CPU needs three passes.
 
 Legend: X any number of dimensions, C channels.
 """
+
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
 # Of murmur3's finaliser and the golden ratio, as int32.
 FIRST, SECOND, GOLDEN = 0x85EBCA6B - 2**32, 0xC2B2AE35 - 2**32, 0x9E3779B1 - 2**32
-SIGN = -(2**31)
-PIECE = 2**19  # elements hashed at a time on a CPU: they stay in its cache
 
 
 def scrambled(words: Tensor) -> Tensor:
@@ -25,56 +29,58 @@ def scrambled(words: Tensor) -> Tensor:
     return (words ^ ((words >> 15) & 0x1FFFF)) * SECOND
 
 
-def site_keys(keys: Tensor, sites: Tensor) -> Tensor:
-    """Keys int32 of tokens for one place of the network (sites: a scalar int32) or for several, in
-    a new last dimension.
-    """
-    if sites.dim():
-        keys = keys[..., None]
-    return scrambled(keys ^ (sites + 1) * GOLDEN)
+def constants(numbers: Tensor) -> Tensor:
+    """A random-looking int32 for each int32."""
+    return scrambled(scrambled(numbers * GOLDEN) ^ GOLDEN)
+
+
+@lru_cache
+def site_factors(first: int, sites: int = 1) -> Tensor:
+    """The two odd numbers of places of the network, int32 (2, sites)."""
+    numbers = torch.arange(first, first + sites, dtype=torch.int32) * 2
+    return constants(-1 - torch.stack([numbers, numbers + 1])) | 1
+
+
+def column_factors(columns: int, device: torch.device | None = None) -> Tensor:
+    """The numbers of channels, int32 (columns,)."""
+    return constants(torch.arange(1, columns + 1, dtype=torch.int32, device=device))
+
+
+_known_columns = lru_cache(column_factors)
 
 
 def threshold(rate: float) -> int:
-    """The number of 2^32 words that are dropped."""
-    return round(rate * 2**32)
+    """The least word, of those from -2^31 on, that is kept."""
+    return round(rate * 2**32) - 2**31
 
 
-def keyed_keep(keys: Tensor, columns: int, rate: float) -> Tensor:
-    """Bool (..., columns): whether each column of a row with that int32 key (...,) is kept."""
-    words = scrambled(keys[..., None] ^ _columns(columns, keys.device))
-    # As an unsigned number at least rate * 2^32: signs flipped, a comparison of signed ones.
-    return (words ^ SIGN) >= threshold(rate) + SIGN
+def words(keys_X: Tensor, factors: Tensor, columns_C: Tensor) -> Tensor:
+    """The words int32 (X, C) of tokens with these keys; `factors` int32 (2, …) broadcast with X."""
+    low_X, high_X = keys_X.to(torch.int32), (keys_X >> 32).to(torch.int32)
+    words_XC = low_X[..., None] * (factors[0][..., None] * columns_C)
+    return words_XC.add_((high_X * factors[1])[..., None])
 
 
-def keep_mask(keys: Tensor, columns: int, rate: float, dtype: torch.dtype) -> Tensor:
-    """`keyed_keep` as 0 and 1 of `dtype`: the same function, for a CPU."""
-    mask = torch.empty(*keys.shape, columns, dtype=dtype)
-    sign, column_C = torch.tensor(SIGN, dtype=torch.int32), _columns(columns)
-    rows = max(1, PIECE // columns)
-    pieces = keys.flatten().split(rows), mask.view(-1, columns).split(rows)
-    for keys_R, mask_RC in zip(*pieces, strict=True):
-        words_RC = (keys_R[:, None] ^ column_C).mul_(FIRST)
-        words_RC ^= (words_RC >> 15).bitwise_and_(0x1FFFF)
-        # One pass for the second product and the flipped signs.
-        torch.add(sign, words_RC, alpha=SECOND, out=words_RC)
-        torch.ge(words_RC, threshold(rate) + SIGN, out=mask_RC)
-    return mask
+def keep_mask(
+    keys_X: Tensor, factors: Tensor, columns: int, rate: float, dtype: torch.dtype
+) -> Tensor:
+    """1 of `dtype` (X, columns) where an element is kept, else 0; on a CPU."""
+    words_XC = words(keys_X, factors, _known_columns(columns))
+    mask_XC = torch.empty(words_XC.shape, dtype=dtype)
+    return torch.ge(words_XC, threshold(rate), out=mask_XC)
 
 
-def _columns(columns: int, device: torch.device | None = None) -> Tensor:
-    return torch.arange(columns, dtype=torch.int32, device=device) * GOLDEN
-
-
-def dropout(x_XC: Tensor, keys_X: Tensor, rate: float) -> Tensor:
+def dropout(x_XC: Tensor, keys_X: Tensor, factors: Tensor, rate: float) -> Tensor:
     """x with elements zeroed with probability `rate` and the rest scaled up, of the same dtype.
 
-    `keys` int32 are those of x's rows, for this place (`site_keys`).
+    `keys` int64 are those of x's rows, `factors` those of this place (`site_factors`).
     """
     columns = x_XC.shape[-1]
     if x_XC.device.type == "cpu" and not torch.compiler.is_compiling():
         # Two products: the scale itself would be rounded badly in bf16.
-        return x_XC * keep_mask(keys_X, columns, rate, x_XC.dtype) * (1 / (1 - rate))
-    return torch.where(keyed_keep(keys_X, columns, rate), x_XC / (1 - rate), 0)
+        return x_XC * keep_mask(keys_X, factors, columns, rate, x_XC.dtype) * (1 / (1 - rate))
+    kept_XC = words(keys_X, factors, column_factors(columns, x_XC.device)) >= threshold(rate)
+    return torch.where(kept_XC, x_XC / (1 - rate), 0)
 
 
 class Dropout(nn.Module):
@@ -84,12 +90,12 @@ class Dropout(nn.Module):
         super().__init__()
         self.rate = rate
         # A tensor, so that a compiler makes one kernel for all places.
-        self.register_buffer("site", torch.tensor(site, dtype=torch.int32), persistent=False)
+        self.register_buffer("factors", site_factors(site)[:, 0].clone(), persistent=False)
 
     def forward(self, x_XC: Tensor, keys_X: Tensor | None) -> Tensor:
-        """Same shape and dtype as x; `keys` int32 are those of x's rows (tokens), None where
+        """Same shape and dtype as x; `keys` int64 are those of x's rows (tokens), None where
         nothing is dropped.
         """
         if not self.training or self.rate == 0:
             return x_XC
-        return dropout(x_XC, site_keys(keys_X, self.site), self.rate)
+        return dropout(x_XC, keys_X, self.factors, self.rate)

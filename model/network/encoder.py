@@ -2,7 +2,7 @@
 
 In: padded rows: ids (B, T) int64, lengths (B,) int64 real tokens per row; or packed samples
 (attention.py): ids (P,) int64, their places within samples (P,) int64, offsets (S + 1,) int32; keys
-of dropout int32 (dropout.py) and, where the input format has two, segments 0/1 int64 of ids' shape.
+of dropout int64 (dropout.py) and, where the input format has two, segments 0/1 int64 of ids' shape.
 Out: a hidden vector for each id, (B, T, H) or (P, H), in the compute dtype. Rows of a word table
 beyond the real vocabulary exist for fast shapes only.
 
@@ -129,7 +129,7 @@ class Encoder(nn.Module):
         """Hidden vectors (B, T, H), or (B, K, H) of the tokens at places `wanted` int64 (B, K) of
         their rows; those at padded positions are defined but mean nothing.
 
-        `lengths` None says that no row is padded; `keys` int32 (B, T) are needed where dropout is
+        `lengths` None says that no row is padded; `keys` int64 (B, T) are needed where dropout is
         on. Raises StudyError when T is longer than the position table.
         """
         B, T = ids.shape
@@ -165,7 +165,7 @@ class Encoder(nn.Module):
         """Hidden vectors (P, H), or (M, H) of the tokens with the numbers `wanted` int64 (M,), of
         samples end to end, none longer than the position table.
 
-        `keys` int32 (P,) decide what dropout drops (dropout.py).
+        `keys` int64 (P,) decide what dropout drops (dropout.py).
         """
         layout = Packed(offsets, keys, self.longest)
         return self._encode(ids, self.positions(places), segments, layout, wanted)

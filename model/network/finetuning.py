@@ -2,7 +2,7 @@
 
 In: a micro-batch (dict of tensors) with ids (B, T) int64, lengths (B,) int64 (may be left out when
 no row is padded), segments (B, T) int64 where the pre-trained encoder has them, in training keys of
-dropout (B, T) int32 and weights float32 (0 = padding row), and what the task's kind adds
+dropout (B, T) int64 and weights float32 (0 = padding row), and what the task's kind adds
 (`model.tasks.kinds`). Out: `predict` gives fp32
 tensors and needs no targets; `forward` gives the kind's losses of them, fp32 sums by term, which
 the engine divides by the update's counts of the same names.

@@ -64,7 +64,7 @@ class ClassificationHead(nn.Module):
         initialise(self, config.init_std)
 
     def forward(self, hidden_BTH: Tensor, keys_BT: Tensor | None) -> Tensor:
-        """(B, T, H) and the tokens' keys of dropout int32, None where that is off -> (B, C)."""
+        """(B, T, H) and the tokens' keys of dropout int64, None where that is off -> (B, C)."""
         keys_B = None if keys_BT is None else keys_BT[:, 0]
         before, inside = self.dropouts
         x_BH = torch.tanh(self.dense(before(hidden_BTH[:, 0], keys_B)))

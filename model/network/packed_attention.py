@@ -1,8 +1,8 @@
 """Attention of packed samples on a GPU: Triton kernels, dropout keyed by tokens.
 
 In: queries, keys and values (P, 3, N, D) of samples end to end, `offsets` (S + 1,) int32 where they
-begin, row keys (P,) int32 for dropout. Out: mixed values (P, N, D) and, for the backward pass, the
-log2 of each softmax's sum, (N, P) fp32.
+begin, tokens' keys of dropout (P,) int64. Out: mixed values (P, N, D) and, for the backward pass,
+the log2 of each softmax's sum, (N, P) fp32.
 
 The forward kernel has a program per block of queries, head and sample and goes over the keys with a
 running maximum (Dao et al., arXiv 2205.14135). Of the backward kernels one has a program per block
@@ -21,7 +21,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn import functional
 
-from model.network.dropout import FIRST, GOLDEN, SECOND, SIGN, threshold
+from model.network.dropout import FIRST, GOLDEN, SECOND, threshold
 
 LOG2E = 1.4426950408889634
 
@@ -42,13 +42,25 @@ BACK_KEYS = Blocks(32, 128, 4, 3)
 
 # Kernels see globals of this type only.
 _FIRST, _SECOND = tl.constexpr(FIRST), tl.constexpr(SECOND)
-_GOLDEN, _SIGN = tl.constexpr(GOLDEN), tl.constexpr(SIGN)
+_GOLDEN = tl.constexpr(GOLDEN)
 
 
 @triton.jit
 def _scrambled(words):
     words = words * _FIRST
     return (words ^ ((words >> 15) & 0x1FFFF)) * _SECOND
+
+
+@triton.jit
+def _constant(numbers):
+    return _scrambled(_scrambled(numbers * _GOLDEN) ^ _GOLDEN)
+
+
+@triton.jit
+def _row_numbers(keys, site):
+    """What the words of rows with these keys in a place are made of: (a, b), a x column + b."""
+    low, high = keys.to(tl.int32), (keys >> 32).to(tl.int32)
+    return low * (_constant(-1 - 2 * site) | 1), high * (_constant(-2 - 2 * site) | 1)
 
 
 @triton.jit(do_not_specialize=["site"])
@@ -60,7 +72,7 @@ def _forward(
     log_sums_ptr,
     tokens,
     site,
-    dropped,
+    first_kept,
     kept_scale,
     softmax_scale,
     N: tl.constexpr,
@@ -76,7 +88,6 @@ def _forward(
     if block * M >= size:
         return
     row_M = block * M + tl.arange(0, M)
-    column_K = tl.arange(0, K)
     dim_D = tl.arange(0, D)
     head_ptr = qkv_ptr + start.to(tl.int64) * 3 * N * D + head * D
     q_MD = tl.load(
@@ -86,12 +97,12 @@ def _forward(
     )
     if DROPOUT:
         key_M = tl.load(keys_ptr + start + row_M, mask=row_M < size, other=0)
-        key_M = _scrambled(key_M ^ (site + head) * _GOLDEN)
+        factor_M, offset_M = _row_numbers(key_M, site + head)
     most_M = tl.full((M,), float("-inf"), tl.float32)
     sum_M = tl.zeros((M,), tl.float32)
     mixed_MD = tl.zeros((M, D), tl.float32)
     for first in range(0, size, K):
-        place_K = first + column_K
+        place_K = first + tl.arange(0, K)
         inside_K = place_K < size
         tile_KD = head_ptr + place_K[:, None] * 3 * N * D + dim_D[None, :]
         k_KD = tl.load(tile_KD + N * D, mask=inside_K[:, None], other=0.0)
@@ -103,8 +114,8 @@ def _forward(
         shrink_M = tl.exp2(most_M - more_M)
         sum_M = sum_M * shrink_M + tl.sum(shares_MK, 1)
         if DROPOUT:
-            words_MK = _scrambled(key_M[:, None] ^ (place_K * _GOLDEN)[None, :])
-            shares_MK = tl.where((words_MK ^ _SIGN) >= dropped, shares_MK, 0.0)
+            words_MK = factor_M[:, None] * _constant(1 + place_K)[None, :] + offset_M[:, None]
+            shares_MK = tl.where(words_MK >= first_kept, shares_MK, 0.0)
         mixed_MD = mixed_MD * shrink_M[:, None]
         mixed_MD = tl.dot(shares_MK.to(v_KD.dtype), v_KD, mixed_MD, input_precision=PRECISION)
         most_M = more_M
@@ -128,7 +139,7 @@ def _backward_queries(
     grad_qkv_ptr,
     tokens,
     site,
-    dropped,
+    first_kept,
     kept_scale,
     softmax_scale,
     grad_scale,
@@ -160,7 +171,7 @@ def _backward_queries(
     log_sum_M = tl.load(log_sums_ptr + line_M, mask=here_M, other=float("inf"))
     if DROPOUT:
         key_M = tl.load(keys_ptr + start + row_M, mask=here_M, other=0)
-        key_M = _scrambled(key_M ^ (site + head) * _GOLDEN)
+        factor_M, offset_M = _row_numbers(key_M, site + head)
     grad_q_MD = tl.zeros((M, D), tl.float32)
     for first in range(0, size, K):
         place_K = first + tl.arange(0, K)
@@ -171,8 +182,8 @@ def _backward_queries(
         shares_MK = tl.exp2(scores_MK - log_sum_M[:, None])
         grad_shares_MK = tl.dot(grad_MD, tl.trans(v_KD), input_precision=PRECISION)
         if DROPOUT:
-            words_MK = _scrambled(key_M[:, None] ^ (place_K * _GOLDEN)[None, :])
-            kept_MK = (words_MK ^ _SIGN) >= dropped
+            words_MK = factor_M[:, None] * _constant(1 + place_K)[None, :] + offset_M[:, None]
+            kept_MK = words_MK >= first_kept
             grad_shares_MK = tl.where(kept_MK, grad_shares_MK * kept_scale, 0.0)
         grad_scores_MK = (shares_MK * (grad_shares_MK - delta_M[:, None])).to(k_KD.dtype)
         # Keys behind the sample's end are 0, so that they add nothing.
@@ -192,7 +203,7 @@ def _backward_keys(
     grad_qkv_ptr,
     tokens,
     site,
-    dropped,
+    first_kept,
     kept_scale,
     softmax_scale,
     grad_scale,
@@ -209,6 +220,7 @@ def _backward_keys(
     if block * K >= size:
         return
     place_K = block * K + tl.arange(0, K)
+    number_K = _constant(1 + place_K)
     inside_K = place_K < size
     dim_D = tl.arange(0, D)
     head_at = start.to(tl.int64) * 3 * N * D + head * D
@@ -237,9 +249,9 @@ def _backward_keys(
         used_KM = shares_KM
         if DROPOUT:
             key_M = tl.load(keys_ptr + start + row_M, mask=here_M, other=0)
-            key_M = _scrambled(key_M ^ (site + head) * _GOLDEN)
-            words_KM = _scrambled((place_K * _GOLDEN)[:, None] ^ key_M[None, :])
-            kept_KM = (words_KM ^ _SIGN) >= dropped
+            factor_M, offset_M = _row_numbers(key_M, site + head)
+            words_KM = number_K[:, None] * factor_M[None, :] + offset_M[None, :]
+            kept_KM = words_KM >= first_kept
             used_KM = tl.where(kept_KM, shares_KM, 0.0)
             grad_shares_KM = tl.where(kept_KM, grad_shares_KM * kept_scale, 0.0)
         grad_v_KD = tl.dot(used_KM.to(grad_MD.dtype), grad_MD, grad_v_KD, input_precision=PRECISION)
@@ -255,8 +267,8 @@ def _constants(qkv: Tensor, scale: float, site: int, rate: float) -> dict:
     """What both kernels are told besides tensors and blocks."""
     return {
         "tokens": qkv.shape[0],
-        "site": site + 1,
-        "dropped": threshold(rate) + SIGN,
+        "site": site,
+        "first_kept": threshold(rate),
         "kept_scale": 1 / (1 - rate),
         "softmax_scale": LOG2E * scale,
         "N": qkv.shape[2],

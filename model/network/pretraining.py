@@ -1,11 +1,11 @@
 """The pre-training network: a micro-batch -> sums of its losses.
 
 In: a micro-batch (dict of tensors): ids (B, T) int64, lengths (B,) int64 (may be left out when no
-row is padded), keys of dropout (B, T) int32, segments (B, T) int64 where the format has them,
+row is padded), keys of dropout (B, T) int64, segments (B, T) int64 where the format has them,
 positions and labels (B, K) int64, weights (B, K) float32 (0 = unused slot); with next-sentence
 prediction also nsp (B,) int64 (0 = B follows A) and nsp_weights (B,) float32.
-Or samples packed end to end (attention.py): ids and places (P,) int64, keys (P,) int32, offsets
-(S + 1,) int32, segments (P,); positions in the packed tokens, labels and weights (K,); nsp and
+Or samples packed end to end (attention.py): ids, places and keys (P,) int64, offsets (S + 1,)
+int32, segments (P,); positions in the packed tokens, labels and weights (K,); nsp and
 nsp_weights (S,).
 Out: {"mlm": sum over target slots} and, with next-sentence prediction, {"nsp": sum over pairs}:
 fp32 scalars in nats, not yet divided by the update's number of targets (engine's business).

@@ -83,11 +83,11 @@ def draws(key: int | Array, *words: Array) -> Array:
 
 
 def token_keys(key: int, epochs: np.ndarray, rows: np.ndarray, length: int) -> np.ndarray:
-    """Keys of dropout, int32 (B, length), for the tokens of `rows` int64 (B,) in `epochs`, int64 of
+    """Keys of dropout, int64 (B, length), for the tokens of `rows` int64 (B,) in `epochs`, int64 of
     a shape that broadcasts with it.
     """
     rows_B1 = draws(key, epochs, rows)[:, None]
-    return (draws(rows_B1, np.arange(length)) >> 32).astype(np.int32)
+    return draws(rows_B1, np.arange(length))
 
 
 def below(draw: Array, n: int | Array) -> Array:

@@ -63,7 +63,7 @@ def make_micro(
         "positions": positions.contiguous(),
         "labels": ids.gather(1, positions),
         "weights": torch.ones(rows, slots),
-        "keys": torch.randint(-(2**31), 2**31, ids.shape, generator=generator, dtype=torch.int32),
+        "keys": torch.randint(-(2**63), 2**63 - 1, ids.shape, generator=generator),
     }
     if form.segments:
         micro["segments"] = (torch.arange(length) >= length // 2).long().repeat(rows, 1)

@@ -142,7 +142,7 @@ class FineTuningBatches(UnitBatches):
         )
 
     def _with_keys(self, units: np.ndarray, epoch: int, counts: Counter) -> dict[str, Tensor]:
-        """`micro_batch` and the keys of dropout, int32 (B, T)."""
+        """`micro_batch` and the keys of dropout, int64 (B, T)."""
         micro = self.micro_batch(units, counts)
         length = micro["ids"].shape[1]
         keys = token_keys(self.dropout, np.array([epoch]), self.rows(units), length)

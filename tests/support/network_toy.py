@@ -42,7 +42,7 @@ def inputs(lengths=(24, 13, 5), length=24, seed=0) -> dict[str, torch.Tensor]:
     lengths = torch.tensor(lengths)
     padded = torch.arange(length) >= lengths[:, None]
     segments = (torch.arange(length) >= lengths[:, None] // 2).long() * ~padded
-    keys = torch.randint(-(2**31), 2**31, ids.shape, generator=generator, dtype=torch.int32)
+    keys = torch.randint(-(2**63), 2**63 - 1, ids.shape, generator=generator)
     return {
         "ids": ids.masked_fill(padded, PAD),
         "lengths": lengths,

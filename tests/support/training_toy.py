@@ -90,7 +90,7 @@ class ToyUpdates:
             "weights": (draw.random(self.rows) < self.targets).astype(np.float32),
             "signs": draw.integers(0, 2, self.rows),
             "sign_weights": np.ones(self.rows, np.float32),
-            "keys": draw.integers(-(2**31), 2**31, self.rows, dtype=np.int32),
+            "keys": draw.integers(-(2**63), 2**63, self.rows),
         }
         if step == self.broken:
             whole["weights"] *= np.nan

@@ -1,34 +1,55 @@
 """Dropout as a function of keys: rates, scale, independence, one function on all paths."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.network.dropout import Dropout, dropout, keep_mask, keyed_keep, site_keys
+from model.network.dropout import (
+    Dropout,
+    column_factors,
+    dropout,
+    keep_mask,
+    site_factors,
+    threshold,
+    words,
+)
+from model.samples.keyed import key_of_stream, token_keys
+
+SITE = site_factors(3)[:, 0]
 
 
-def some_keys(*shape: int, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(-(2**31), 2**31, shape, generator=generator, dtype=torch.int32)
-
-
-def site(number: int) -> torch.Tensor:
-    return torch.tensor(number, dtype=torch.int32)
+def some_keys(rows: int, length: int = 1, seed: int = 0, epoch: int = 0) -> torch.Tensor:
+    """Keys of the tokens of rows of that length, one after the other."""
+    key = key_of_stream(seed, "dropout")
+    keys = token_keys(key, np.array([epoch]), np.arange(rows), length)
+    return torch.from_numpy(keys).flatten()
 
 
 def layer(rate: float, number: int = 0, training: bool = True) -> Dropout:
     return Dropout(rate, number).train(training)
 
 
+def dropped(keys: torch.Tensor, number: int, columns: int, rate: float = 0.1) -> torch.Tensor:
+    """1 where an element is dropped, less its rate, of unit variance."""
+    kept = keep_mask(keys, site_factors(number)[:, 0], columns, rate, torch.float64)
+    return (1 - kept - rate) / (rate * (1 - rate)) ** 0.5
+
+
+def z_scores(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Correlations of the columns, in standard errors."""
+    return one.T @ other / len(one) ** 0.5
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_drops_at_its_rate_and_keeps_the_mean(rate, dtype):
-    x = dropout(torch.ones(2001, 100, dtype=dtype), some_keys(2001), rate)
-    dropped = (x == 0).double().mean().item()
+    x = dropout(torch.ones(2001, 100, dtype=dtype), some_keys(2001), SITE, rate)
+    share = (x == 0).double().mean().item()
     spread = (rate * (1 - rate) / 200_100) ** 0.5
     assert x.dtype == dtype
-    assert abs(dropped - rate) < 5 * spread
+    assert abs(share - rate) < 5 * spread
     kept = x[x != 0].double()
     assert kept.unique().numel() == 1
     assert kept[0].item() == pytest.approx(
@@ -38,7 +59,7 @@ def test_drops_at_its_rate_and_keeps_the_mean(rate, dtype):
 
 def test_gradient_passes_where_kept():
     x = torch.randn(8, 64, requires_grad=True)
-    y = dropout(x, some_keys(8), 0.5)
+    y = dropout(x, some_keys(8), SITE, 0.5)
     y.sum().backward()
     assert torch.equal(x.grad == 0, y == 0)
     assert torch.allclose(x.grad[y != 0], torch.tensor(2.0))
@@ -57,25 +78,39 @@ def test_a_module_drops_by_key_and_site_alone():
     order = torch.randperm(30)
     assert torch.equal(layer(0.5, 3)(x, keys[order]), one[order])
     assert torch.equal(layer(0.5, 3)(x[:, :7], keys), one[:, :7])
+    assert list(layer(0.5, 3).state_dict()) == []
 
 
 @given(
-    st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=20),
+    st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=20),
+    st.integers(0, 400),
     st.integers(1, 70),
     st.floats(1e-6, 0.999),
-    st.sampled_from([torch.float32, torch.bfloat16, torch.float64]),
 )
-def test_both_ways_of_working_it_out_are_one_function(keys, columns, rate, dtype):
-    keys = torch.tensor(keys, dtype=torch.int32)
-    mask = keep_mask(keys, columns, rate, dtype)
-    assert mask.dtype == dtype
-    assert torch.equal(mask, keyed_keep(keys, columns, rate).to(dtype))
+def test_words_are_those_of_the_formula(keys, number, columns, rate):
+    """In Python's integers: low x place x channel + high x place, modulo 2^32."""
+    one, other = site_factors(number)[:, 0].tolist()
+    expected = [
+        [
+            (key % 2**32 * one * column + (key >> 32) * other + 2**31) % 2**32
+            >= round(rate * 2**32)
+            for column in column_factors(columns).tolist()
+        ]
+        for key in keys
+    ]
+    factors, keys = site_factors(number)[:, 0], torch.tensor(keys)
+    assert keep_mask(keys, factors, columns, rate, torch.float32).bool().tolist() == expected
+    found = words(keys, factors, column_factors(columns)) >= threshold(rate)
+    assert found.tolist() == expected
 
 
-def test_masks_of_many_pieces_are_one_function():
-    keys = some_keys(3, 5000)
-    mask = keep_mask(keys, 100, 0.1, torch.float32)
-    assert torch.equal(mask.bool(), keyed_keep(keys, 100, 0.1))
+def test_places_are_taken_one_by_one_or_together():
+    keys = some_keys(6).view(2, 3)
+    together = keep_mask(keys[:, None], site_factors(5, 4)[..., None], 7, 0.5, torch.float32)
+    assert together.shape == (2, 4, 3, 7)
+    for head in range(4):
+        alone = keep_mask(keys, site_factors(5 + head)[:, 0], 7, 0.5, torch.float32)
+        assert torch.equal(together[:, head], alone)
 
 
 def test_compiled_dropout_is_the_same():
@@ -84,33 +119,48 @@ def test_compiled_dropout_is_the_same():
     assert torch.allclose(compiled(x, keys), layer(0.3, 2)(x, keys))
 
 
-def test_keys_drop_the_rate_of_every_column_and_row():
-    keep = keyed_keep(site_keys(some_keys(4000), site(3)), 768, 0.1).double()
-    assert abs(keep.mean() - 0.9) < 1e-3
+def test_every_column_and_row_loses_its_share():
+    kept = keep_mask(some_keys(40, 100), SITE, 768, 0.1, torch.float64)
+    assert abs(kept.mean() - 0.9) < 1e-3
     # Binomial shares: six standard deviations of the extreme of so many.
-    assert (keep.mean(0) - 0.9).abs().max() < 6 * (0.09 / 4000) ** 0.5
-    assert (keep.mean(1) - 0.9).abs().max() < 6 * (0.09 / 768) ** 0.5
+    assert (kept.mean(0) - 0.9).abs().max() < 6 * (0.09 / 4000) ** 0.5
+    assert (kept.mean(1) - 0.9).abs().max() < 6 * (0.09 / 768) ** 0.5
+    numbers = (1 - kept).sum(1)
+    assert numbers.var().item() == pytest.approx(768 * 0.09, rel=0.1)  # five standard errors
 
 
-def test_keys_drop_columns_rows_and_sites_independently():
-    keys = some_keys(4000)
-    one, other = (
-        keyed_keep(site_keys(keys, site(number)), 256, 0.1).double() - 0.9 for number in (3, 4)
-    )
-    standard_error = 0.09 / (4000 * 256) ** 0.5
-    assert (one * other).mean().abs() < 5 * standard_error
-    for distance in (1, 2, 3, 4, 8, 64):
-        assert (one[:, distance:] * one[:, :-distance]).mean().abs() < 6 * standard_error
-        assert (one[distance:] * one[:-distance]).mean().abs() < 6 * standard_error
-
-
-def test_a_literal_keyed_mask():
-    keys = torch.tensor([0, 1, -5], dtype=torch.int32)
-    assert keyed_keep(site_keys(keys, site(0)), 6, 0.5).int().tolist() == [
-        [1, 0, 1, 0, 0, 0],
-        [0, 1, 0, 0, 1, 1],
-        [1, 0, 1, 1, 0, 1],
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_columns_places_epochs_and_seeds_are_independent(rate):
+    keys = some_keys(200, 100)
+    one, other = dropped(keys, 3, 96, rate), dropped(keys, 4, 96, rate)
+    others = [
+        other,
+        dropped(some_keys(200, 100, epoch=1), 3, 96, rate),
+        dropped(some_keys(200, 100, seed=1), 3, 96, rate),
     ]
-    both = site_keys(keys, torch.tensor([0, 7], dtype=torch.int32))
-    assert torch.equal(both[:, 0], site_keys(keys, site(0)))
-    assert torch.equal(both[:, 1], site_keys(keys, site(7)))
+    for scores in (z_scores(one, one).fill_diagonal_(0), *(z_scores(one, two) for two in others)):
+        assert scores.abs().max() < 6
+        assert scores.std().item() == pytest.approx(1, abs=0.1)
+    # Three at a time: what multiplies two columns tells nothing about a third.
+    for column in (0, 40):
+        product = one * one[:, column, None]
+        product[:, column] = 0
+        assert z_scores(product, other).abs().max() < 6
+
+
+@pytest.mark.parametrize("distance", [1, 2, 3, 99, 100, 101])
+def test_tokens_are_independent(distance):
+    one = dropped(some_keys(200, 100), 3, 96)
+    score = (one[distance:] * one[:-distance]).mean() * one[distance:].numel() ** 0.5
+    assert score.abs() < 5
+
+
+def test_a_literal_mask():
+    keys = torch.tensor([0, 1, -(2**63), 0x0123_4567_89AB_CDEF])
+    mask = keep_mask(keys, SITE, 6, 0.5, torch.float32)
+    assert mask.int().tolist() == [
+        [1, 1, 1, 1, 1, 1],
+        [1, 1, 0, 1, 0, 1],
+        [0, 0, 0, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0],
+    ]

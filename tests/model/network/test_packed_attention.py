@@ -23,7 +23,7 @@ def samples(sizes: list[int], heads: int, width: int) -> dict:
     return {
         "qkv": torch.randn(tokens, 3 * heads * width, generator=generator),
         "grad": torch.randn(tokens, heads * width, generator=generator),
-        "keys": torch.randint(-(2**31), 2**31, (tokens,), generator=generator).to(torch.int32),
+        "keys": torch.randint(-(2**63), 2**63 - 1, (tokens,), generator=generator),
         "offsets": torch.tensor([0, *torch.tensor(sizes).cumsum(0).tolist()], dtype=torch.int32),
     }
 

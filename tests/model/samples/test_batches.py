@@ -103,7 +103,7 @@ def test_shapes_and_types(name):
                 "positions": (torch.int64, (B, K)),
                 "labels": (torch.int64, (B, K)),
                 "weights": (torch.float32, (B, K)),
-                "keys": (torch.int32, (B, T)),
+                "keys": (torch.int64, (B, T)),
             }
             if pairs:
                 expected["segments"] = (torch.int64, (B, T))

@@ -53,7 +53,10 @@ def test_classification_tensors():
         "weights": [1, 1],
         "labels": [1, 0],
     }
-    assert [row[:2] for row in keys] == [[784799459, 561783001], [1227263967, 105145545]]
+    assert [row[:2] for row in keys] == [
+        [3370688011294826188, 2412839620116587707],
+        [5271058603766542588, 451596680721019688],
+    ]
     assert update.counts == {"classification": 2}
     assert update.figures == {"tokens": 14, "padded": 18, "samples": 2, "epoch": 0}
 
