@@ -29,19 +29,21 @@ def pack(store: TokenStore, budget: int, add: Add, separators: str) -> Counts:
     (cut,), _ = places(pieces[:2], boundaries)
     _, (end,) = places(pieces[-2:], boundaries)
     steps = max(1, WINDOW // budget)
-    first, split, last_split = 0, 0, -1
+    start = first = split = 0  # token and piece into which the next cut falls
+    last_split = -1
     while cut < end:
-        # From places in the text with separators to tokens; a piece has one place at least. The
+        # From places in the text with separators to tokens; so many places hold no more tokens. The
         # last cut begins the first block of the next window.
         cuts = np.arange(cut, min(cut + steps * budget + 1, end), budget)
-        near = pieces[first : first + steps * budget + 2]
+        last = np.searchsorted(pieces, start + steps * budget, side="right")
+        near = pieces[first : last + 1]
         begins, _ = places(near, boundaries)
         piece = np.searchsorted(begins, cuts, side="right") - 1
         offsets = np.minimum(near[piece] + cuts - begins[piece], near[piece + 1])
         if cuts[-1] + budget >= end:
             cut, offsets = end, np.append(offsets, pieces[-1])
         else:
-            cut, first = cuts[-1], first + piece[-1]
+            cut, start, first = cuts[-1], offsets[-1], first + piece[-1]
 
         starts = offsets[:-1]
         firsts, stops = places(offsets, boundaries)
