@@ -6,7 +6,8 @@
 Random sentences and documents of about the lengths of an encyclopedia's are packed by each format;
 updates of them go through the engine as in a study: padded rows on a CPU, packed samples on a GPU.
 The formats take turns. Printed per format: real tokens/s and their share of FULL-SENTENCES', tokens
-computed per real one, shapes of micro-batches, and the milliseconds to make an update's batches.
+with padding per real one (a CPU leaves out much of it), shapes of micro-batches, and the
+milliseconds to make an update's batches.
 """
 
 import argparse
@@ -160,7 +161,7 @@ def report(arms: dict[str, Arm]) -> None:
         )
         for name, arm in arms.items()
     }
-    print(f"{'':16}{'real tokens/s':>14}{'of FULL':>9}{'computed/real':>15}{'shapes':>8}{'ms':>7}")
+    print(f"{'':16}{'real tokens/s':>14}{'of FULL':>9}{'padded/real':>15}{'shapes':>8}{'ms':>7}")
     for name, arm in arms.items():
         share, waste = pace[name] / pace[BASELINE], sum(arm.padded) / sum(arm.real)
         making = 1000 * statistics.median(arm.making)

@@ -21,12 +21,15 @@ Legend: B rows, T their padded length, P packed tokens, S samples, N heads, D wi
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from model.network.dropout import dropout, site_factors
+
+WORTH = 1.2  # times as many padded tokens as real ones from which Unpadded is the faster
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,53 @@ class Padded:
             return shares_BNTT
         factors_2N1 = site_factors(site, q_BNTD.shape[1])[..., None]
         return dropout(shares_BNTT, self.keys[:, None], factors_2N1, rate)
+
+
+@dataclass(frozen=True)
+class Unpadded:
+    """The P real tokens of rows with much padding, end to end; `rows` is how attention takes them.
+
+    Everything else is worked out for real tokens only. `numbers` int64 (P,) are theirs among the
+    B T tokens of the rows, `first_B` int64 (B,) where each row begins among the P.
+    """
+
+    rows: Padded
+    numbers: Tensor
+    first_B: Tensor
+
+    @classmethod
+    def of(cls, lengths: Tensor, length: int, keys: Tensor | None) -> "Unpadded | None":
+        """Rows as Padded.of takes them; None where too little is padding to be worth it."""
+        sizes_B = lengths.clamp(min=1)
+        if torch.compiler.is_compiling() or int(sizes_B.sum()) * WORTH > len(lengths) * length:
+            return None
+        rows = Padded.of(lengths, length, keys)
+        return cls(rows, rows.mask.flatten().nonzero().flatten(), sizes_B.cumsum(0) - sizes_B)
+
+    @cached_property
+    def keys(self) -> Tensor | None:
+        """Those of the real tokens, (P,)."""
+        return None if self.rows.keys is None else self.real(self.rows.keys)
+
+    def real(self, values_BT: Tensor) -> Tensor:
+        """What belongs to real tokens, (P,) or (P, C), of (B, T) or (B, T, C)."""
+        return values_BT.flatten(0, 1).index_select(0, self.numbers)
+
+    def at(self, x_PC: Tensor, wanted_BK: Tensor) -> Tensor:
+        """Of vectors (P, C) or keys (P,) those at places `wanted` of their rows."""
+        numbers_BK = self.first_B[:, None] + wanted_BK
+        return x_PC.index_select(0, numbers_BK.flatten()).unflatten(0, wanted_BK.shape)
+
+    def attend(
+        self, qkv_PC: Tensor, heads: int, rate: float, site: int, wanted_BK: Tensor | None = None
+    ) -> Tensor:
+        """(P, 3 N D), queries before keys before values -> (P, N D), or (B, K, N D) of the tokens
+        at places `wanted`; site as in Padded.
+        """
+        (B, _, _, T), C = self.rows.mask.shape, qkv_PC.shape[1]
+        qkv_BTC = qkv_PC.new_zeros(B * T, C).index_copy(0, self.numbers, qkv_PC).view(B, T, C)
+        mixed = self.rows.attend(qkv_BTC, heads, rate, site, wanted_BK)
+        return self.real(mixed) if wanted_BK is None else mixed
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.network.attention import Packed, Padded
+from model.network.attention import Packed, Padded, Unpadded
 from model.network.dropout import Dropout
 from study.cells import Model
 from study.errors import StudyError
+
+Layout = Padded | Unpadded | Packed
 
 
 class SelfAttention(nn.Module):
@@ -33,9 +35,7 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(config.hidden, 3 * config.hidden)
         self.output = nn.Linear(config.hidden, config.hidden)
 
-    def forward(
-        self, x_XH: Tensor, layout: Padded | Packed, wanted: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, x_XH: Tensor, layout: Layout, wanted: Tensor | None = None) -> Tensor:
         """(X, H) -> (X, H), or the outputs of the tokens at `wanted` (Layer)."""
         rate = self.dropout if self.training else 0.0
         return self.output(layout.attend(self.qkv(x_XH), self.heads, rate, self.site, wanted))
@@ -75,9 +75,7 @@ class Layer(nn.Module):
         self.attention_dropout = Dropout(config.dropout, site + config.heads)
         self.ffn_dropout = Dropout(config.dropout, site + config.heads + 1)
 
-    def forward(
-        self, x_XH: Tensor, layout: Padded | Packed, wanted: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, x_XH: Tensor, layout: Layout, wanted: Tensor | None = None) -> Tensor:
         """(X, H) -> (X, H), or the outputs of the tokens at `wanted`: places (B, K) in padded rows,
         numbers (M,) of packed tokens. All are attended to; the others' own outputs nobody reads.
         """
@@ -142,7 +140,14 @@ class Encoder(nn.Module):
             lengths = torch.full((B,), T, device=ids.device)
         positions_TH = self.positions.weight[:T]
         if ids.device.type == "cpu":
-            return self._encode(ids, positions_TH, segments, Padded.of(lengths, T, keys), wanted)
+            layout = None if wanted is None else Unpadded.of(lengths, T, keys)
+            if layout is None:
+                layout = Padded.of(lengths, T, keys)
+                return self._encode(ids, positions_TH, segments, layout, wanted)
+            if segments is not None:
+                segments = layout.real(segments)
+            positions_PH = self.positions(layout.numbers % T)
+            return self._encode(layout.real(ids), positions_PH, segments, layout, wanted)
         if segments is not None:
             segments = segments.flatten()
         shape = ids.shape
@@ -175,7 +180,7 @@ class Encoder(nn.Module):
         ids: Tensor,
         positions: Tensor,
         segments: Tensor | None,
-        layout: Padded | Packed,
+        layout: Layout,
         wanted: Tensor | None,
     ) -> Tensor:
         x_XH = self.words(ids) + positions

@@ -82,7 +82,7 @@ class MicroBatches:
         """Groups of `rows`; their indices point into `rows`."""
         lengths = np.asarray(self.samples.lengths[rows], dtype=np.int64)
         if self.shape is None:
-            return cut(lengths, self.tokens, self.samples.length)
+            return cut(lengths, self.tokens)
         targets = self.masker.counts.numpy()[np.maximum(0, lengths - self._frame)]
         groups = deal(lengths, targets, self.shape, self.parts)
         return [Group(group, int(lengths[group].max())) for group in groups if len(group)]

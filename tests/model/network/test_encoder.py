@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from model.network.attention import Packed, Padded
+from model.network.attention import Packed, Padded, Unpadded
 from model.network.encoder import Encoder
 from study.errors import StudyError
 
@@ -62,13 +62,17 @@ def test_full_rows_need_no_lengths():
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.3])
-@pytest.mark.parametrize("layout", ["padded", "packed"])
+@pytest.mark.parametrize("layout", ["padded", "unpadded", "packed"])
 def test_the_wanted_tokens_alone_are_those_of_all(layout, rate):
-    """The last layer is worked out for them only: the same vectors, the same gradients."""
+    """The last layer is worked out for them only, and much padding is left out: the same vectors,
+    the same gradients.
+    """
     model = toy.randomise(encoder(dropout=rate, attention_dropout=rate))
-    found = toy.inputs(lengths=(24, 9))
+    found = toy.inputs(lengths=(24, 23 if layout == "padded" else 9))
+    chosen = Unpadded.of(found["lengths"], 24, found["keys"])
+    assert (chosen is None) == (layout == "padded")
     places = torch.tensor([[0, 23, 5, 5], [8, 0, 3, 0]])
-    if layout == "padded":
+    if layout != "packed":
         run = partial(model, found["ids"], found["lengths"], keys=found["keys"])
         picked = run().gather(1, places[..., None].expand(-1, -1, 32))
     else:
