@@ -27,6 +27,7 @@ onstart:
     with one_line():
         lock_its_files()
         check_sources()
+    start_warm()
 
 
 localrules:

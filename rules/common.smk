@@ -6,10 +6,12 @@ import traceback
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
+from statistics import mode
 
 import snakemake
 from snakemake.exceptions import WorkflowError
 
+from model import warm
 from study.command import outcome_of
 from study.errors import StudyError
 from study.file_locks import check_folders, end_future, lock_files
@@ -73,6 +75,15 @@ def check_sources():
         [STUDY.jobs[str(job.output.manifest)] for job in fetched],
         Places(OPTIONS.mirror, STUDY.jobs.places),
     )
+
+
+def start_warm():
+    """Let local trainings on the CPU fork from one process that has loaded what they load."""
+    own = {stage: getattr(STUDY.config.execution, stage) for stage in ("pretrain", "finetune")}
+    alone = [stage for stage in own if own[stage].device == "cpu" and own[stage].processes == 1]
+    threads = [job.threads for job in workflow.dag.needrun_jobs() if job.rule.name in alone]
+    if workflow.local_exec and len(threads) > 2:
+        warm.start(mode(threads))
 
 
 def one_of(names):

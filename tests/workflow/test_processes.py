@@ -13,6 +13,7 @@ import small_study
 import smoke
 from kill_campaign import Kill, campaign
 
+from model import warm
 from study.run import open_run
 
 pytestmark = pytest.mark.slow
@@ -47,6 +48,26 @@ def test_bad_input_of_two_processes_is_one_line_of_the_log(untrained):
     (line,) = log.read_text().splitlines()
     assert line.startswith("error: runs/smoke/samples/")
     assert "Traceback" not in output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="jobs start warm on Linux only")
+@pytest.mark.parametrize("switch", ["yes", "no"])
+def test_jobs_that_start_warm_leave_the_bytes_and_words_of_those_that_do_not(
+    small_finished, untrained, monkeypatch, switch
+):
+    """The first may start before the warm process can fork it."""
+    monkeypatch.setenv(warm.SWITCH, switch)
+    stage = untrained / "model/stages/finetune.py"
+    told = 'sys.stderr.write(f"began by {sys.orig_argv[1]}\\n")\n\n\nif __name__'
+    stage.write_text(stage.read_text().replace("\nif __name__", told))
+    printed = small_study.build(untrained)
+    assert printed.count("began by " + {"yes": "-c", "no": "-m"}[switch]) == 2
+    assert small_study.outcome(untrained) == small_study.outcome(small_finished)
+    for path in untrained.glob("runs/smoke/finetune/*/*/*/*/provenance.json"):
+        command = json.loads(path.read_text())["command"]
+        assert command[:2] == [str(stage), "--pretrain"]
+        (log,) = [command[place + 1] for place, word in enumerate(command) if word == "--log"]
+        assert " seed 1: " in (untrained / log).read_text().splitlines()[-1]
 
 
 def processes_in(folder: Path) -> list[str]:
