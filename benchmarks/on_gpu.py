@@ -23,6 +23,7 @@ from study.command import command_parser, run_command
 ENOUGH = 5  # seconds under which no further part is begun
 CHECKS = ("model/network/test_packed_attention", "workflow/test_gpu", "model/samples/test_keyed")
 CHECKS += ("model/samples/test_masking", "model/network/test_dropout", "model/training/test_lamb")
+CHECKS += ("model/network/test_dropout_kernel",)
 
 
 def parts(device: str, quick: bool) -> dict[str, list[str]]:

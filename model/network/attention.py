@@ -27,7 +27,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.network.dropout import dropout, site_factors
+from model.network.chance import site_factors
+from model.network.dropout import dropout
 
 WORTH = 1.2  # times as many padded tokens as real ones from which Unpadded is the faster
 
@@ -36,7 +37,7 @@ WORTH = 1.2  # times as many padded tokens as real ones from which Unpadded is t
 class Padded:
     """Rows of equal length on a CPU; `mask` (B, 1, 1, T) bool is true where a key may be attended.
 
-    `keys` int64 (B, T), those of the tokens, decide what dropout drops (dropout.py); None where
+    `keys` int64 (B, T), those of the tokens, decide what dropout drops (chance.py); None where
     nothing is dropped.
     """
 

@@ -2,7 +2,7 @@
 
 In: padded rows: ids (B, T) int64, lengths (B,) int64 real tokens per row; or packed samples
 (attention.py): ids (P,) int64, their places within samples (P,) int64, offsets (S + 1,) int32; keys
-of dropout int64 (dropout.py) and, where the input format has two, segments 0/1 int64 of ids' shape.
+of dropout int64 (chance.py) and, where the input format has two, segments 0/1 int64 of ids' shape.
 Out: a hidden vector for each id, (B, T, H) or (P, H), in the compute dtype. Rows of a word table
 beyond the real vocabulary exist for fast shapes only.
 
@@ -170,7 +170,7 @@ class Encoder(nn.Module):
         """Hidden vectors (P, H), or (M, H) of the tokens with the numbers `wanted` int64 (M,), of
         samples end to end, none longer than the position table.
 
-        `keys` int64 (P,) decide what dropout drops (dropout.py).
+        `keys` int64 (P,) decide what dropout drops (chance.py).
         """
         layout = Packed(offsets, keys, self.longest)
         return self._encode(ids, self.positions(places), segments, layout, wanted)

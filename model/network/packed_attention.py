@@ -7,7 +7,7 @@ the log2 of each softmax's sum, (N, P) fp32.
 The forward kernel has a program per block of queries, head and sample and goes over the keys with a
 running maximum (Dao et al., arXiv 2205.14135). Of the backward kernels one has a program per block
 of queries and goes over the keys, the other one per block of keys and goes over the queries. What
-dropout drops is worked out again from the keys (dropout.py), not stored.
+dropout drops is worked out again from the keys (chance.py), not stored.
 
 Legend: P packed tokens, S samples, N heads, D width of a head; in kernels M queries, K keys of a
 block.
@@ -21,7 +21,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn import functional
 
-from model.network.dropout import FIRST, GOLDEN, SECOND, threshold
+from model.network.chance import FIRST, GOLDEN, SECOND, threshold
 
 LOG2E = 1.4426950408889634
 
@@ -52,7 +52,8 @@ def _scrambled(words):
 
 
 @triton.jit
-def _constant(numbers):
+def constant(numbers):
+    """`constants` of chance.py."""
     return _scrambled(_scrambled(numbers * _GOLDEN) ^ _GOLDEN)
 
 
@@ -60,7 +61,7 @@ def _constant(numbers):
 def _row_numbers(keys, site):
     """What the words of rows with these keys in a place are made of: (a, b), a x column + b."""
     low, high = keys.to(tl.int32), (keys >> 32).to(tl.int32)
-    return low * (_constant(-1 - 2 * site) | 1), high * (_constant(-2 - 2 * site) | 1)
+    return low * (constant(-1 - 2 * site) | 1), high * (constant(-2 - 2 * site) | 1)
 
 
 @triton.jit(do_not_specialize=["site"])
@@ -114,7 +115,7 @@ def _forward(
         shrink_M = tl.exp2(most_M - more_M)
         sum_M = sum_M * shrink_M + tl.sum(shares_MK, 1)
         if DROPOUT:
-            words_MK = factor_M[:, None] * _constant(1 + place_K)[None, :] + offset_M[:, None]
+            words_MK = factor_M[:, None] * constant(1 + place_K)[None, :] + offset_M[:, None]
             shares_MK = tl.where(words_MK >= first_kept, shares_MK, 0.0)
         mixed_MD = mixed_MD * shrink_M[:, None]
         mixed_MD = tl.dot(shares_MK.to(v_KD.dtype), v_KD, mixed_MD, input_precision=PRECISION)
@@ -182,7 +183,7 @@ def _backward_queries(
         shares_MK = tl.exp2(scores_MK - log_sum_M[:, None])
         grad_shares_MK = tl.dot(grad_MD, tl.trans(v_KD), input_precision=PRECISION)
         if DROPOUT:
-            words_MK = factor_M[:, None] * _constant(1 + place_K)[None, :] + offset_M[:, None]
+            words_MK = factor_M[:, None] * constant(1 + place_K)[None, :] + offset_M[:, None]
             kept_MK = words_MK >= first_kept
             grad_shares_MK = tl.where(kept_MK, grad_shares_MK * kept_scale, 0.0)
         grad_scores_MK = (shares_MK * (grad_shares_MK - delta_M[:, None])).to(k_KD.dtype)
@@ -220,7 +221,7 @@ def _backward_keys(
     if block * K >= size:
         return
     place_K = block * K + tl.arange(0, K)
-    number_K = _constant(1 + place_K)
+    number_K = constant(1 + place_K)
     inside_K = place_K < size
     dim_D = tl.arange(0, D)
     head_at = start.to(tl.int64) * 3 * N * D + head * D

@@ -6,15 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.network.dropout import (
-    Dropout,
-    column_factors,
-    dropout,
-    keep_mask,
-    site_factors,
-    threshold,
-    words,
-)
+from model.network.chance import column_factors, site_factors, threshold, words
+from model.network.dropout import Dropout, dropout, keep_mask
 from model.samples.keyed import key_of_stream, token_keys
 
 SITE = site_factors(3)[:, 0]
