@@ -107,28 +107,34 @@ class TokenStore:
         return store
 
     @cached_property
-    def _ends(self) -> list[int]:
-        """Where each shard ends in the tokens."""
-        return np.cumsum([len(shard) for shard in self.shards]).tolist()
+    def _ends(self) -> np.ndarray:
+        """Where each shard ends in the tokens, int64."""
+        return np.cumsum([len(shard) for shard in self.shards])
+
+    @cached_property
+    def _begins(self) -> np.ndarray:
+        """Where each shard begins in the tokens, int64."""
+        return np.append(0, self._ends[:-1])
 
     @property
     def size(self) -> int:
         """Number of tokens."""
-        return self._ends[-1]
+        return int(self._ends[-1])
 
     def read(self, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
         """Ids of the tokens from each start to before its stop, int64 (N,) both, one range after
         the other in one array.
         """
         numbers = np.minimum(self._shard_of(starts), len(self.shards) - 1)
-        pieces = []
-        for number, start, stop in np.stack([numbers, starts, stops], axis=1).tolist():
-            before, end = self._ends[number] - len(self.shards[number]), self._ends[number]
-            while stop > end:  # it goes on in the next shard
-                pieces.append(self.shards[number][start - before :])
-                number, start, before = number + 1, end, end
-                end = self._ends[number]
-            pieces.append(self.shards[number][start - before : stop - before])
+        places = (np.stack([starts, stops]) - self._begins[numbers]).tolist()
+        pieces = [
+            self.shards[number][start:stop]
+            for number, start, stop in zip(numbers.tolist(), *places, strict=True)
+        ]
+        ends = self._ends[numbers]
+        for piece in np.flatnonzero(stops > ends).tolist():  # it goes on in the next shard
+            rest = self.read(ends[piece : piece + 1], stops[piece : piece + 1])
+            pieces[piece] = np.concatenate([pieces[piece], rest])
         return np.concatenate(pieces)
 
     def will_need(self, starts: np.ndarray, stops: np.ndarray) -> None:
@@ -139,11 +145,11 @@ class TokenStore:
             return
         size = self.shards[0].itemsize
         numbers = self._shard_of(starts)
-        for number, start, stop in np.stack([numbers, starts, stops], axis=1).tolist():
-            pages, before = self.maps[number], self._ends[number] - len(self.shards[number])
-            first = (start - before) * size // mmap.PAGESIZE * mmap.PAGESIZE
-            last = min((stop - before) * size, len(pages))
-            pages.madvise(mmap.MADV_WILLNEED, first, last - first)
+        places = np.stack([starts, stops]) - self._begins[numbers]
+        for number, start, stop in zip(numbers.tolist(), *places.tolist(), strict=True):
+            first = start * size // mmap.PAGESIZE * mmap.PAGESIZE
+            last = min(stop * size, len(self.maps[number]))
+            self.maps[number].madvise(mmap.MADV_WILLNEED, first, last - first)
 
     def _shard_of(self, offsets: np.ndarray) -> np.ndarray:
         """Number of the shard that has the token at each offset; that of all shards at the end."""
