@@ -76,12 +76,9 @@ def start(folder: Path, args: argparse.Namespace, one_timer: bool) -> subprocess
     for name in ("config", "profiles"):
         (folder / name).symlink_to(ROOT / name)
     return subprocess.Popen(
-        [
-            *(sys.executable, "-m", "snakemake", "--cores", str(args.cores)),
-            *("--config", f"replicates={args.replicates}", "--", *args.target),
-        ],
+        [sys.executable, "-m", "snakemake", "--cores", str(args.cores), "--", *args.target],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "WARM_JOBS": "no"},
         stdout=(folder / "snakemake.log").open("w"),
         stderr=subprocess.STDOUT,
     )
@@ -93,7 +90,6 @@ def main(arguments: list[str] | None = None) -> None:
         "benchmarks.snakemake_timers", __doc__, "python -m benchmarks.snakemake_timers"
     )
     parser.add_argument("--target", nargs="+", default=TARGETS, metavar="FILE", help="tables")
-    parser.add_argument("--replicates", type=int, default=5, metavar="N", help="(default: 5)")
     parser.add_argument("--seconds", type=float, default=4.0, help="sleep of a job (default: 4)")
     parser.add_argument("--cores", type=int, default=2, metavar="N", help="(default: 2)")
     args = parser.parse_args(arguments)
