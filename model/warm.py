@@ -38,9 +38,9 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from model import warm_job
 from study.stages import PATHS
@@ -89,18 +89,12 @@ def _start(folder: Path, threads: int) -> subprocess.Popen:
         start_new_session=True,
     )
     os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
-    atexit.register(_end, process, folder)
+    for end in (lambda: shutil.rmtree(folder, ignore_errors=True), process.wait, process.kill):
+        atexit.register(end)  # the last one first
     return process
 
 
-def _end(process: subprocess.Popen, folder: Path) -> None:
-    process.kill()
-    process.wait()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """A command that was taken: words after `python -m`, environment, folder, standard streams."""
 
     arguments: list[bytes]
@@ -116,18 +110,13 @@ def code_files() -> dict[str, tuple[int, int]]:
 
 
 def load() -> None:
-    """Load what the stages load; no thread is left running."""
+    """Load what the stages load, and start no thread; jobs get an environment of their own."""
     # Arrow's spare allocator has a thread of its own unless told otherwise while it is loaded.
-    setting = "JE_ARROW_MALLOC_CONF"
-    before = os.environ.get(setting)
-    os.environ[setting] = "background_thread:false"
+    os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
     for name in sorted(STAGES):
         import_module(name)
     for path in (ROOT / "model/training/optimisers").glob("[!_]*.py"):
         import_module(f"model.training.optimisers.{path.stem}")
-    os.environ.pop(setting)
-    if before is not None:
-        os.environ[setting] = before
 
 
 def wait_for_job(folder: Path) -> Job:
