@@ -1,5 +1,6 @@
-"""Arrays on disk that are written as they are made: .npy files of rows appended one by one."""
+"""Arrays on disk, written and read in pieces: .npy files of rows appended one by one, or mapped."""
 
+import mmap
 from pathlib import Path
 
 import numpy as np
@@ -37,3 +38,14 @@ class ArrayWriter:
         shape = (self.rows, *self._shape)
         header = {"descr": self.dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, header)
+
+
+def forget(*arrays: np.ndarray) -> None:
+    """Let go of the pages that were read of mapped arrays; other arrays may be among them.
+
+    They stay in the system's cache, but a cluster that counts a job's resident memory would count
+    them, and at 160 GB of text the offsets of sentences are 12 GB.
+    """
+    for array in arrays:
+        if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            array.base.madvise(mmap.MADV_DONTNEED)

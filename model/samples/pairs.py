@@ -13,6 +13,7 @@ from collections import Counter
 
 import numpy as np
 
+from model.array_file import forget
 from model.samples.index import NEXT, RANDOM
 from model.samples.keyed import below, draws, key_of_stream
 from model.samples.packing import Add, Counts
@@ -164,6 +165,7 @@ def count_shown(starts: np.ndarray, sizes: np.ndarray, tokens: int) -> int:
                 inside = np.flatnonzero((begins < high) & (ends > low))
                 np.add.at(change, np.maximum(begins[inside], low) - low, one)
                 np.subtract.at(change, np.minimum(ends[inside], high) - low, one)
+            forget(starts, sizes)
         shown += int(np.count_nonzero(np.cumsum(change, out=change)[:-1]))
     return shown
 

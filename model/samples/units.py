@@ -105,6 +105,7 @@ def units_of(store: TokenStore, budget: int, parts: int) -> Units:
         cut = np.flatnonzero(sizes > budget - (parts - 1))
         long.append(start + cut)
         pieces.append(-(-sizes[cut] * parts // budget))
+        store.forget()
     further = np.concatenate(pieces) - 1
     return Units(
         store=store,

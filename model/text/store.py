@@ -33,7 +33,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model.array_file import ArrayWriter
+from model.array_file import ArrayWriter, forget
 from model.text.splitting import read_blocks
 from model.text.tokenizer import Vocabulary
 from study.errors import StudyError
@@ -151,6 +151,10 @@ class TokenStore:
             last = min(stop * size, len(self.maps[number]))
             self.maps[number].madvise(mmap.MADV_WILLNEED, first, last - first)
 
+    def forget(self) -> None:
+        """Let go of the offsets' pages that were read."""
+        forget(self.sentences, self.documents, self.document_tokens, self.corpora)
+
     def _shard_of(self, offsets: np.ndarray) -> np.ndarray:
         """Number of the shard that has the token at each offset; that of all shards at the end."""
         return np.searchsorted(self._ends, offsets, side="right")
@@ -261,6 +265,7 @@ def write_store(parts: list[Path], corpora: list[int], directory: Path) -> None:
     with ArrayWriter(directory / "document_tokens.npy", np.int64) as target:
         for start in range(0, len(documents), BLOCK):
             target.append(sentences[documents[start : start + BLOCK]])
+            forget(sentences, documents)
     with ArrayWriter(directory / "corpora.npy", np.uint8) as target:
         for part, corpus in zip(parts, corpora, strict=True):
             for block in _lengths(part / "documents.bin"):

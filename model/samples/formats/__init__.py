@@ -54,9 +54,14 @@ def build(
     if pairs:
         own = {"seed": seed, "corpora": store.corpora if negatives == "corpus" else None}
     budget = length - special_count(format)
+
+    def add(arrays: dict[str, np.ndarray]) -> None:
+        writer.add(arrays)
+        store.forget()
+
     try:
         with SamplesWriter(directory, format, length, separators) as writer:
-            counted = MODULES[format].pack(store, budget, writer.add, **own)
+            counted = MODULES[format].pack(store, budget, add, **own)
     except StudyError as error:
         raise StudyError(f"samples: format {format}: {error}") from None
     figures = {**writer.counts, "sentences": len(store.sentences) - 1, **counted}
