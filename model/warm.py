@@ -17,10 +17,10 @@ because the warm process
 - takes none any more once a file of this project's code changed;
 - lives no longer than snakemake, whose end of a pipe it holds the other end of.
 
-The guard hands signals on and the exit code back. Should the job's `python` be killed, the guard
-kills the job; should the guard be killed, the kernel does. Whatever fails on the way, the job
-starts plainly, as with WARM_JOBS=no in the environment and everywhere but on Linux. `ps` shows a
-job's command at its `python`, which waits for a process that bears this module's name.
+The guard hands signals on, its own too, and the exit code back. Should the job's `python` be
+killed, the guard kills the job; should the guard be killed, the kernel does. Whatever fails on the
+way, the job starts plainly, as with WARM_JOBS=no in the environment and everywhere but on Linux.
+`ps` shows a job's command at its `python`, which waits for processes that bear this module's name.
 """
 
 import atexit
@@ -69,7 +69,11 @@ def start(threads: int) -> subprocess.Popen | None:
     if sys.platform != "linux" or os.environ.get(SWITCH) == "no":
         return None
     with suppress(OSError):
-        return _start(Path(tempfile.mkdtemp(prefix="warm-")), threads)
+        folder = Path(tempfile.mkdtemp(prefix="warm-"))
+        try:
+            return _start(folder, threads)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(folder: Path, threads: int) -> subprocess.Popen:
@@ -151,11 +155,18 @@ def guard_job(connection: socket.socket, inherited: tuple, code: dict) -> Job:
     (_, *arguments), environment, theirs = marshal.loads(request)
     if os.fsdecode(arguments[0]) not in STAGES or theirs != inherited or code_files() != code:
         os._exit(0)
+    guard = os.getpid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, warm_job.FORWARDED)  # until there is who takes them
     pid = os.fork()
     if pid == 0:
         connection.close()
         ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != guard:  # it died before the line above
+            os._exit(1)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, warm_job.FORWARDED)
         return Job(arguments, environment, inherited[1], streams)
+    _pass_on(pid)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, warm_job.FORWARDED)
     for stream in streams:
         os.close(stream)
     threading.Thread(target=_hand_on, args=(connection, pid), daemon=True).start()
@@ -165,6 +176,20 @@ def guard_job(connection: socket.socket, inherited: tuple, code: dict) -> Job:
     with suppress(OSError):
         connection.send(str(code).encode())
     os._exit(0)
+
+
+def _pass_on(pid: int) -> None:
+    """Have signals to this guard reach the job: where all processes get one, none may die of it
+    before the job has saved its state.
+    """
+
+    def pass_on(number: int, frame) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    for number in warm_job.FORWARDED:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, pass_on)
 
 
 def _hand_on(connection: socket.socket, pid: int) -> None:

@@ -140,7 +140,7 @@ def _end_at_once(code: int) -> None:
     """
     if threading.active_count() == 1:
         atexit._run_exitfuncs()
-        for stream in (sys.stdout, sys.stderr):
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None is a closed one
             with contextlib.suppress(OSError):
                 stream.flush()
         os._exit(code)
@@ -223,7 +223,8 @@ def _say(code: int, line: str) -> None:
 def _flush_output() -> None:
     """Write out what was printed; OSError where standard output takes no more."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError as error:
         _drop_output()
         raise OSError(error.errno, error.strerror, "standard output") from None

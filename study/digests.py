@@ -34,12 +34,19 @@ def sha256_file(path: Path) -> str:
 
 
 def remembered_digest(path: Path, name: str, memories: Iterable[Path]) -> str | None:
-    """The digest that one of the memories holds for `name`, if `path` is as it was then."""
+    """The digest that one of the memories holds for `name`, if `path` is as it was then.
+
+    Of a file that has more or fewer links since, the memory gets the present state.
+    """
     state = _state(path)
     for memory in memories:
         entry = _read(memory).get(name)
         if isinstance(entry, list) and len(entry) == len(state) + 1 and _stayed(entry, state):
-            return entry[-1] if isinstance(entry[-1], str) else None
+            if not isinstance(entry[-1], str):
+                return None
+            if entry[:-1] != state:
+                _add(memory, {name: [*state, entry[-1]]})
+            return entry[-1]
     return None
 
 

@@ -114,7 +114,7 @@ class FineTuningBatches(UnitBatches):
         super().__init__(features, task, **shape)
         self.batch = batch
         self.seed = seed
-        self.dropout = key_of_stream(seed, "dropout")
+        self.dropout = key_of_stream(seed, "finetune-dropout")
         self.pool = POOL if group_by_length else 1
         self.updates_per_epoch = -(-len(self.unit_lengths) // batch)
         self.passes = epochs  # over the data, of all updates

@@ -12,6 +12,7 @@ from study.run import if_known
 
 # Of glibc's malloc.h, and blocks up to which freed memory is kept.
 TRIM_THRESHOLD, MAP_THRESHOLD, KEPT_BYTES = -1, -3, 2**30
+OLD_KEPT_BYTES = 2**25  # the most that releases before 2.35 take
 
 
 @lru_cache
@@ -45,7 +46,8 @@ def keep_freed_memory() -> None:
     """
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
-        library.mallopt(MAP_THRESHOLD, KEPT_BYTES)
+        if not library.mallopt(MAP_THRESHOLD, KEPT_BYTES):
+            library.mallopt(MAP_THRESHOLD, OLD_KEPT_BYTES)
         library.mallopt(TRIM_THRESHOLD, 2 * KEPT_BYTES - 1)
 
 

@@ -309,6 +309,19 @@ def test_a_job_whose_guard_is_killed_starts_again_plainly(owner, victim):
         assert (abs(code), output) in ((9, ""), (137, ""))
 
 
+@pytest.mark.parametrize("all_of_them", [False, True])
+def test_a_signal_to_the_guard_is_the_job_s(owner, all_of_them):
+    """As where everything is asked to stop at once: a time limit, a logout."""
+    job, pid = start_warm(owner, WAITS)
+    assert job.stdout.readline() == "waits\n"
+    told = [parent(pid), *([python_of(job.pid), pid] if all_of_them else [])]
+    for process in told:
+        os.kill(process, signal.SIGTERM)
+    code, output, _ = end(job)
+    assert code == 75
+    assert set(output.split("\n")) == {"SIGTERM saved", ""}
+
+
 def test_without_its_warm_process_a_job_goes_on_and_the_next_starts_plainly(own):
     job, _ = start_warm(own, WAITS)
     assert job.stdout.readline() == "waits\n"

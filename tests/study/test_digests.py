@@ -67,6 +67,17 @@ def test_another_name_of_a_file_is_no_other_file(tmp_path):
     assert remembered_digest(link, "link.bin", [other]) is None
 
 
+def test_once_a_link_was_seen_changes_are_noticed_as_before(tmp_path):
+    path, memory = settled_file(tmp_path), tmp_path / MEMORY
+    file_digest(path, "data.bin", memory)
+    (tmp_path / "link.bin").hardlink_to(path)
+    inherit_digests(tmp_path, {"link.bin": "data.bin"}, tmp_path / "other.json", memory)
+    before = path.stat()
+    path.write_bytes(b"tent")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert remembered_digest(path, "data.bin", [memory]) is None
+
+
 def test_digests_of_copies_and_of_changed_files_are_not_inherited(tmp_path):
     path, memory = settled_file(tmp_path), tmp_path / MEMORY
     file_digest(path, "data.bin", memory)
