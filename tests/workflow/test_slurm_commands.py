@@ -159,7 +159,7 @@ def test_jobs_take_turns_on_the_workstation_gpu(tmp_path: Path):
 def paper_study(tmp_path: Path) -> FakeSlurm:
     """A copy of the real workflow at the published sizes, its downloads already there."""
     study = tmp_path / "study"
-    for name in ("rules", "config", "study", "slurm", "profiles"):
+    for name in ("rules", "config", "study", "model", "slurm", "profiles"):
         shutil.copytree(ROOT / name, study / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Snakefile", "environment.yml"):
         shutil.copy(ROOT / name, study)
