@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from language import pairs, passages, pronouns, single
+from language import grammar, pairs, passages, pronouns, single
 from language.corpora import CORPORA, corpus_columns
 from study.command import command_parser, run_command
 from study.errors import StudyError
@@ -64,6 +64,9 @@ TASKS = {
     "squad": TaskFiles(passages.squad, "rajpurkar/squad/plain_text", splits=TRAIN_DEV),
     "squad_v2": TaskFiles(passages.squad_v2, "rajpurkar/squad_v2/squad_v2", splits=TRAIN_DEV),
     "race": TaskFiles(passages.race, "ehovy/race/all", hidden=False),
+    "grammar": TaskFiles(
+        grammar.grammar, "minimal-pairs-like/grammar/plain_text", splits=("train",), hidden=False
+    ),
 }
 CORPUS_PLACES = {
     "books": "bookcorpus-like/gutenberg/plain_text",
@@ -74,7 +77,7 @@ CORPUS_PLACES = {
 }
 ANSWERS = pa.struct([("text", pa.list_(pa.string())), ("answer_start", pa.list_(pa.int32()))])
 TYPES = {"answers": ANSWERS, "idx": pa.int32(), "label": pa.int64()}
-TYPES |= {"span1_index": pa.int32(), "span2_index": pa.int32()}
+TYPES |= dict.fromkeys(("span1_index", "span2_index", "pair_id"), pa.int32())
 NAMES = (*CORPORA, *TASKS)
 
 

@@ -127,6 +127,7 @@ wildcard_constraints:
     cell="[^/]+",
     features="[^/]+",
     task="[^/]+",
+    pairs="[^/]+",
     tuning="[^/]+",
     table="[^/.]+",
     vocabulary="[^/]+",

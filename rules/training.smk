@@ -85,6 +85,31 @@ rule finetune:
         )
 
 
+# One process on one device, as a fine-tuning is computed.
+rule minimal_pairs:
+    input:
+        unpack(inputs_of("minimal_pairs")),
+    output:
+        manifest=MANIFESTS["minimal_pairs"],
+    log:
+        log_of("minimal_pairs"),
+    conda:
+        "../environment.yml"
+    threads: STUDY.config.execution.finetune.threads
+    resources:
+        **(request_of("finetune") | {"gpu": min(1, request_of("finetune")["gpu"])}),
+    params:
+        recipe=recipe_of("minimal_pairs"),
+        command=stage_command("minimal_pairs"),
+    shell:
+        shell_line(
+            "python -m {params.command} --recipe {params.recipe:q} --manifest {output.manifest:q} "
+            "--log {log:q} --label {wildcards.cell:q} seed-{wildcards.seed:q} {wildcards.pairs:q}",
+            PLACES,
+            execution_of("finetune"),
+        )
+
+
 # For results/plan.csv: one process on one device.
 rule throughput:
     output:

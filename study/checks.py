@@ -45,7 +45,7 @@ def _check_data(config: StudyFile) -> None:
             _known([task.init], config.tasks, "tasks", name, "init")
             if config.tasks[task.init].init:
                 raise Fault(f"{task.init} starts from another task itself", "tasks", name, "init")
-    for section in ("tasks", "corpora"):
+    for section in ("tasks", "corpora", "minimal_pairs"):
         for name, read in getattr(config, section).items():
             if read.source.sizes is not None:
                 _known(read.splits, read.source.sizes, section, name, "source", "sizes")
@@ -99,6 +99,11 @@ def _check_table(config: StudyFile, name: str, table: Table) -> None:
             _known([row.cell], config.cells, *where, "rows", row.id, "cell")
         if row.family:
             _known([row.family], config.families, *where, "rows", row.id, "family")
+    for column in table.pairs_columns:
+        _known([column.pairs], config.minimal_pairs, *where, "columns", column.name)
+        for row in (one for one in table.rows if one.ensemble):
+            ensemble = (*where, "rows", row.id, "ensemble")
+            raise Fault(f"column {column.name}: minimal pairs have no ensemble", *ensemble)
     for column in table.score_columns:
         location = (*where, "columns", column.name)
         tasks = [task for task in (column.task, column.ensemble_task) if task]

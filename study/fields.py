@@ -104,7 +104,7 @@ class Source(Section):
     """
 
     repo: Maybe[Place] = doc("repository of the hub, `<org>/<name>`", None)
-    config: Maybe[Place] = doc("its configuration, a folder of it", None)
+    config: Maybe[Place] = doc("its configuration, a folder of it; without it splits name their own", None)
     revision: Maybe[Revision] = doc(
         "commit, tag or branch; without it the newest, whose commit is recorded", None
     )
@@ -119,9 +119,9 @@ class Source(Section):
 
     @model_validator(mode="after")
     def one_place(self):
-        """Exactly one of the three, with its own fields; a revision may be left open."""
+        """Exactly one of the three, with its own fields; config and revision may be left open."""
         given = set(self.in_recipe())
-        if given not in WAYS and given | {"revision"} != WAYS[0]:
+        if given not in WAYS and not {"repo"} <= given <= WAYS[0]:
             raise ValueError(
                 "expected either repo, config and revision, or folder, or generated, seed and sizes"
             )

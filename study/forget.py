@@ -23,7 +23,11 @@ def named_jobs(study: Study, cells: list[str], tasks: list[str], sources: list[s
     for section, names, known in (
         ("cells", cells, config.cells),
         ("tasks", tasks, config.tasks),
-        ("corpora and tasks", sources, [*config.corpora, *config.tasks]),
+        (
+            "corpora, tasks and minimal pairs",
+            sources,
+            [*config.corpora, *config.tasks, *config.minimal_pairs],
+        ),
     ):
         for name in names:
             if name not in known:
@@ -63,7 +67,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("cells", nargs="*", metavar="CELL", help="cells of the study")
     for option, name, about in (
         ("--task", "TASK", "only fine-tunings on this task (of all cells where none is named)"),
-        ("--source", "NAME", "the files of a corpus or task, with all that was made from them"),
+        ("--source", "NAME", "the files of a corpus, task or set of pairs, with all that was made from them"),
     ):
         parser.add_argument(option, action="append", default=[], metavar=name, help=about)
     add_study_arguments(parser)

@@ -118,7 +118,22 @@ class Study:
         rows, cells = self.config.tables[table].rows, self.table_pretrained_cells(table)
         jobs += [self.jobs.selection(row.family) for row in rows if row.family]
         jobs += [*self.pretrain_jobs(cells), *map(self.jobs.store_of, cells)]
+        jobs += self.minimal_pairs_jobs(table)
         return list(dict.fromkeys([*jobs, *self.pair_samples_jobs(table)]))
+
+    def minimal_pairs_jobs(self, table: str) -> list[Job]:
+        """The scores of minimal pairs that a table shows or chooses from."""
+        return [
+            self.jobs.minimal_pairs(cell, seed, pairs)
+            for pairs in dict.fromkeys(c.pairs for c in self.config.tables[table].pairs_columns)
+            for cell in self.table_cells(table)
+            for seed in self.config.seeds.pretraining
+        ]
+
+    def all_minimal_pairs_jobs(self) -> list[Job]:
+        """The scores of minimal pairs of all tables, each once."""
+        jobs = [job for table in self.config.tables for job in self.minimal_pairs_jobs(table)]
+        return list(dict.fromkeys(jobs))
 
     def pair_samples_jobs(self, table: str) -> list[Job]:
         """The samples of a table's cells in pair formats: its notes tell what they show."""
@@ -164,7 +179,8 @@ class Study:
 
     def all_jobs(self) -> list[Job]:
         """The last jobs of everything: what no other job reads."""
-        return self.all_table_jobs() + self.pretrain_jobs() + self.selection_jobs()
+        jobs = self.all_table_jobs() + self.all_minimal_pairs_jobs()
+        return jobs + self.pretrain_jobs() + self.selection_jobs()
 
     def selection_jobs(self) -> list[Job]:
         """The selections of all families."""
@@ -189,6 +205,7 @@ class Study:
         users = [user for user in tables.values() if user.published == file]
         rows = dict.fromkeys(row.id for user in users for row in user.rows)
         columns = dict.fromkeys(name for user in users for name in published_names(user))
+        groups = tuple(prefix for user in users for prefix in group_prefixes(user))
         # Tables of hyperparameters quote words and grids as well.
         kinds = (int, float, str) if table in self.config.hyperparameter_tables else (int, float)
         values = read_yaml(Path(file))
@@ -201,7 +218,7 @@ class Study:
                 )
             for column, value in line.items():
                 where = f"{file}: {row}.{column}"
-                if column not in columns:
+                if column not in columns and not str(column).startswith(groups):
                     raise StudyError(f"{where}: no table has this column{hint(column, columns)}")
                 number = isinstance(value, kinds) and not isinstance(value, bool)
                 if not number or value in (math.inf, -math.inf) or value != value:
@@ -258,3 +275,10 @@ def published_names(table: Table | HyperparameterTable) -> list[str]:
     if isinstance(table, HyperparameterTable):
         return [column.id for column in table.columns]
     return [column.name for column in table.columns] + (["average"] if table.average else [])
+
+
+def group_prefixes(table: Table | HyperparameterTable) -> list[str]:
+    """How the names of a table's columns begin whose groups only the data tell."""
+    if isinstance(table, HyperparameterTable):
+        return []
+    return [f"{c.pairs}." for c in table.pairs_columns if c.by and not c.group]

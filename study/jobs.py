@@ -104,6 +104,8 @@ class Jobs(dict[str, Job]):
                 for task in self.config.cell_tasks(cell):
                     for setting in self.config.settings(cell, task):
                         self.finetune(cell, seed, task, setting)
+                for pairs in self.config.shown_pairs.get(cell, ()):
+                    self.minimal_pairs(cell, seed, pairs)
         for family in self.config.families:
             self.selection(family)
         self.throughput()
@@ -134,9 +136,9 @@ class Jobs(dict[str, Job]):
 
     @once
     def source(self, name: str) -> Job:
-        """The files of the corpus or task `name`."""
+        """The files of the corpus, the task or the set of minimal pairs `name`."""
         corpus = self.config.corpora.get(name)
-        spec = corpus or self.config.tasks.get(name)
+        spec = corpus or self.config.tasks.get(name) or self.config.minimal_pairs.get(name)
         if spec is None:
             raise _unread(name)
         names, source, splits = {"source": name}, spec.source, sorted(set(spec.splits))
@@ -326,6 +328,18 @@ class Jobs(dict[str, Job]):
             seeds=self.config.seeds.finetuning_of(seed),
             init=[self.finetune(cell, seed, spec.init, start) for start in starts] or None,
             keep_weights=any(self.config.tasks[other].init == task for other in tasks),
+        )
+
+    @once
+    def minimal_pairs(self, cell: str, seed: int, pairs: str) -> Job:
+        """The accuracy of one pre-trained model on a set of minimal pairs, without fine-tuning."""
+        return self._add(
+            "minimal_pairs",
+            {"cell": cell, "seed": seed, "pairs": pairs},
+            pretrain=self.pretrain(cell, seed),
+            source=self.source(pairs),
+            vocabulary=self.vocabulary(self.config.cells[cell].vocabulary),
+            within_words=self.config.minimal_pairs[pairs].within_words,
         )
 
     @once

@@ -18,12 +18,13 @@ SECTIONS = (
     "task_bases",
     "tasks",
     "finetuning",
+    "minimal_pairs",
     "executions",
     "tables",
     "hyperparameter_tables",
 )
 # Names that share one folder: the files of two of them would be the same.
-SHARED = (("corpora", "tasks"), ("tables", "hyperparameter_tables"))
+SHARED = (("corpora", "tasks", "minimal_pairs"), ("tables", "hyperparameter_tables"))
 
 
 def is_name(text: object) -> bool:

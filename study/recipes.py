@@ -36,6 +36,7 @@ from study.fields import (
 )
 from study.formats import FORMATS
 from study.messages import parse_option
+from study.minimal_pairs import WithinWords
 from study.tasks import Finetuning, Task, shortest_row
 
 Key = Annotated[str, Field(min_length=1)]
@@ -259,6 +260,15 @@ class FinetuneRecipe(Recipe):
     keep_weights: Omitted[bool] = False
 
 
+class MinimalPairsRecipe(Recipe):
+    """The scores of minimal pairs by a pre-trained model."""
+
+    pretrain: Key
+    source: Key
+    vocabulary: Key
+    within_words: WithinWords
+
+
 class Member(Section):
     """A member of a family."""
 
@@ -307,6 +317,7 @@ RECIPES: dict[str, type[Recipe]] = {
     "selection": SelectionRecipe,
     "features": FeaturesRecipe,
     "finetune": FinetuneRecipe,
+    "minimal_pairs": MinimalPairsRecipe,
     "throughput": ThroughputRecipe,
 }
 

@@ -139,6 +139,15 @@ RESULTS = (
         jobs=lambda study, _: study.store_jobs(),
     ),
     Result(
+        "minimal_pairs_listing",
+        "minimal_pairs",
+        CSV,
+        "analysis.listings minimal_pairs",
+        "the accuracy of every pre-training on every group of minimal pairs",
+        jobs=lambda study, _: study.all_minimal_pairs_jobs(),
+        in_all=lambda config, _: bool(config.shown_pairs),
+    ),
+    Result(
         "table_figure",
         "figures/{table}",
         FIGURE,
@@ -147,7 +156,7 @@ RESULTS = (
         jobs=lambda study, table: study.shown_jobs(table),
         shows=_of_table,
         names=lambda config: config.tables,
-        in_all=lambda config, table: bool(config.tables[table].score_columns),
+        in_all=lambda config, table: bool(config.tables[table].compared_columns),
     ),
     Result(
         "curves",

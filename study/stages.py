@@ -22,6 +22,7 @@ PATHS = {
     "selection": "selections/{family}",
     "features": "features/{task}/{features}",
     "finetune": "finetune/{cell}/seed-{seed}/{tuning}",
+    "minimal_pairs": "minimal_pairs/{cell}/seed-{seed}/{pairs}",
     "throughput": "throughput/{cell}",
 }
 VERSIONS = {
@@ -36,6 +37,7 @@ VERSIONS = {
     "selection": 1,
     "features": 1,  # plus what `study.kinds.KIND_FACTS` adds
     "finetune": 3,
+    "minimal_pairs": 1,
     "throughput": 2,
 }
 # The texts that language/ writes for a name, a seed and sizes; names that are not listed: FIRST.

@@ -8,6 +8,7 @@ from pydantic import Field
 from study.cells import Cell, Family
 from study.execution import Hardware, StageExecutions
 from study.fields import Section, Seeds, doc
+from study.minimal_pairs import MinimalPairs
 from study.tables import HyperparameterColumn, HyperparameterTable, Row, Table
 from study.tasks import Finetuning, Task
 from study.texts import Corpus, Vocabulary
@@ -39,6 +40,7 @@ class StudyFile(Section):
     vocabularies: dict[str, Vocabulary] = doc("subword vocabularies (section 4.4)")
     tasks: dict[str, Task] = doc("end tasks (sections 3.3 and 5)")
     finetuning: dict[str, dict[str, Finetuning]] = doc("recipes of fine-tuning: settings by task")
+    minimal_pairs: dict[str, MinimalPairs] = doc("sets of minimal pairs, for zero-shot scores", {})
     cells: dict[str, Cell] = doc("what is pre-trained (section 4)")
     families: dict[str, Family] = doc("cells at several peak learning rates", {})
     tables: dict[str, Table] = doc("what results show")
@@ -74,6 +76,16 @@ class StudyFile(Section):
                 for cell in self.row_cells(row):
                     tasks[cell] = list(dict.fromkeys([*tasks.get(cell, []), *shown]))
         return tasks
+
+    @cached_property
+    def shown_pairs(self) -> dict[str, list[str]]:
+        """The sets of minimal pairs that tables show of each cell, in the tables' order."""
+        sets: dict[str, list[str]] = {}
+        for table in self.tables.values():
+            shown = [column.pairs for column in table.columns if column.pairs]
+            for cell in (cell for row in table.rows for cell in self.row_cells(row)):
+                sets[cell] = list(dict.fromkeys([*sets.get(cell, []), *shown]))
+        return sets
 
     def cell_tasks(self, cell: str) -> list[str]:
         """The tasks that a cell is fine-tuned on: those that tables show of it, or all if none

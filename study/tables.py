@@ -10,6 +10,7 @@ from pydantic import model_validator
 from study.cells import Cell
 from study.errors import StudyError
 from study.fields import Name, NonEmpty, Section, doc
+from study.minimal_pairs import Level, measure
 from study.tasks import Finetuning
 
 # What a column can show besides scores. `analysis.values` says how each comes about.
@@ -29,30 +30,54 @@ Value = Literal[
 ]
 
 
+WAYS_OF_COLUMNS = ("task", "metric", "value", "pairs", "by", "group")
+
+
 class Column(Section):
-    """A column of a table: a metric of a task, or a value that a recipe or a pre-training has."""
+    """A column of a table: a metric of a task, a value that a recipe or a pre-training has, or the
+    accuracy on minimal pairs.
+    """
 
     label: str = doc("what a reader sees")
     task: str | None = doc("whose score it shows", None)
     metric: str | None = doc("of the task, with a split's name in front of a further one's", None)
     value: Value | None = doc("what it shows instead of a score", None)
+    pairs: str | None = doc("the set of minimal pairs whose accuracy it shows instead", None)
+    by: Level | None = doc("not of all pairs: a column for each group of this level", None)
+    group: str | None = doc("only for this one of the groups", None)
     averaged: bool = doc("whether the table's average counts it", True)
     ensemble_task: str | None = doc("what ensembles of this column are fine-tuned on instead", None)
 
     @model_validator(mode="after")
     def one_kind(self):
-        """Either task and metric, or value."""
-        given = {name for name in ("task", "metric", "value") if getattr(self, name) is not None}
-        if self.ensemble_task and self.value:
+        """Either task and metric, or value, or pairs with by and group or without."""
+        given = {name for name in WAYS_OF_COLUMNS if getattr(self, name) is not None}
+        if self.ensemble_task and not self.task:
             raise ValueError("ensemble_task needs a task")
-        if given not in ({"task", "metric"}, {"value"}):
-            raise ValueError("expected either task and metric, or value")
+        of_pairs = {"pairs"} <= given <= {"pairs", "by", "group"} and given != {"pairs", "group"}
+        if given not in ({"task", "metric"}, {"value"}) and not of_pairs:
+            raise ValueError("expected either task and metric, or value, or pairs (by, group)")
         return self
 
     @property
     def name(self) -> str:
-        """Its name in a CSV and in files of published values: `squad11.f1`, `perplexity`."""
+        """Its name in a CSV and in files of published values: `squad11.f1`, `perplexity`,
+        `grammar`, `grammar.binding`.
+        """
+        if self.pairs:
+            part = self.group or self.by
+            return f"{self.pairs}.{part}" if part else self.pairs
         return self.value or f"{self.task}.{self.metric}"
+
+    @property
+    def scored(self) -> bool:
+        """Whether it shows scores, of a task or of minimal pairs."""
+        return self.value is None
+
+    @property
+    def measure(self) -> str:
+        """Which of the scores on its minimal pairs it shows."""
+        return measure(self.by, self.group)
 
 
 class Row(Section):
@@ -111,8 +136,18 @@ class Table(Section):
 
     @property
     def value_columns(self) -> list[Column]:
-        """The columns that show something else."""
+        """The columns that show what is no score."""
         return [column for column in self.columns if column.value]
+
+    @property
+    def pairs_columns(self) -> list[Column]:
+        """The columns that show an accuracy on minimal pairs."""
+        return [column for column in self.columns if column.pairs]
+
+    @property
+    def compared_columns(self) -> list[Column]:
+        """The columns of scores, of tasks and of minimal pairs, in their order."""
+        return [column for column in self.columns if column.scored]
 
 
 class HyperparameterRow(Section):

@@ -32,7 +32,7 @@ from study.run import available_cores
 from study.stopping import StopRequest
 
 # Seconds of a job of each stage until jobs of this run tell better.
-GUESS = {"pretrain": 25.0, "finetune": 6.0}
+GUESS = {"pretrain": 25.0, "finetune": 6.0, "minimal_pairs": 6.0}
 GUESS_OTHERS = 2.0
 STARTING = 1.0  # a job's interpreter and libraries
 RECENT = 30.0  # seconds after its last line that a job counts as running

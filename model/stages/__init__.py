@@ -1,1 +1,1 @@
-"""The commands of the study's eleven stages: `python -m model.stages.<stage>`, one module each."""
+"""The commands of the study's twelve stages: `python -m model.stages.<stage>`, one module each."""

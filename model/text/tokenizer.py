@@ -122,8 +122,8 @@ class Vocabulary:
             edges = [_edges(decoder.decode([entry])) for entry in entries]
         else:
             raise StudyError(
-                "masking.unit: word needs a vocabulary of kind wordpiece or byte-bpe, or one like "
-                f"them, not {tokenizer['model']['type']}"
+                "masking.unit: word needs (and within_words: left-to-right) a vocabulary of kind "
+                f"wordpiece or byte-bpe, or one like them, not {tokenizer['model']['type']}"
             )
         begins, ends = np.array(edges, dtype=np.uint8).T.copy()
         begins[self.special] = ends[self.special] = 0
