@@ -69,9 +69,9 @@ def finished(job: Job) -> Manifest | None:
 
 
 def cost_of(study: Study, job: Job) -> Cost:
-    """The cost of a pre-training or fine-tuning job."""
-    pretrain = job.stage == "pretrain"
-    return _pretraining(study, job) if pretrain else _finetuning(study, job)
+    """The cost of a pre-training, a fine-tuning or the scoring of minimal pairs."""
+    costs = {"pretrain": _pretraining, "finetune": _finetuning, "minimal_pairs": _minimal_pairs}
+    return costs[job.stage](study, job)
 
 
 def _pretraining(study: Study, job: Job) -> Cost:
@@ -155,6 +155,41 @@ def _finetuning(study: Study, job: Job) -> Cost:
         basis=train.basis,
         parameters=parameters,
         vocabulary_parameters=vocabulary_parameters(model, entries, decoder=False),
+    )
+
+
+def _minimal_pairs(study: Study, job: Job) -> Cost:
+    """Forward passes alone, of a masked copy for each token."""
+    spec, pretrain = study.config.minimal_pairs[job.names["pairs"]], job.inputs["pretrain"][0]
+    model = Model.model_validate(pretrain.recipe["model"])
+    entries, form = job.inputs["vocabulary"][0].recipe["size"], pretrain.recipe["format"]
+    source = finished(job.inputs["source"][0])
+    if source is not None:
+        splits = source.figure("files")
+        pairs = sum(entry["rows"] for split in splits for entry in source_entries(source, split))
+        basis = "source"
+    elif spec.planned is not None:
+        pairs, basis = spec.planned.pairs, "planned"
+    else:
+        raise StudyError(
+            f"{study.study_path}: minimal_pairs.{job.names['pairs']}.planned: missing; the plan "
+            "needs it until the pairs are there"
+        )
+    length = spec.planned.row_tokens if spec.planned else form["length"]
+    tokens = 2 * pairs * (length - 2) * length
+    parameters = pretraining_parameters(model, entries, form["segments"], form["nsp"])
+    micro_batch = study.config.execution.finetune.micro_batch_tokens
+    activations = 4 * micro_batch * (4 * model.hidden + model.ffn)
+    return Cost(
+        tokens=tokens,
+        flops=tokens * flops_per_token(model, length, entries, 1 / length) / 3,
+        disk_mb=0.0,
+        checkpoint_mb=0.0,
+        memory_mb=(4 * parameters + activations) / MB,
+        devices=1,
+        basis=basis,
+        parameters=parameters,
+        vocabulary_parameters=vocabulary_parameters(model, entries),
     )
 
 

@@ -4,6 +4,7 @@ import pandas as pd
 
 from analysis.choices import compare_settings, read_selection
 from analysis.command import add_study_arguments, csv_text, study_of
+from analysis.minimal_pairs import read_minimal_pairs
 from analysis.scores import read_scores
 from analysis.values import token_rates
 from study.command import command_parser, run_command
@@ -111,11 +112,17 @@ def read_settings(study: Study) -> pd.DataFrame:
     return compare_settings(study, scores)
 
 
+def read_all_minimal_pairs(study: Study) -> pd.DataFrame:
+    """`read_minimal_pairs` of every pre-training whose minimal pairs a table shows."""
+    return read_minimal_pairs(study, study.all_minimal_pairs_jobs())
+
+
 LISTINGS = {
     "pretraining": read_pretraining,
     "learning_rates": read_learning_rates,
     "corpora": read_corpora,
     "settings": read_settings,
+    "minimal_pairs": read_all_minimal_pairs,
 }
 
 
@@ -123,8 +130,8 @@ def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.listings`."""
     parser = command_parser(
         "analysis.listings",
-        "Write the figures of a study's pre-trainings, learning-rate grids, corpora, or the "
-        "medians of all fine-tuning settings and which of them count.",
+        "Write the figures of a study's pre-trainings, learning-rate grids, corpora, minimal "
+        "pairs, or the medians of all fine-tuning settings and which of them count.",
         "python -m analysis.listings corpora --scale laptop --output results/corpora.csv",
     )
     parser.add_argument("listing", choices=LISTINGS)

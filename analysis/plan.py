@@ -23,6 +23,7 @@ from study.manifest import NUMBER, write_atomic
 from study.record import recorded
 
 TRAINING = ("pretrain", "finetune")
+COUNTED = (*TRAINING, "minimal_pairs")
 COLUMNS = [
     "level",
     "table",
@@ -95,7 +96,7 @@ def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
         "level": "job",
         "cell": job.names["cell"],
         "pretraining_seed": job.names["seed"],
-        "task": job.names.get("task"),
+        "task": job.names.get("task", job.names.get("pairs")),
         "setting": job.names.get("setting"),
         "stage": job.stage,
         "jobs": 1,
@@ -120,15 +121,15 @@ def total(lines: list[dict], **names: str) -> dict:
 
 
 def totals(lines: list[dict], **names: str) -> list[dict]:
-    """Totals per stage of training that occurs, and of `all`."""
-    stages = [stage for stage in TRAINING if any(line["stage"] == stage for line in lines)]
+    """Totals per stage that is counted and occurs, and of `all`."""
+    stages = [stage for stage in COUNTED if any(line["stage"] == stage for line in lines)]
     parts = {stage: [line for line in lines if line["stage"] == stage] for stage in stages}
     return [total(part, **names, stage=stage) for stage, part in {**parts, "all": lines}.items()]
 
 
 def with_text(study: Study, lines: list[dict], jobs: list[Job], **names: str) -> list[dict]:
     """Totals with a line for the text stages before `all`, whose disk they are added to."""
-    text = [job for job in jobs if job.stage not in (*TRAINING, "selection")]
+    text = [job for job in jobs if job.stage not in (*COUNTED, "selection")]
     size = text_megabytes(study, text)
     done = sum(finished(job) is not None for job in text)
     line = {**names, "stage": "text", "jobs": len(text), "done": done, "disk_mb": size}
@@ -143,7 +144,7 @@ def build_plan(study: Study, speed: Speed) -> pd.DataFrame:
     lines = {
         job.path: job_line(study, job, cost_of(study, job), speed)
         for job in everything
-        if job.stage in TRAINING
+        if job.stage in COUNTED
     }
     if not lines:
         raise StudyError(f"{study.study_path}: tables: none shows a cell, there is nothing to plan")
@@ -241,7 +242,8 @@ def notes_of(study: Study, frame: pd.DataFrame, speed: Speed) -> list[str]:
         f"It counts {started if speed.seconds_per_job else 'no start-up of jobs'} and leaves out "
         "padding (most of it in sentence pairs), reading data, evaluations, checkpoints, waiting "
         "and repeated attempts.",
-        f"Tokens: pre-training as configured; fine-tunings {basis}.",
+        f"Tokens: pre-training as configured; fine-tunings {basis}; minimal pairs: a masked copy "
+        "of the sentence for each of its tokens, forward passes alone.",
         "Disk: pre-trained weights and text stages; without sources, vocabularies, predictions and "
         "logs. Checkpoints: at most, of each job that is running."
         + (" Text stages are left out where a corpus's size is not known." * bool(unknown.any())),

@@ -21,6 +21,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.command import add_study_arguments, check_known, study_of
+from analysis.minimal_pairs import spread_groups
 from analysis.shown import Entry, ShownRow, read_rows
 from analysis.trace import trace_text
 from study.command import command_parser, run_command
@@ -39,6 +40,7 @@ COPIED = ("code", "started", "wall_seconds")
 RESULT = {
     "pretrain": "model.safetensors",
     "finetune-seed": "predictions.parquet",
+    "minimal_pairs": "predictions.parquet",
     "vocabulary": "tokenizer.json",
 }
 
@@ -175,6 +177,7 @@ def plain(value: Any) -> Any:
 def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
     """Row -> column -> what is shown and the keys behind it; adds the runs on the way."""
     rows: dict[str, dict] = {}
+    study = spread_groups(study, name)
     for row in read_rows(study, name, f"results/provenance/{name}.json"):
         family = row.row.family
         selection = {"selection": runs.add([study.jobs.selection(family)])} if family else {}
@@ -194,6 +197,9 @@ def behind(study: Study, row: ShownRow, entry: Entry, runs: Runs) -> dict:
     """Keys of the runs behind one number of one cell, and the single scores of a score."""
     seeds, task = study.config.seeds.pretraining, row.row.task_of(entry.column)
     keys: dict[str, Any] = {"pretraining": runs.add(study.pretrain_jobs([row.cell]))}
+    if pairs := entry.column.pairs:
+        scored = [study.jobs.minimal_pairs(row.cell, seed, pairs) for seed in seeds]
+        return keys | {"minimal_pairs": runs.add(scored)}
     if not task:
         return keys
     finetuning = [study.jobs.finetune(row.cell, seed, task, entry.setting) for seed in seeds]

@@ -66,7 +66,7 @@ def field_text(entry: Entry) -> str:
     if pd.isna(fields["median"]):
         return f"failed / {published}"
     low, high = fields["min"], fields["max"]
-    ranged = not pd.isna(low) if column.task else low < high
+    ranged = not pd.isna(low) if column.scored else low < high
     spread = f" [{show(low)}, {show(high)}]" if ranged else ""
     failures = f" ({fields['diverged']} failed)" if fields.get("diverged") else ""
     return f"{show(fields['median'])}{spread}{failures} / {published}"
@@ -121,10 +121,10 @@ def difference_text(entry: Entry) -> str:
 def difference_rows(table: Table, rows: list[ShownRow]) -> tuple[str, list[list[str]]]:
     """Caption, header and rows of the differences from the table's baseline, with intervals."""
     labels = {row.row.id: row.row.label for row in rows}
-    lines = [["", *(column.label for column in table.score_columns)]]
+    lines = [["", *(column.label for column in table.compared_columns)]]
     for row in rows:
         if row.cell and row.row.id != table.baseline:
-            scores = [entry for entry in row.entries if entry.column.task]
+            scores = [entry for entry in row.entries if entry.column.scored]
             lines.append([row.row.label, *map(difference_text, scores)])
     return f"Differences from {labels[table.baseline]}", lines
 

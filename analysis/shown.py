@@ -14,6 +14,7 @@ from analysis.choices import choose_settings, read_selection
 from analysis.ensembles import ensemble_scores, ensembles
 from analysis.intervals import Difference, welch_difference
 from analysis.medians import KEYS, replicate_values, summarise
+from analysis.minimal_pairs import pairs_scores
 from analysis.scores import COLUMNS, read_scores
 from analysis.values import REPLICATED, cell_values, value_fields
 from study.graph import Study
@@ -54,7 +55,7 @@ class Entry:
             return None
         if name in COUNTS:
             return int(number)
-        return rounded(number) if self.column.task else float(number)
+        return rounded(number) if self.column.scored else float(number)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def rounded(score: float) -> float:
 
 def field_names(column: Column) -> tuple[str, ...]:
     """The fields of a column in the CSV, without differences."""
-    if column.task:
+    if column.scored:
         return (*STATISTICS, "published")
     if column.value in REPLICATED:
         return ("median", "min", "max", "published")
@@ -100,6 +101,7 @@ def shown_rows(study: Study, name: str, scores: pd.DataFrame) -> list[ShownRow]:
     """
     table, published = study.config.tables[name], study.published(name)
     by_score = dict(list(choose_settings(study, scores).groupby(list(KEYS))))
+    by_score |= pairs_scores(study, name) if table.pairs_columns else {}
     cells = {
         row.id: read_selection(study, row.family) if row.family else row.cell for row in table.rows
     }
@@ -112,10 +114,10 @@ def shown_rows(study: Study, name: str, scores: pd.DataFrame) -> list[ShownRow]:
             if cell and column.value:
                 entry = replace(entry, statistics=value_fields(values, column.value))
             elif cell:
-                models = by_score[cell, row.task_of(column), column.metric]
+                models = by_score[cell, *score_of(row, column)]
                 entry = score_entry(study, row, entry, models)
-            if cell and column.task and table.baseline:
-                baseline = by_score[cells[table.baseline], column.task, column.metric]
+            if cell and column.scored and table.baseline:
+                baseline = by_score[cells[table.baseline], *score_of(None, column)]
                 entry = replace(entry, difference=difference_of(row, models, baseline))
             entries.append(entry)
         average = average_of(entries) if cell and table.average else None
@@ -124,16 +126,25 @@ def shown_rows(study: Study, name: str, scores: pd.DataFrame) -> list[ShownRow]:
     return rows
 
 
+def score_of(row: Row | None, column: Column) -> tuple[str, str]:
+    """What a column shows of a row's cell: task and metric, or minimal pairs and measure."""
+    if column.pairs:
+        return column.pairs, column.measure
+    return (row.task_of(column) if row else column.task), column.metric
+
+
 def score_entry(study: Study, row: Row, entry: Entry, models: pd.DataFrame) -> Entry:
     """The entry of a score of ours; `models` are all single models of the row's cell.
 
     Of an ensemble, `seeds` are the models averaged and `replicates` the ensembles. `diverged`
     counts the models that were left out, and the ensembles of others without a score. One ensemble
-    has no range.
+    has no range, nor has one accuracy on minimal pairs.
     """
     setting = models["setting"].iloc[0]
     if not row.ensemble:
         statistics = statistics_of(models)
+        if entry.column.pairs and len(models) == 1:
+            statistics |= {"min": None, "max": None}
         return replace(entry, statistics=statistics, setting=setting, scores=models, models=models)
     task, metric = row.task_of(entry.column), entry.column.metric
     members = ensembles(study, row.cell, task, setting)

@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.choices import read_selection
 from analysis.command import csv_text, result_command
 from analysis.coverage import text_notes
+from analysis.minimal_pairs import spread_groups
 from analysis.notes import choice_notes, difference_notes
 from analysis.render import to_latex, to_markdown
 from analysis.shown import COUNTS, DIFFERENCE, ShownRow, field_names, read_rows
@@ -18,6 +19,7 @@ from analysis.values import cell_values, value_fields
 from study.command import run_command
 from study.graph import Study
 from study.manifest import load_manifest
+from study.tables import Table
 
 
 def wide_table(study: Study, name: str, rows: list[ShownRow]) -> pd.DataFrame:
@@ -28,7 +30,7 @@ def wide_table(study: Study, name: str, rows: list[ShownRow]) -> pd.DataFrame:
     hold published values only. Differences from a baseline stand last.
     """
     table = study.config.tables[name]
-    compared = table.score_columns if table.baseline else []
+    compared = table.compared_columns if table.baseline else []
     fields = [
         *(f"{column.name}.{field}" for column in table.columns for field in field_names(column)),
         *(("average.value", "average.published") if table.average else ()),
@@ -58,12 +60,12 @@ def notes_of(study: Study, name: str, rows: list[ShownRow]) -> list[str]:
     )
     notes = [
         f"Scale: {study.scale} ({study.config.about}).",
-        f"Scores: median [minimum, maximum] over {runs}, development sets; after the slash the "
-        "published value, for orientation.",
+        scores_note(table, runs),
+        *pairs_notes(study, table),
     ]
     if study.scale != "paper":
         notes.append("A scaled-down run compares its own rows; it does not estimate the paper's.")
-    if len(pretraining) == 1:
+    if len(pretraining) == 1 and table.score_columns:
         notes.append(
             "One pre-training seed: the ranges show fine-tuning seeds only and say nothing about "
             "how another pre-training would have come out."
@@ -95,6 +97,30 @@ def notes_of(study: Study, name: str, rows: list[ShownRow]) -> list[str]:
         *edge_notes(study, name),
         *table.notes,
     ]
+
+
+def scores_note(table: Table, runs: str) -> str:
+    """What the numbers of a table are, and over how many runs."""
+    over = f"over {runs}, development sets"
+    if table.pairs_columns and not table.score_columns:
+        over = "over pre-training seeds"
+    return (
+        f"Scores: median [minimum, maximum] {over}; after the slash the published value, for "
+        "orientation."
+    )
+
+
+def pairs_notes(study: Study, table: Table) -> Iterator[str]:
+    """What the columns of minimal pairs show, of each set of them."""
+    for pairs in dict.fromkeys(column.pairs for column in table.pairs_columns):
+        hidden = "is hidden alone"
+        if study.config.minimal_pairs[pairs].within_words == "left-to-right":
+            hidden = "hides those to its right too"
+        yield (
+            f"Minimal pairs ({pairs}): percent whose grammatical sentence has the higher sum of "
+            "log-probabilities, each token masked in turn, without fine-tuning; of a word's pieces "
+            f"one {hidden}. A pair of equal sums counts as wrong."
+        )
 
 
 def diverged_notes(study: Study, name: str, cells: dict[str, str]) -> Iterator[str]:
@@ -148,6 +174,7 @@ def static_notes(study: Study, name: str) -> Iterator[str]:
 
 def table_files(study: Study, name: str) -> tuple[str, str, str]:
     """A table as CSV, Markdown and LaTeX."""
+    study = spread_groups(study, name)
     table, rows = study.config.tables[name], read_rows(study, name, f"results/{name}.csv")
     notes = notes_of(study, name, rows)
     wide = csv_text(wide_table(study, name, rows))

@@ -80,9 +80,12 @@ def upstream(keys: list[str], record: dict) -> list[str]:
 def replicate_lines(entry: dict, record: dict) -> list[str]:
     """Per pre-training seed: the pre-training, then its fine-tunings with their scores."""
     lines = []
-    for key in entry["pretraining"]:
+    pairs_runs = entry.get("minimal_pairs", [])
+    for place, key in enumerate(entry["pretraining"]):
         seed = record["runs"][key]["seed"]
         lines += ["", f"pre-training seed {seed}", *run_lines(key, record, INDENT)]
+        for run in pairs_runs[place : place + 1]:
+            lines += run_lines(run, record, INDENT)
         left_out = entry.get("left_out", [])
         for score in (*entry.get("scores", []), *left_out):
             if score["pretraining_seed"] == seed:
@@ -111,7 +114,8 @@ def trace_text(record: dict, table: str, row: str, column: str) -> str:
     Raises StudyError for a row or column that is not there, or that is quoted from the paper.
     """
     entry = entry_of(record, table, row, column)
-    ends = [*entry.get("finetuning", []), *entry["pretraining"], *entry.get("selection", [])]
+    names = ("finetuning", "minimal_pairs", "pretraining", "selection")
+    ends = [key for name in names for key in entry.get(name, [])]
     others = upstream(ends, record)
     lines = [
         f"{table}, {row}, {column}: {shown_text(entry['shown'])}",

@@ -104,7 +104,9 @@ class Source(Section):
     """
 
     repo: Maybe[Place] = doc("repository of the hub, `<org>/<name>`", None)
-    config: Maybe[Place] = doc("its configuration, a folder of it; without it splits name their own", None)
+    config: Maybe[Place] = doc(
+        "its configuration, a folder of it; needless where splits name theirs", None
+    )
     revision: Maybe[Revision] = doc(
         "commit, tag or branch; without it the newest, whose commit is recorded", None
     )

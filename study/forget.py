@@ -67,7 +67,11 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("cells", nargs="*", metavar="CELL", help="cells of the study")
     for option, name, about in (
         ("--task", "TASK", "only fine-tunings on this task (of all cells where none is named)"),
-        ("--source", "NAME", "the files of a corpus, task or set of pairs, with all that was made from them"),
+        (
+            "--source",
+            "NAME",
+            "the files of a corpus, task or set of pairs, with all made from them",
+        ),
     ):
         parser.add_argument(option, action="append", default=[], metavar=name, help=about)
     add_study_arguments(parser)

@@ -1,5 +1,6 @@
 """A study at one scale: its configuration, its jobs, and which of them each result reads."""
 
+import copy
 import math
 from pathlib import Path
 
@@ -32,6 +33,13 @@ class Study:
         for table in (*self.config.tables, *self.config.hyperparameter_tables):
             self.published(table)
         self.results = results_of(self.config)
+
+    def with_table(self, name: str, table: Table) -> "Study":
+        """The same study, of whose tables this one is another; its jobs stay."""
+        changed = copy.copy(self)
+        tables = {**self.config.tables, name: table}
+        changed.config = self.config.model_copy(update={"tables": tables})
+        return changed
 
     def score_jobs(self, cells: list[str], tasks: list[str]) -> list[Job]:
         """All fine-tuning jobs of these cells on these tasks: pre-training seeds and settings."""

@@ -19,10 +19,12 @@ from analysis.command import result_command
 from analysis.figures import style
 from analysis.figures.style import figure_files, grid_of, new_figure, panels_of, styled
 from analysis.medians import replicate_values
+from analysis.minimal_pairs import spread_groups
 from analysis.shown import Entry, ShownRow, read_rows
 from study.command import run_command
 from study.errors import StudyError
 from study.graph import Study
+from study.minimal_pairs import ACCURACY
 from study.tables import Row
 
 METRICS = {
@@ -193,27 +195,29 @@ def table_figure(study: Study, name: str, rows: list[ShownRow]) -> Figure:
     Raises StudyError if the table has no column of scores.
     """
     table = study.config.tables[name]
-    columns = table.score_columns
+    columns = table.compared_columns
     if not columns:
         raise StudyError(f"{name}: no column of it is a score, so it has no figure")
     across, down = grid_of(len(columns), PANELS_A_LINE)
     caption = f"Scale {study.scale} ({study.config.about}); {runs_text(study)}; development sets."
     height = down * (0.72 + 0.3 * len(table.rows)) + 0.85
     width = max(6.4, 0.5 + 0.065 * max(len(row.label) for row in table.rows) + 1.6 * across)
-    entries = [[entry for entry in row.entries if entry.column.task] for row in rows]
+    entries = [[entry for entry in row.entries if entry.column.scored] for row in rows]
     marks = legend_of(list(chain.from_iterable(entries)), bool(study.published(name)))
     figure = new_figure(width, height, table.caption, caption, marks)
     panels = panels_of(figure, len(columns), across, share_y=True)
     for axes, column, shown in zip(panels, columns, zip(*entries, strict=True), strict=True):
         draw_panel(axes, table.rows, list(shown))
         axes.set_title(column.label, pad=12)
-        axes.set_xlabel(METRICS.get(column.metric, f"{column.metric} (%)"))
+        metric = ACCURACY if column.pairs else column.metric
+        axes.set_xlabel(METRICS.get(metric, f"{metric} (%)"))
     panels[0].set_yticks(range(len(table.rows)), [row.label for row in table.rows])
     return figure
 
 
 def files(study: Study, name: str) -> list[bytes]:
     """The figure of a table as PNG and PDF."""
+    study = spread_groups(study, name)
     rows = read_rows(study, name, f"results/figures/{name}.png")
     return figure_files(table_figure(study, name, rows))
 

@@ -62,9 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
 def build(work: Work, directory: Path) -> Result:
     """Score all pairs and write the predictions."""
     source, places = work.input("source"), places_of(work.arguments)
-    files = {
-        split: source_files(source, split, places) for split in sorted(source.figure("files"))
-    }
+    files = {split: source_files(source, split, places) for split in sorted(source.figure("files"))}
     execution, vocabulary = (
         execution_argument(work.arguments),
         Vocabulary.load(work.input("vocabulary")),

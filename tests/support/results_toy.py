@@ -32,6 +32,10 @@ FIGURES = {
     "source": {"files": DATA},
     "vocabulary": {"size": 400},
     "store": {"train": {"books": CORPUS}, "heldout": {"books": CORPUS}},
+    "minimal_pairs": {
+        **{"pairs": 4, "accuracy": 75.0, "ties": 0, "tokens": 40, "diverged": False},
+        "groups": {"linguistics_term": {"article": {"pairs": 4, "accuracy": 75.0, "ties": 0}}},
+    },
     "samples": {"train": {"samples": 8, "next": 4, "store_tokens": 100, "shown_tokens": 98}},
 }
 
