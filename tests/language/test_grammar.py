@@ -64,13 +64,14 @@ def test_a_pair_differs_in_one_word_or_in_the_place_of_two_neighbours(paradigm):
 def is_wrong(paradigm: str, sentence: str) -> bool:
     """Whether a sentence has the mistake of a paradigm, told without how pairs are made."""
     said = words(sentence)
-    after = dict(pairwise(said))
+    neighbours = list(pairwise(said))
+    after = dict(neighbours)
     names = {*lexicon.WOMEN, *lexicon.MEN}
     adjectives = {*lexicon.COLOURS, *lexicon.TRAITS.values()}
     if paradigm == "a_before_consonant":
-        return any(one == "an" and other[0] not in "aeiou" for one, other in after.items())
+        return any(one == "an" and other[0] not in "aeiou" for one, other in neighbours)
     if paradigm == "an_before_vowel":
-        return any(one == "a" and other[0] in "aeiou" for one, other in after.items())
+        return any(one == "a" and other[0] in "aeiou" for one, other in neighbours)
     if paradigm == "past_in_statement":
         return not {"did", *PASTS} & {after.get(one) for one in said if one in names}
     if paradigm.startswith("infinitive"):
@@ -80,7 +81,7 @@ def is_wrong(paradigm: str, sentence: str) -> bool:
     if paradigm == "not_after_did":
         return after.get("not") == "did"
     if paradigm == "adjective_before_noun":
-        return all(after[one] not in adjectives for one in said if one == "a")
+        return not any(one == "a" and other in adjectives for one, other in neighbours)
     women = said[0] in lexicon.WOMEN
     return ("he" in said) == women
 
