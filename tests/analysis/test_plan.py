@@ -346,3 +346,20 @@ def test_workflow_plans_before_anything_has_run(tmp_path):
     (project / job.path).parent.mkdir(parents=True)
     (project / job.path).write_text("{}")
     assert "rule plan" in snakemake(dry=True)
+
+
+def test_minimal_pairs_cost_a_forward_pass_of_a_masked_copy_for_each_token(place):
+    """67,000 pairs of 13 tokens with the frame: 11 copies of each sentence."""
+    study = Study("paper")
+    frame = plan_of(study)
+    job = line(frame, cell="doc-sentences", level="job", stage="minimal_pairs", task="grammar")
+    tokens = 2 * 67_000 * 11 * 13
+    assert (job["tokens"], job["basis"]) == (tokens, "planned")
+    per_token = 12 * (12 * 768**2 + 2 * 13 * 768) + (768**2 + 768 * 30_000) / 13
+    assert job["flops"] == pytest.approx(2 * tokens * per_token)
+    table = line(frame, table="table_grammar", level="table", stage="minimal_pairs")
+    assert table["jobs"] == 4 + 9  # cells of Tables 1 and 2, and members of three families
+    texts = {"a/train": [{"name": "a", "rows": 10, "bytes": 1, "sha256": "0"}]}
+    publish(study.jobs.source("grammar"), files=texts)
+    job = line(plan_of(study), cell="doc-sentences", level="job", stage="minimal_pairs")
+    assert (job["tokens"], job["basis"]) == (2 * 10 * 11 * 13, "source")
