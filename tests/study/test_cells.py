@@ -136,12 +136,13 @@ def test_one_grid_point_changes_its_cell_its_selection_and_what_shows_it(edit, m
     assert new == {
         "pretrain batch-2k-lr-0.0005",
         "finetune batch-2k-lr-0.0005",
+        "minimal_pairs batch-2k-lr-0.0005",
         "selection batch-2k",
     }
     changed = {
         table for table in before.config.tables if before.identity(table) != after.identity(table)
     }
-    assert changed == {"table3", "table3_extended"}
+    assert changed == {"table3", "table3_extended", "table_grammar"}
 
 
 def test_versions_of_a_part_of_a_stage_leave_the_other_keys(monkeypatch):

@@ -150,7 +150,7 @@ def test_forgetting_a_cell_leads_to_its_training(project):
     assert files_of(project) == before
     lines = told.stdout.splitlines()
     assert lines[0].endswith(f"  runs/smoke/{ONE_CELL['pretrain'][0]}/" + lines[0][-12:])
-    assert "shown in: table2, table2_extended" in lines
+    assert "shown in: table2, table2_extended, table_grammar" in lines
     assert lines[-1].startswith("16 runs, ") and lines[-1].endswith(" would be deleted")
     done = command(project, *asked)
     assert done.stdout.splitlines()[-1] == lines[-1].replace("would be deleted", "deleted")
@@ -181,7 +181,10 @@ def test_a_task_or_a_source_is_forgotten_with_what_was_made_from_it(project):
             "doc-sentence: not among the cells of config/study.yaml, did you mean doc-s",
         ),
         (["--task", "mnl"], "mnl: not among the tasks of config/study.yaml, did you mean mnli?"),
-        (["--source", "wikis"], "wikis: not among the corpora and tasks of config/study.yaml, did"),
+        (
+            ["--source", "wikis"],
+            "wikis: not among the corpora, tasks and minimal pairs of config/study.yaml, did",
+        ),
         ([], "expected a CELL, --task or --source to forget"),
     ],
 )
