@@ -54,8 +54,8 @@ def test_classification_tensors():
         "labels": [1, 0],
     }
     assert [row[:2] for row in keys] == [
-        [3370688011294826188, 2412839620116587707],
-        [5271058603766542588, 451596680721019688],
+        [6578099642252805552, 7716628513138278382],
+        [2308695346089252154, 2986597260775731435],
     ]
     assert update.counts == {"classification": 2}
     assert update.figures == {"tokens": 14, "padded": 18, "samples": 2, "epoch": 0}
