@@ -95,6 +95,8 @@ class Samples:
         directory = Path(directory)
         try:
             header = json.loads((directory / HEADER).read_text())
+            if not isinstance(header["figures"]["tokens"], int):
+                raise ValueError(f"{HEADER}: field figures.tokens: expected a number")
             # Plain views of the maps, which are indexed in half the time.
             arrays = {
                 name: np.asarray(np.load(directory / f"{name}.npy", mmap_mode="r"))
@@ -102,7 +104,7 @@ class Samples:
             }
         except OSError as error:
             raise StudyError(f"{error.filename}: {error.strerror}; expected samples") from None
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise StudyError(f"{directory}: not samples ({error})") from None
         rows = {name: len(array) for name, array in arrays.items()}
         if len(set(rows.values())) != 1:

@@ -1,6 +1,9 @@
 """Arrays that are mapped: their pages can be let go of and read again."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from model.array_file import ArrayWriter, forget
 
@@ -15,3 +18,21 @@ def test_what_was_let_go_of_is_read_again(tmp_path):
         forget(mapped, in_memory, np.zeros(0))
     assert mapped[-1].tolist() == [199_998, 199_999]
     assert in_memory.tolist() == [0, 1, 2]
+
+
+def mapped_kilobytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssFile:"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="nothing tells the memory")
+@pytest.mark.parametrize("view", [lambda mapped: mapped, np.asarray, lambda mapped: mapped[5:, 0]])
+def test_a_process_no_longer_holds_what_it_let_go_of(tmp_path, view):
+    np.save(tmp_path / "rows.npy", np.ones((5_000_000, 1)))
+    array = view(np.load(tmp_path / "rows.npy", mmap_mode="r"))
+    before = mapped_kilobytes()
+    array.sum()
+    held = mapped_kilobytes() - before
+    forget(array)
+    assert held > 30_000  # of 40 MB
+    assert mapped_kilobytes() - before < held / 10

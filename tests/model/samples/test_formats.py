@@ -378,3 +378,18 @@ def test_bad_input_is_one_line(tmp_path):
         build(store_of([]), "full-sentences", 12)
     with pytest.raises(StudyError, match=r"samples\.json: No such file"):
         Samples.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("header", "problem"),
+    [
+        ("[]", "list indices must be integers"),
+        ("{}", "'figures'"),
+        ('{"format": "full-sentences", "figures": {"tokens": "20"}}', "field figures.tokens"),
+    ],
+)
+def test_a_damaged_header_is_named(tmp_path, header, problem):
+    formats.build(toy_store(), tmp_path, "full-sentences", 32)
+    (tmp_path / "samples.json").write_text(header)
+    with pytest.raises(StudyError, match=f"^{tmp_path}: not samples .*{problem}"):
+        Samples.open(tmp_path)
