@@ -149,11 +149,11 @@ class Progress:
     def __init__(self, label: str):
         self.label, self.last = label, time.monotonic()
 
-    def told(self, done: int) -> None:
-        """`done` sentences are scored."""
+    def told(self, done: int, of: int) -> None:
+        """`done` sentences of all are scored."""
         if time.monotonic() - self.last > PAUSE:
             self.last = time.monotonic()
-            print(f"{self.label}: {done} sentences", file=sys.stderr, flush=True)
+            print(f"{self.label}: {done} of {of} sentences", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -100,11 +100,12 @@ def pseudo_log_likelihoods(
     within_words: WithinWords,
     precision: Precision,
     tokens: int,
-    told: Callable[[int], None] = lambda done: None,
+    told: Callable[[int, int], None] = lambda done, of: None,
 ) -> np.ndarray:
     """Nats of each sentence, float64 (len(sentences),); equal sentences are scored once.
 
-    About `tokens` go through the network at once. `told` hears how many sentences are done.
+    About `tokens` go through the network at once. `told` hears how many sentences are done, and of
+    how many.
     """
     places: dict[tuple[int, ...], int] = {}
     distinct = [places.setdefault(tuple(sentence), len(places)) for sentence in sentences]
@@ -116,7 +117,7 @@ def pseudo_log_likelihoods(
             stop = min(first + most, group.copies)
             micro = group.masked(first, stop, vocabulary.mask)
             found[first:stop] = _log_probabilities(model, *micro, precision)
-            told(done + stop * len(group.numbers) // group.copies)
+            told(done + stop * len(group.numbers) // group.copies, len(places))
         scores[group.numbers] = found.reshape(len(group.numbers), -1).sum(1)
         done += len(group.numbers)
     return scores[distinct]

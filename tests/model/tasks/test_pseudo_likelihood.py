@@ -184,13 +184,16 @@ def test_how_many_tokens_go_through_at_once_does_not_matter():
     vocabulary = character_level()
     model, (good, bad) = network(vocabulary, False, False), generated_pairs(30)
     sentences = vocabulary.encode_batch([*good, *bad])
-    told: list[int] = []
+    told: list[tuple[int, int]] = []
     one, many = (
-        pseudo_log_likelihoods(model, sentences, vocabulary, "alone", CPU, tokens, told.append)
+        pseudo_log_likelihoods(
+            model, sentences, vocabulary, "alone", CPU, tokens, lambda *counts: told.append(counts)
+        )
         for tokens in (1, 10**6)
     )
     assert np.allclose(one, many, rtol=1e-5)
-    assert max(told) == len(set(map(tuple, sentences)))
+    distinct = len(set(map(tuple, sentences)))
+    assert max(told) == (distinct, distinct)
 
 
 def test_equal_sentences_have_equal_scores():
