@@ -41,14 +41,11 @@ class ArrayWriter:
 
 
 def forget(*arrays: np.ndarray) -> None:
-    """Let go of the pages that were read of mapped arrays, or views; others may be among them.
+    """Let go of the pages that were read of mapped arrays; other arrays may be among them.
 
     They stay in the system's cache, but a cluster that counts a job's resident memory would count
     them, and at 160 GB of text the offsets of sentences are 12 GB.
     """
     for array in arrays:
-        owner = array
-        while isinstance(owner, np.ndarray):
-            owner = owner.base
-        if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            owner.madvise(mmap.MADV_DONTNEED)
+        if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            array.base.madvise(mmap.MADV_DONTNEED)

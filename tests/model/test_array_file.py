@@ -26,10 +26,9 @@ def mapped_kilobytes() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="nothing tells the memory")
-@pytest.mark.parametrize("view", [lambda mapped: mapped, np.asarray, lambda mapped: mapped[5:, 0]])
-def test_a_process_no_longer_holds_what_it_let_go_of(tmp_path, view):
+def test_a_process_no_longer_holds_what_it_let_go_of(tmp_path):
     np.save(tmp_path / "rows.npy", np.ones((5_000_000, 1)))
-    array = view(np.load(tmp_path / "rows.npy", mmap_mode="r"))
+    array = np.load(tmp_path / "rows.npy", mmap_mode="r")
     before = mapped_kilobytes()
     array.sum()
     held = mapped_kilobytes() - before

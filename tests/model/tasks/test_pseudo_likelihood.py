@@ -22,6 +22,15 @@ CPU = Precision("fp32", torch.device("cpu"))
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """On busy cores threads wait for each other at every one of many small operations."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def test_each_token_is_masked_in_turn_and_with_it_what_follows_in_its_word():
     ids = np.array([[0, 7, 8, 9, 2], [0, 4, 5, 6, 2]])
     alone = SameLength(np.array([3, 5]), ids, None)
