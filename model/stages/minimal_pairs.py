@@ -9,7 +9,6 @@ whether the model diverged, which leaves no accuracy.
 """
 
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from safetensors.torch import load_file
 
 from model.network.pretraining import PretrainingModel
 from model.network.weights import WEIGHTS
-from model.stages.stage import Result, Stage, Work
+from model.stages.stage import Progress, Result, Stage, Work
 from model.tasks.minimal_pairs import MinimalPairs, place_of, read_pairs
 from model.tasks.pseudo_likelihood import FRAME, pseudo_log_likelihoods
 from model.text.sources import add_place_arguments, places_of, source_files
@@ -40,7 +39,6 @@ from study.errors import StudyError
 from study.manifest import Manifest
 
 PREDICTIONS = "predictions.parquet"
-PAUSE = 10.0  # seconds between two lines of progress
 
 
 def add_arguments(parser) -> None:
@@ -82,7 +80,7 @@ def build(work: Work, directory: Path) -> Result:
         work.recipe.within_words,
         precision,
         execution.micro_batch_tokens,
-        Progress(label).told,
+        Progress(label, "sentences").told,
     )
     good, bad = scores[: len(pairs)], scores[len(pairs) :]
     figures = figures_of(pairs, good, bad) | {"tokens": sum(map(len, sentences))}
@@ -141,19 +139,6 @@ def figures_of(pairs: MinimalPairs, good: np.ndarray, bad: np.ndarray) -> dict:
         groups[level] = {name: summary(array == name) for name in dict.fromkeys(names)}
     everything = summary(np.ones(len(pairs), dtype=bool))
     return {**everything, "groups": groups, "diverged": diverged}
-
-
-class Progress:
-    """Prints a line now and then."""
-
-    def __init__(self, label: str):
-        self.label, self.last = label, time.monotonic()
-
-    def told(self, done: int, of: int) -> None:
-        """`done` sentences of all are scored."""
-        if time.monotonic() - self.last > PAUSE:
-            self.last = time.monotonic()
-            print(f"{self.label}: {done} of {of} sentences", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from model.samples import formats
 from model.samples.index import sample_files
-from model.stages.stage import Result, Stage, Work
+from model.stages.stage import Progress, Result, Stage, Work
 from model.text.store import SPLITS, TokenStore
 from study.command import run_command
 from study.errors import StudyError
@@ -40,6 +40,7 @@ def build(work: Work, directory: Path) -> Result:
                 recipe.separators or "document",
                 seed,
                 recipe.negatives,
+                Progress(split, "tokens").told,
             )
         except StudyError as error:
             hint = "; held out is a share heldout_fraction of the documents"

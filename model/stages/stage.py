@@ -1,4 +1,4 @@
-"""What the stage commands share: arguments, checked recipe and inputs, the run directory.
+"""What the stage commands share: arguments, checked recipe and inputs, run directory, progress.
 
 A stage has one name: that of its module here, of its rule in rules/ and of the field `stage` in
 its recipes and manifests. A command's `main` is `STAGE.parse(arguments).run(build)`, where `build`
@@ -7,6 +7,7 @@ does the stage's own work in a locked run directory.
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from study.recipes import Recipe, parse_recipe
 from study.run import open_run
 
 STAGE_OF = {"init": "finetune"}  # inputs that are called otherwise than the stage that made them
+PAUSE = 10.0  # seconds between two lines of progress
 Result = tuple[list[str], dict]  # names of the files that `build` wrote, and the figures
 
 
@@ -95,6 +97,19 @@ class Stage:
             parser.add_argument(f"--{name}", nargs="*", default=[], metavar="FILE", help=about)
         self.add(parser)
         return parser
+
+
+class Progress:
+    """Says on stderr, now and then, how much of something is done: "train: 3000 of 9000 tokens"."""
+
+    def __init__(self, label: str, unit: str):
+        self.label, self.unit, self.last = label, unit, time.monotonic()
+
+    def told(self, done: int, of: int) -> None:
+        """Hear that so many units of all are done; print it if the last line is old enough."""
+        if time.monotonic() - self.last >= PAUSE:
+            self.last = time.monotonic()
+            print(f"{self.label}: {done} of {of} {self.unit}", file=sys.stderr, flush=True)
 
 
 class _NoPandas:

@@ -15,6 +15,7 @@ does, so that the closing one is the last sentence's. No block starts or ends wi
 between documents. A pair has no separators but those of its frame, whatever `separators` says.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -37,13 +38,14 @@ def build(
     separators: str = "document",
     seed: int = 0,
     negatives: str = "any",
+    told: Callable[[int, int], None] = lambda done, of: None,
 ) -> Samples:
     """Write all samples of a store in one format; `length` counts special tokens too.
 
     `seed` decides labels, cuts and random parts of pairs; other formats draw nothing. `negatives`
     says where random parts come from: "any" other document, or one of the same "corpus" (any other
     if the corpus has a single one). Sentences longer than the input are cut and counted in
-    figures["split_sentences"].
+    figures["split_sentences"]. `told` hears up to which of the store's tokens samples are made.
 
     Raises StudyError for a store that cannot give such samples.
     """
@@ -58,6 +60,7 @@ def build(
     def add(arrays: dict[str, np.ndarray]) -> None:
         writer.add(arrays)
         store.forget()
+        told(int(arrays["starts"][-1, 0]), store.size)
 
     try:
         with SamplesWriter(directory, format, length, separators) as writer:

@@ -9,6 +9,7 @@ from samples_toy import TOY, build, store_of, write_split
 from model.samples.index import Samples
 from model.stages.samples import main
 from study.errors import StudyError
+from study.formats import FORMATS
 from study.identity import key_of
 from study.manifest import load_manifest, publish_manifest
 
@@ -68,6 +69,16 @@ def test_negatives_of_the_same_corpus_are_another_recipe(tmp_path):
     assert plain.key != other.key
     # The toy store is one corpus.
     assert plain.files["train/documents.npy"] == other.files["train/documents.npy"]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_long_work_says_how_far_it_is(format, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("model.stages.stage.PAUSE", 0)
+    publish_store(tmp_path)
+    manifest = run(tmp_path, recipe_of(format))
+    starts = np.load(manifest.file("train/starts.npy"))
+    tokens = sum(len(sentence) for document in TOY for sentence in document)
+    assert f"train: {starts[-1, 0]} of {tokens} tokens" in capsys.readouterr().err.splitlines()
 
 
 def test_running_again_adopts(tmp_path):
