@@ -89,7 +89,7 @@ def fill(merged: Mapping[str, Any]) -> dict[str, Any]:
     executions = merged.get("executions", {})
     if isinstance(merged.get("execution"), dict):
         delta = dict(merged["execution"])
-        model = _like(delta, executions, "executions", "execution")
+        model = named_model(delta, executions, "executions", "execution")
         named = {} if model is None else _mapping(executions[model], "executions", model)
         filled["execution"] = merge(named, delta)
     return filled
@@ -113,7 +113,7 @@ def write_out(
         where = (homes[name], name)
         written = merged[homes[name]][name]
         delta = dict(_mapping({} if written is None else written, *where))
-        model = _like(delta, homes, section, *where)
+        model = named_model(delta, homes, section, *where)
         if model in (*behind, name):
             raise Fault(f"{model} is like {name} itself", *where, "like")
         start = base or {} if model is None else resolve(model, (*behind, name))
@@ -122,8 +122,11 @@ def write_out(
     return {name: resolve(name, ()) for name in merged.get(section, {})}
 
 
-def _like(delta: dict, known: Mapping, section: str, *where: str) -> str | None:
-    """The name of a `section` that `like`, which is taken out of `delta`, has; None without it."""
+def named_model(delta: dict, known: Mapping, section: str, *where: str) -> str | None:
+    """The name that `like`, which is taken out of `delta`, has in `section`; None without it.
+
+    Raises Fault for a name that is not `known`.
+    """
     if "like" not in delta:
         return None
     model = delta.pop("like")

@@ -1,9 +1,10 @@
 """Reading `config/`: a study file, what it includes, a scale file -> one validated StudyFile.
 
-A scale changes sizes by the same keys as the study; its values win. Mappings are merged key by
-key, lists are replaced whole. A scale adds nothing: what it names is in the study, and tables stand
-there alone. `study.deltas` writes out what is said once. Every error is one line that names the
-file and the key.
+A scale changes sizes by the same keys as the study; its values win. It may be `like` another one,
+whose values it then changes in the same way. Mappings are merged key by key, lists are replaced
+whole. A scale adds nothing: what it names is in the study, and tables stand there alone.
+`study.deltas` writes out what is said once. Every error is one line that names the file and the
+key.
 """
 
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from study.checks import check
-from study.deltas import fill, merge, spread, with_members
+from study.deltas import fill, merge, named_model, spread, with_members
 from study.errors import StudyError, value_text
 from study.fields import MOST_SEEDS
 from study.messages import Fault, Origins, first_fault, hint
@@ -37,16 +38,32 @@ def load_study_file(
     """
     study_path = Path(study_path)
     study = read_included(study_path)
-    scales = study_path.parent / "scales"
-    scale_path = scales / f"{scale}.yaml"
-    # By the listing: some file systems would find another name's file too.
-    known = sorted(path.stem for path in scales.glob("*.yaml"))
-    if not is_name(scale) or scale not in known:
-        raise StudyError(f"{scale_path}: no such scale; there are: {', '.join(known) or 'none'}")
-    overrides = read_yaml(scale_path)
+    scales = read_scales(study_path.parent / "scales", scale)
     if replicates is not None and not 1 <= replicates <= MOST_SEEDS:
         raise StudyError(f"replicates: expected 1 to {MOST_SEEDS}, found {replicates}")
-    return build_study_file(study, (scale_path, overrides), replicates)
+    return build_study_file(study, scales, replicates)
+
+
+def read_scales(folder: Path, scale: str) -> list[FileAndData]:
+    """The file of a scale, then those that it is `like`, each behind what is a delta on it."""
+    # By the listing: some file systems would find another name's file too.
+    known = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    if not is_name(scale) or scale not in known:
+        path = folder / f"{scale}.yaml"
+        raise StudyError(f"{path}: no such scale; there are: {', '.join(known) or 'none'}")
+    files: list[FileAndData] = []
+    while True:
+        path, data = known[scale], read_yaml(known[scale])
+        files.append((path, data))
+        try:
+            model = named_model(data, known, "scales")
+            if model is None:
+                return files
+            if known[model] in dict(files):
+                raise Fault(f"{model} is like {scale} itself", "like")
+        except Fault as fault:
+            raise Origins((path, data)).error(fault) from None
+        scale = model
 
 
 def read_included(study_path: Path) -> list[FileAndData]:
@@ -61,17 +78,19 @@ def read_included(study_path: Path) -> list[FileAndData]:
 
 
 def build_study_file(
-    study: list[FileAndData], scale: FileAndData, replicates: int | None = None
+    study: list[FileAndData], scales: list[FileAndData], replicates: int | None = None
 ) -> StudyFile:
     """The same from what the files hold, each with its path for errors."""
-    origins = Origins(scale, *study)
+    origins = Origins(*scales, *study)
     try:
         joined = _join(study)
         recipes = joined.get("finetuning")
         recipes = [name for name in recipes if name != "all"] if isinstance(recipes, dict) else []
-        whole, changes = spread(joined, recipes), spread(scale[1], recipes)
-        _check_additions(whole, changes)
-        merged = merge(whole, changes)
+        merged = spread(joined, recipes)
+        for _, scale in reversed(scales):
+            changes = spread(scale, recipes)
+            _check_additions(merged, changes)
+            merged = merge(merged, changes)
         if replicates is not None:
             merged = merge(merged, {"seeds": {"pretraining": list(range(replicates))}})
         for section in MAPPINGS:
@@ -133,7 +152,7 @@ def _check_overlaps(study: dict, scale: dict, location: tuple[str, ...]) -> None
         if not isinstance(value, dict) or hidden is None:
             continue
         if not isinstance(hidden, dict):
-            message = f"a mapping, where the study file has {value_text(hidden)}"
+            message = f"a mapping, where the study has {value_text(hidden)}"
             raise Fault(message, *location, name)
         _check_overlaps(hidden, value, (*location, name))
 

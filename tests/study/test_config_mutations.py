@@ -61,14 +61,14 @@ def test_wrong_values_build_or_end_in_one_line(scale, values, monkeypatch):
     sizes = read_yaml(ROOT / f"config/scales/{scale}.yaml")
     merged = merge(spread(whole, recipes), spread(sizes, recipes))
     study, scale_file = FILES
-    build_study_file([(study, merged)], (scale_file, {}))
+    build_study_file([(study, merged)], [(scale_file, {})])
     refused = 0
     for place in one_of_each_shape(merged):
         for value in values:
             case = f"{place} = {value!r}"
             try:
                 config = build_study_file(
-                    [(study, changed(merged, place, value))], (scale_file, {})
+                    [(study, changed(merged, place, value))], [(scale_file, {})]
                 )
                 assert value not in NEVER, case
                 Jobs(config, f"runs/{scale}")

@@ -208,3 +208,68 @@ def test_a_study_of_ones_own_includes_the_files_that_it_shares(edit):
     assert error_of(study="config/own.yaml").startswith(
         "config/own.yaml: include: expected a list of files, found [1, "
     )
+
+
+MINE = Path("config/scales/mine.yaml")
+
+
+def test_a_scale_is_a_delta_on_the_scale_that_it_is_like(edit):
+    MINE.write_text(
+        "like: smoke\n"
+        "about: my own\n"
+        "base: {steps: 40, model: {layers: 3}}\n"
+        "cells: {batch-2k: {batch: {sequences: 24}}}\n"
+        "families: {batch-2k: {learning_rates: [2e-3, 3e-3]}}\n"
+        "finetuning: {all: {default: {epochs: 2}}}\n"
+        "seeds: {pretraining: [0, 1]}\n"
+    )
+    Path("config/scales/wider.yaml").write_text("like: mine\nbase: {model: {hidden: 48}}\n")
+    smoke, mine, wider = map(load_study_file, ("smoke", "mine", "wider"))
+    base = mine.cells["full-sentences"]
+    assert (base.steps, base.model.layers, base.model.hidden) == (40, 3, 32)
+    assert mine.cells["batch-2k"].batch.sequences == 24
+    assert mine.cells["batch-8k"] == smoke.cells["batch-8k"].model_copy(
+        update={
+            "steps": 10,  # equal passes over the data: a quarter of 40
+            "model": base.model,
+        }
+    )
+    assert list(mine.families["batch-2k"].members) == [2e-3, 3e-3]
+    assert mine.families["batch-8k"] == smoke.families["batch-8k"]
+    assert mine.finetuning["bert"]["mnli"].epochs == 2
+    assert mine.finetuning["bert"]["mnli"].learning_rate == 1e-3
+    assert (mine.seeds.pretraining, mine.seeds.finetuning) == ([0, 1], [0, 1])
+    model = wider.cells["full-sentences"].model
+    assert (model.layers, model.hidden, wider.about) == (3, 48, "my own")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("like: smok", "config/scales/mine.yaml: like: smok is not in scales, did you mean smoke?"),
+        ("like: [smoke]", "config/scales/mine.yaml: like: expected a name, found ['smoke']"),
+        ("like:", "config/scales/mine.yaml: like: expected a name, found null"),
+        ("like: mine", "config/scales/mine.yaml: like: mine is like mine itself"),
+        ("like: other", "config/scales/other.yaml: like: mine is like other itself"),
+        # What is wrong stands where it was written.
+        (
+            "like: smoke\nbase: {stepz: 1}",
+            "config/scales/mine.yaml: base.stepz: unknown key, did you mean steps?",
+        ),
+        (
+            "like: smoke\nbase: {model: {heads: 3}}",
+            "config/scales/mine.yaml: base.model: hidden 32",
+        ),
+        (
+            "like: smoke\ncells: {batch-2k: {batch: 3}}",
+            "config/scales/mine.yaml: cells.batch-2k.batch: expected a mapping, found 3",
+        ),
+        ("like: smoke\ntables: {}", "config/scales/mine.yaml: tables: a scale changes sizes;"),
+        ("like: wrong", "config/scales/wrong.yaml: base.steps: input should be a valid integer"),
+    ],
+)
+def test_what_a_scale_is_like_and_says_is_refused_in_its_own_file(edit, text, line):
+    MINE.write_text(f"{text}\n")
+    Path("config/scales/other.yaml").write_text("like: mine\n")
+    Path("config/scales/wrong.yaml").write_text("like: smoke\nbase: {steps: many}\n")
+    assert error_of("mine").startswith(line)
