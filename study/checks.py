@@ -45,6 +45,7 @@ def _check_data(config: StudyFile) -> None:
             _known([task.init], config.tasks, "tasks", name, "init")
             if config.tasks[task.init].init:
                 raise Fault(f"{task.init} starts from another task itself", "tasks", name, "init")
+    _known(config.left_out, {**config.tasks, **config.minimal_pairs}, "left_out")
     for section in ("tasks", "corpora", "minimal_pairs"):
         for name, read in getattr(config, section).items():
             if read.source.sizes is not None:

@@ -28,10 +28,11 @@ class Study:
         self.study_path = str(study_path)
         self.replicates = replicates
         self.config = load_study_file(scale, study_path, replicates)
+        written = {**self.config.tables, **self.config.hyperparameter_tables}
+        self._published = {table: self._read_published(table, written) for table in written}
+        self.config = self.config.shown_here()
         self.root = f"runs/{scale}"
         self.jobs = Jobs(self.config, self.root)
-        for table in (*self.config.tables, *self.config.hyperparameter_tables):
-            self.published(table)
         self.results = results_of(self.config)
 
     def with_table(self, name: str, table: Table) -> "Study":
@@ -201,12 +202,15 @@ class Study:
         return [job for job in self.jobs.values() if job in behind]
 
     def published(self, table: str) -> dict[str, dict[str, float]]:
-        """A table's published values by row and column name; none where it names no file.
+        """A table's published values by row and column name; none where it names no file."""
+        return self._published[table]
+
+    def _read_published(self, table: str, tables: dict) -> dict[str, dict[str, float]]:
+        """A table's published values, of `tables` as they are written.
 
         Raises StudyError for a row or column that no table with the same file has, and for what is
         no value.
         """
-        tables = {**self.config.tables, **self.config.hyperparameter_tables}
         file = tables[table].published
         if file is None:
             return {}

@@ -44,11 +44,20 @@ class StudyFile(Section):
     cells: dict[str, Cell] = doc("what is pre-trained (section 4)")
     families: dict[str, Family] = doc("cells at several peak learning rates", {})
     tables: dict[str, Table] = doc("what results show")
+    left_out: dict[str, Annotated[str, Field(min_length=1)]] = doc(
+        "tasks and sets of minimal pairs that tables leave out at this scale, each with the reason",
+        {},
+    )
     hyperparameter_tables: dict[str, HyperparameterTable] = doc("recipes (tables 9 and 10)", {})
     seeds: StudySeeds = doc("replicates and their fine-tunings")
     execution: StageExecutions = doc("how jobs are computed: how fast, never what")
     executions: dict[str, StageExecutions] = doc("executions to be like", {})
     hardware: Hardware | None = doc("what the plan assumes of one device", None)
+
+    def shown_here(self) -> "StudyFile":
+        """This study, whose tables are without what is left out at its scale."""
+        tables = {name: table.without(self.left_out) for name, table in self.tables.items()}
+        return self.model_copy(update={"tables": tables})
 
     def recipe_of(self, column: HyperparameterColumn) -> Cell | Finetuning:
         """The recipe that a column of a table of hyperparameters shows."""

@@ -3,6 +3,7 @@
 These are parts of the study file. Nothing here changes what is trained, only which runs there are.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import model_validator
@@ -128,6 +129,25 @@ class Table(Section):
                 f"baseline: {self.baseline} is no row with a cell or family of single models"
             )
         return self
+
+    def without(self, left_out: Mapping[str, str]) -> "Table":
+        """This table without the columns of some tasks or sets of minimal pairs, as a note says.
+
+        `left_out` has the reason for each. A table that shows none but these keeps them.
+        """
+        gone = [column for column in self.columns if (column.task or column.pairs) in left_out]
+        kept = [column for column in self.columns if column not in gone]
+        if not gone or not any(column.scored for column in kept):
+            return self
+        labels: dict[str, list[str]] = {}
+        for column in gone:
+            label = column.label.replace("{}", str(column.pairs))
+            labels.setdefault(left_out[column.task or column.pairs], []).append(label)
+        notes = [f"Left out: {', '.join(names)}; {reason}." for reason, names in labels.items()]
+        averaged = any(column.task and column.averaged for column in kept)
+        average = self.average if averaged else None
+        changed = {"columns": kept, "notes": [*self.notes, *notes], "average": average}
+        return self.model_copy(update=changed)
 
     @property
     def score_columns(self) -> list[Column]:

@@ -44,6 +44,15 @@ ERRORS = [
         "config/scales/smoke.yaml: base.steps: input should be a valid integer, found '20'",
     ),
     (
+        ("scales/smoke.yaml", "left_out.races", "at chance"),
+        "config/scales/smoke.yaml: left_out: races is not defined, did you mean race?",
+    ),
+    (
+        ("scales/smoke.yaml", "left_out.race", ""),
+        "config/scales/smoke.yaml: left_out.race: string should have at least 1 character, "
+        "found ''",
+    ),
+    (
         ("scales/smoke.yaml", "base.steps", -1),
         "config/scales/smoke.yaml: base.steps: input should be greater than or equal to 0, "
         "found -1",
@@ -384,3 +393,25 @@ def test_single_formats_have_no_negatives(config):
     config("study.yaml", "cells.doc-sentences.format.negatives", "corpus")
     with pytest.raises(StudyError, match="negatives needs a pair format, not doc-sentences"):
         Study("smoke")
+
+
+def test_a_scale_leaves_out_columns_and_their_trainings_and_says_why(config):
+    before = {job.names["task"] for job in Study("smoke").table_jobs("table2")}
+    reason = "at this scale no model does better than chance"
+    config("scales/smoke.yaml", "left_out", {"race": reason, "grammar": "no pairs", "cola": reason})
+    study = Study("smoke")
+    table2 = study.config.tables["table2"]
+    assert [column.label for column in table2.columns] == [
+        "SQuAD 1.1",
+        "SQuAD 2.0",
+        "MNLI-m",
+        "SST-2",
+    ]
+    assert table2.notes == [f"Left out: RACE; {reason}."]
+    assert {job.names["task"] for job in study.table_jobs("table2")} == before - {"race"}
+    table5 = study.config.tables["table5"]
+    assert "cola.matthews" not in {column.name for column in table5.columns}
+    assert table5.notes[-1] == f"Left out: CoLA; {reason}." and table5.average
+    # A table of nothing else shows what was asked for.
+    for table in ("table7", "table_grammar"):
+        assert study.config.tables[table] == Study("demo").config.tables[table]
