@@ -112,10 +112,9 @@ def _passes(study: Study, job: Job, tokens: float) -> float | None:
     manifest = finished(samples)
     if manifest is not None:
         return tokens / manifest.figure("train", "tokens", kind=int)
-    stored = _tokens(study, samples)
-    if stored is None:
+    shown = _tokens(study, samples, training_only=True)
+    if shown is None:
         return None
-    shown = stored * (1 - study.config.heldout_fraction)
     return tokens / (shown * FORMATS[samples.recipe["format"]].repeated)
 
 
@@ -254,11 +253,17 @@ def _characters(study: Study, sentences: Job) -> float | None:
     return None if total is None else total / recipe["shards"]
 
 
-def _tokens(study: Study, job: Job) -> float | None:
-    """Tokens of a shard or of a whole store; None if nothing tells."""
-    shards = [other for other in needed([job]) if other.stage == "tokens"]
-    sizes = [_characters(study, shard.inputs["sentences"][0]) for shard in shards]
-    return None if None in sizes else sum(sizes) / CHARACTERS_PER_TOKEN
+def _tokens(study: Study, job: Job, *, training_only: bool = False) -> float | None:
+    """Tokens of a shard or of a whole store, of both splits unless told; None if nothing tells."""
+    characters = 0.0
+    for shard in (other for other in needed([job]) if other.stage == "tokens"):
+        (sentences,) = shard.inputs["sentences"]
+        size = _characters(study, sentences)
+        if size is None:
+            return None
+        heldout = sentences.recipe["heldout_fraction"] if training_only else 0.0
+        characters += size * (1 - heldout)
+    return characters / CHARACTERS_PER_TOKEN
 
 
 def _samples(study: Study, job: Job) -> float:

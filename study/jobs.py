@@ -171,7 +171,7 @@ class Jobs(dict[str, Job]):
             shard=shard,
             shards=spec.shards,
             splitter=self.config.splitter,
-            heldout_fraction=self.config.heldout_fraction,
+            heldout_fraction=spec.heldout_fraction or self.config.heldout_fraction,
         )
 
     def _shards(self, corpora: Sequence[str]) -> list[tuple[str, int]]:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from study.cells import Cell, Family
 from study.execution import Hardware, StageExecutions
-from study.fields import Section, Seeds, doc
+from study.fields import HeldoutFraction, Section, Seeds, doc
 from study.minimal_pairs import MinimalPairs
 from study.tables import HyperparameterColumn, HyperparameterTable, Row, Table
 from study.tasks import Finetuning, Task
@@ -32,8 +32,8 @@ class StudyFile(Section):
     """The whole study at one scale, written out in full (`study.read`)."""
 
     about: str = doc("what this scale is, for captions")
-    heldout_fraction: Annotated[float, Field(gt=0, lt=0.5)] = doc(
-        "share of documents held out, by a hash of the document"
+    heldout_fraction: HeldoutFraction = doc(
+        "share of a corpus's documents held out, by a hash of the document"
     )
     splitter: Literal["sentencex"] = doc("how sentences are found", "sentencex")
     corpora: dict[str, Corpus] = doc("what pre-training reads (section 3.2)")

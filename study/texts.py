@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from study.fields import Place, Positive, Section, Source, doc
+from study.fields import HeldoutFraction, Place, Positive, Section, Source, doc
 
 FEWEST_BYTE_LEVEL = 261  # all bytes and five special tokens
 
@@ -25,6 +25,9 @@ class Corpus(Section):
     language: str = doc("of the text, for the sentence splitter", "en")
     documents: Positive | None = doc("the first ones only", None)
     bytes: Positive | None = doc("the first documents of so much text (UTF-8) only", None)
+    heldout_fraction: HeldoutFraction | None = doc(
+        "share of its documents held out, where not the study's: few long ones need a larger", None
+    )
     shards: Annotated[int, Field(gt=0, le=10_000)] = doc("parts, each with jobs of its own", 1)
     planned: PlannedCorpus | None = doc("its size for plans, until its sentences are there", None)
 

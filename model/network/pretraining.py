@@ -8,7 +8,8 @@ Or samples packed end to end (attention.py): ids, places and keys (P,) int64, of
 int32, segments (P,); positions in the packed tokens, labels and weights (K,); nsp and
 nsp_weights (S,).
 Out: {"mlm": sum over target slots} and, with next-sentence prediction, {"nsp": sum over pairs}:
-fp32 scalars in nats, not yet divided by the update's number of targets (engine's business).
+fp32 scalars in nats, not yet divided by the update's number of targets (engine's business). With
+next-sentence prediction and out of training also {"nsp_accuracy": 100 x pairs that are told right}.
 
 RoBERTa (arXiv 1907.11692) section 2.3. The head runs on the target positions only.
 """
@@ -48,8 +49,14 @@ class PretrainingModel(nn.Module):
         """Names of the loss terms that `forward` returns."""
         return ("mlm",) if self.nsp is None else ("mlm", "nsp")
 
+    @property
+    def measures(self) -> dict[str, str]:
+        """What `forward` returns out of training, each with the loss term whose targets it sums."""
+        terms = {term: term for term in self.terms}
+        return terms if self.nsp is None else {**terms, "nsp_accuracy": "nsp"}
+
     def forward(self, micro: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Sums of the weighted losses, fp32 scalars by term."""
+        """Sums of the weighted losses, fp32 scalars by term; in evaluation mode all `measures`."""
         hidden_MH, first_SH = self._hidden(micro)
         labels_M, weights_M = micro["labels"].flatten(), micro["weights"].flatten()
         if hidden_MH.device.type == "cpu" and not torch.compiler.is_compiling():
@@ -62,6 +69,9 @@ class PretrainingModel(nn.Module):
         if self.nsp is not None:
             logits_S2 = self.nsp(first_SH)
             losses["nsp"] = weighted_cross_entropy(logits_S2, micro["nsp"], micro["nsp_weights"])
+            if not self.training:
+                right_S = logits_S2.argmax(1) == micro["nsp"]
+                losses["nsp_accuracy"] = 100 * (right_S * micro["nsp_weights"]).sum()
         return losses
 
     def _hidden(self, micro: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:

@@ -3,7 +3,8 @@
 In: manifests of the token store, of the samples in the cell's format and of the vocabulary. Out in
 the run directory: model.safetensors (fp32), log.jsonl (losses along training); events.jsonl and
 tensorboard/ for watching. Figures: held-out loss and perplexity (overall, per corpus, along
-training), tokens, targets, epochs, parameters. RoBERTa (arXiv 1907.11692) sections 2 to 4.
+training) and next-sentence accuracy in percent, tokens, targets, epochs, parameters. RoBERTa
+(arXiv 1907.11692) sections 2 to 4.
 """
 
 import hashlib
@@ -33,7 +34,7 @@ from model.training.execution import (
     label_argument,
 )
 from model.training.journal import Journal, finite
-from model.training.perplexity import heldout_losses, perplexity
+from model.training.perplexity import heldout_means, perplexity
 from model.training.precision import Precision
 from model.training.state import TrainingResult
 from study.command import run_command
@@ -113,9 +114,9 @@ def make_model(recipe: PretrainRecipe, vocabulary: Vocabulary) -> PretrainingMod
 def evaluator(
     model: PretrainingModel, data: Data, ranks: Ranks, execution: TrainingExecution
 ) -> Callable[[nn.Module], dict[str, float]]:
-    """Function that gives the held-out losses of the model as it is."""
+    """Function that gives the held-out figures of the model as it is."""
     precision = Precision(execution.precision, ranks.device)
-    return lambda module: heldout_losses(module, data.heldout, model.terms, ranks, precision)
+    return lambda module: heldout_means(module, data.heldout, model.measures, ranks, precision)
 
 
 def leave_untrained(
@@ -155,6 +156,7 @@ def figures_of(result: TrainingResult, model: nn.Module, heldout: dict) -> dict:
         "heldout_loss": pair("")["loss"],
         "heldout_perplexity": pair("")["perplexity"],
         "heldout_nsp_loss": finite(last.get("nsp", math.nan)),
+        "heldout_nsp_accuracy": finite(last.get("nsp_accuracy", math.nan)),
         "corpora": {name: pair(f"/{name}") for name in heldout},
         "curve": [[step, finite(losses["mlm"])] for step, losses in result.curve],
         "steps": result.step,
@@ -183,7 +185,11 @@ def main(arguments: list[str] | None = None) -> None:
         data = Data.open(manifests, recipe, execution, ranks.world)
         if ranks.first:
             for corpus in sorted(set(manifests["store"].recipe["corpora"]) - set(data.heldout)):
-                print(f"{corpus}: no held-out sample, so no perplexity of its own", file=sys.stderr)
+                print(
+                    f"{corpus}: no held-out sample, so no perplexity of its own; a larger "
+                    f"corpora.{corpus}.heldout_fraction holds documents out",
+                    file=sys.stderr,
+                )
         model = make_model(recipe, data.vocabulary)
         evaluation = Evaluation(
             steps=evaluation_steps(recipe.steps, recipe.evaluation.points),

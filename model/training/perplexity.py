@@ -1,8 +1,9 @@
-"""Held-out loss and perplexity with fixed masks (RoBERTa, arXiv 1907.11692, table 3).
+"""Held-out losses, perplexity and next-sentence accuracy, with fixed masks and pairs.
 
-In: the module and, per corpus, held-out updates of one micro-batch each. Out: nats per target of
-each loss term, over all corpora and for each. The same bits on any number of ranks: every
-micro-batch is summed on one of them, and the sums are added in one order.
+In: the module and, per corpus, held-out updates of one micro-batch each. Out: the mean over targets
+of each measure (nats, or percent), over all corpora and for each. The same bits on any number of
+ranks: every micro-batch is summed on one of them, and the sums are added in one order. RoBERTa
+(arXiv 1907.11692) prints the perplexity in its table 3.
 """
 
 import math
@@ -15,38 +16,39 @@ from model.training.distributed import Ranks
 from model.training.precision import Precision
 
 
-def heldout_losses(
+def heldout_means(
     module: nn.Module,
     corpora: Mapping[str, Sequence],
-    terms: Sequence[str],
+    measures: Mapping[str, str],
     ranks: Ranks,
     precision: Precision,
 ) -> dict[str, float]:
-    """{term: nats per target, "term/corpus": the same for one corpus}; NaN without targets.
+    """{measure: mean per target, "measure/corpus": that of one corpus}; NaN without targets.
 
+    `measures` are what `module` sums, each with the loss term whose targets it sums over;
     `corpora[name][i]` is an update as the engine takes it. Every rank gets the same figures.
     """
     # Every micro-batch, by the name of its corpus and its number there.
     parts = [(name, number) for name, updates in corpora.items() for number in range(len(updates))]
-    # (micro-batches, terms, 2): sums and numbers of targets; other ranks' rows stay 0 here.
-    table = torch.zeros(len(parts), len(terms), 2, dtype=torch.float64, device=ranks.device)
+    # (micro-batches, measures, 2): sums and numbers of targets; other ranks' rows stay 0 here.
+    table = torch.zeros(len(parts), len(measures), 2, dtype=torch.float64, device=ranks.device)
     for row in ranks.dealt(len(parts)):
         name, number = parts[row]
         update = corpora[name][number]
         (micro,) = update.micro_batches
         with torch.no_grad(), precision.autocast():
             sums = module({key: tensor.to(ranks.device) for key, tensor in micro.items()})
-        for column, term in enumerate(terms):
-            table[row, column, 0] = sums[term]
+        for column, (measure, term) in enumerate(measures.items()):
+            table[row, column, 0] = sums[measure]
             table[row, column, 1] = update.counts[term]
     table = ranks.sum(table).cpu()
-    losses = {}
+    means = {}
     for corpus in (None, *corpora):
         rows = [row for row, (name, _) in enumerate(parts) if corpus in (None, name)]
-        for term, (total, count) in zip(terms, table[rows].sum(0).tolist(), strict=True):
-            key = term if corpus is None else f"{term}/{corpus}"
-            losses[key] = total / count if count else math.nan
-    return losses
+        for measure, (total, count) in zip(measures, table[rows].sum(0).tolist(), strict=True):
+            key = measure if corpus is None else f"{measure}/{corpus}"
+            means[key] = total / count if count else math.nan
+    return means
 
 
 def perplexity(loss: float) -> float:

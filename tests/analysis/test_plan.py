@@ -109,6 +109,13 @@ def test_passes_are_those_over_the_capped_corpora(place):
         line(frame, cell="static-segment-pair", level="cell", stage="all")["passes"]
         == (passes["static-segment-pair"])
     )
+    edit(
+        "scales/paper.yaml", lambda data: data["corpora"]["books"].update({"heldout_fraction": 0.1})
+    )
+    frame = plan_of(Study("paper"))
+    job = line(frame, cell="full-sentences", level="job", stage="pretrain")
+    shown = (4.7 * 0.9 + 11.7 * 0.99) / 4.6
+    assert job["passes"] == pytest.approx(131.072 / shown, abs=0.01)
     edit("scales/paper.yaml", lambda data: data.pop("corpora"))
     frame = plan_of(Study("paper"))
     job = line(frame, cell="full-sentences", level="job", stage="pretrain")

@@ -370,6 +370,22 @@ def test_a_cap_is_part_of_a_recipe_only_where_it_is_set(config):
     assert Study("paper").jobs.sentences("wiki", 31).recipe["bytes"] == 11_700_000_000
 
 
+def test_a_corpus_may_hold_out_a_share_of_its_own(config):
+    config("scales/smoke.yaml", "corpora.books.heldout_fraction", 0.25)
+    jobs = Study("smoke").jobs
+    assert jobs.sentences("books", 0).recipe["heldout_fraction"] == 0.25
+    assert jobs.sentences("wiki", 1).recipe["heldout_fraction"] == 0.1
+    config("scales/smoke.yaml", "corpora.books.heldout_fraction", 0.1)
+    config("scales/smoke.yaml", "heldout_fraction", 0.2)
+    jobs = Study("smoke").jobs
+    assert jobs.sentences("books", 0).recipe["heldout_fraction"] == 0.1
+    assert jobs.sentences("wiki", 1).recipe["heldout_fraction"] == 0.2
+    config("scales/smoke.yaml", "corpora.books.heldout_fraction", 0)
+    told = "smoke.yaml: corpora.books.heldout_fraction: input should be greater than 0, found 0"
+    with pytest.raises(StudyError, match=told):
+        Study("smoke")
+
+
 def test_optional_settings_stand_in_a_recipe_only_where_they_are_not_as_usual(config):
     def recipes():
         jobs = Study("smoke").jobs

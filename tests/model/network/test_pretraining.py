@@ -33,8 +33,10 @@ def test_sums_equal_cross_entropy_on_the_used_slots():
     )
     nsp = functional.cross_entropy(model.nsp(hidden[:, 0]), micro["nsp"], reduction="sum")
     found = model(micro)
-    assert list(found) == ["mlm", "nsp"] == list(model.terms)
-    assert found["mlm"].dtype == found["nsp"].dtype == torch.float32
+    assert list(model.terms) == ["mlm", "nsp"]
+    assert list(found) == ["mlm", "nsp", "nsp_accuracy"] == list(model.measures)
+    assert list(model.train()(micro)) == ["mlm", "nsp"]
+    assert {sum.dtype for sum in found.values()} == {torch.float32}
     assert found["mlm"].item() == pytest.approx(mlm.item(), rel=1e-6)
     assert found["nsp"].item() == pytest.approx(nsp.item(), rel=1e-6)
 
@@ -42,7 +44,18 @@ def test_sums_equal_cross_entropy_on_the_used_slots():
 def test_without_next_sentence_there_is_one_term():
     model = network(nsp=False)
     assert list(model(toy.pretraining_micro())) == ["mlm"] == list(model.terms)
+    assert list(model.eval()(toy.pretraining_micro())) == ["mlm"] == list(model.measures)
     assert not any(name.startswith(("nsp", "encoder.segments")) for name in model.state_dict())
+
+
+def test_pairs_that_are_told_right_are_counted_but_for_unused_places():
+    model = network().eval()
+    with torch.no_grad():
+        model.nsp.output.weight.zero_()
+        model.nsp.output.bias.copy_(torch.tensor([0.0, 1.0]))  # always: B is random
+    micro = toy.pretraining_micro(lengths=(24, 13, 5, 9))
+    micro |= {"nsp": torch.tensor([1, 0, 1, 1]), "nsp_weights": torch.tensor([1.0, 1, 0, 1])}
+    assert model(micro)["nsp_accuracy"].item() == 200
 
 
 def test_a_fresh_network_knows_nothing():

@@ -154,11 +154,47 @@ def test_figures_and_files(folder, tmp_path):
     assert not (directory / "checkpoints").exists()
 
 
+@pytest.mark.parametrize("name", ["segment-pair", "sentence-pair"])
+def test_next_sentence_accuracy_is_a_plain_count_of_held_out_pairs(folder, tmp_path, name):
+    recipe = make_study(folder, name)
+    directory = run(folder, recipe, tmp_path)
+    figures = load_manifest(tmp_path / "manifest.json").figures
+    parsed = parse_recipe(recipe, "pretrain")
+    data = Data.open(manifests(folder, recipe), parsed, parse_execution({}), world=1)
+    model = make_model(parsed, data.vocabulary)
+    model.load_state_dict(load_file(directory / "model.safetensors"))
+    answers = []
+    for update in (update for batches in data.heldout.values() for update in batches):
+        for micro in update.micro_batches:
+            hidden = model.eval().encoder(micro["ids"], micro["lengths"], micro["segments"])
+            found = model.nsp(hidden[:, 0]).tolist()
+            answers += [
+                (random > follows) == bool(label)
+                for (follows, random), label in zip(found, micro["nsp"].tolist(), strict=True)
+            ]
+    assert len(answers) >= 20
+    assert figures["heldout_nsp_accuracy"] == 100 * sum(answers) / len(answers)
+    along = [json.loads(line) for line in (directory / "log.jsonl").open()]
+    along = [line["evaluation/nsp_accuracy"] for line in along if "evaluation/mlm" in line]
+    assert len(along) == 2
+    assert along[-1] == figures["heldout_nsp_accuracy"]
+
+
+def test_without_next_sentence_there_is_no_accuracy(folder, tmp_path):
+    directory = run(folder, make_study(folder, "full-sentences", steps=0), tmp_path)
+    assert load_manifest(tmp_path / "manifest.json").figures["heldout_nsp_accuracy"] is None
+    assert "nsp" not in (directory / "log.jsonl").read_text()
+
+
 def test_a_corpus_without_heldout_text_is_told(folder, tmp_path, capsys):
     publish_inputs(tmp_path / "study", heldout=(1, 1))
     recipe = make_study(tmp_path / "study", "full-sentences", steps=0)
     run(tmp_path / "study", recipe, tmp_path)
-    assert "a: no held-out sample, so no perplexity of its own\n" in capsys.readouterr().err
+    told = (
+        "a: no held-out sample, so no perplexity of its own; a larger corpora.a.heldout_fraction "
+        "holds documents out\n"
+    )
+    assert told in capsys.readouterr().err
     figures = load_manifest(tmp_path / "manifest.json").figures
     assert set(figures["corpora"]) == {"b"}
     assert figures["heldout_loss"] == figures["corpora"]["b"]["loss"]
