@@ -118,6 +118,18 @@ RESULTS = (
         names=lambda config: config.cells,
         in_all=_by_name_only,
     ),
+    Result(
+        "variance",
+        "variance/{table}",
+        ("csv", "md"),
+        "analysis.variance {table}",
+        "where a table's spread comes from: pre-training, fine-tuning, dev set; standard "
+        "deviations with intervals",
+        jobs=lambda study, table: study.shown_jobs(table),
+        shows=_of_table,
+        names=lambda config: [name for name, one in config.tables.items() if one.score_columns],
+        in_all=_by_name_only,
+    ),
     _listed(
         "settings",
         "every point of the fine-tuning grids, and which counts",
