@@ -152,16 +152,17 @@ def read_record(path: Path) -> tuple[dict, str | None]:
 
 
 def computed_on(run_record: dict) -> dict:
-    """Device and precision; where a run went on from a checkpoint, from which update.
+    """Device, and of a training precision, processes, the threads of each and seconds of work.
 
-    The seconds of a run that went on are those of its last process.
+    Where a run went on from a checkpoint, from which update: its wall-clock seconds are those of
+    its last process, its training's of all.
     """
     speed = run_record.get("training", run_record)
     execution = speed.get("execution", {})
     device = speed.get("gpu") or execution.get("device")
     facts = {"device": device or ("cpu" if run_record else None)}
-    if "precision" in execution:
-        facts["precision"] = execution["precision"]
+    facts |= {name: execution[name] for name in ("precision", "threads") if name in execution}
+    facts |= {name: speed[name] for name in ("processes", "training_seconds") if name in speed}
     if speed.get("resumed_from"):
         facts["resumed_from"] = speed["resumed_from"]
     return facts

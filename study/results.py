@@ -198,6 +198,7 @@ RESULTS = (
         shows=_of_table,
         names=lambda config: config.tables,
         in_all=_by_name_only,
+        version=2,
     ),
     Result(
         "provenance",
@@ -207,6 +208,7 @@ RESULTS = (
         "the same of all tables",
         jobs=lambda study, _: study.all_jobs(),
         shows=lambda study, _: {table: _of_table(study, table) for table in study.config.tables},
+        version=2,
     ),
     Result(
         "plan",
@@ -242,9 +244,10 @@ RESULTS = (
     ),
 )
 
-# A table's files lie beside those of other results, also in `figures/`; `all` is the target of all.
+# A table's files lie beside those of other results, also in `figures/`; `all` is the target of all,
+# `page` what `analysis.page` writes.
 _FIXED = [one.pattern for one in RESULTS if not WILDCARD.search(one.pattern)]
-TAKEN = ("all", *(pattern.removeprefix("figures/") for pattern in _FIXED))
+TAKEN = ("all", "page", *(pattern.removeprefix("figures/") for pattern in _FIXED))
 
 
 def results_of(config: Any) -> dict[str, tuple[Result, str]]:

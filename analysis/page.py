@@ -1,0 +1,248 @@
+"""One Markdown page of a study's finished tables and of what they rest on: `analysis.page`.
+
+Everything on it comes from `results/` and the runs (`analysis.gathering`), so that a page in
+`docs/` is made by this command and never by hand. Equal results and runs give equal bytes.
+"""
+
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from analysis.command import add_study_arguments, output_files, study_of
+from analysis.gathering import (
+    FinishedTable,
+    Gathering,
+    Spent,
+    busy_seconds,
+    codes_of,
+    figures_beside,
+    gather,
+    machines_of,
+    period_of,
+    precisions_of,
+    spent,
+    spent_by,
+    versions_of,
+)
+from analysis.render import duration, markdown_rows
+from analysis.scaling import scaling_lines
+from study.command import command_parser, run_command
+from study.errors import StudyError
+from study.graph import Study
+from study.manifest import write_atomic
+from study.read import STUDY_FILE
+from study.record import recorded
+from study.study_file import StudySeeds
+
+OUTPUT = Path("results/page.md")
+DIRTY = "-dirty"
+UNKNOWN = "unknown"
+
+
+def page_text(gathering: Gathering, command: str, folder: Path) -> str:
+    """The page that `command` writes into `folder`, where its figures may lie."""
+    study, tables = gathering.study, gathering.tables
+    figures = figures_beside(study, folder)
+    common = common_notes(tables)
+    blocks = [
+        f"# Results at scale {study.scale}",
+        f"{one_sentence(study.config.about)} Written from `results/` and its runs by the command\n"
+        "below, which renews it; never by hand.",
+        fenced(command),
+        "## What was run",
+        rows_of_runs(gathering),
+        *time_blocks(gathering),
+        *scaling_blocks(gathering),
+        *(["## Notes on all tables", listed(common)] if common else []),
+    ]
+    for table in tables:
+        blocks += table_blocks(study, table, common, figures.pop(table.name, None))
+    others = {about: path for about, path in figures.items() if about not in study.config.tables}
+    if others:
+        blocks += ["## Figures", *(f"![{about}]({path})" for about, path in others.items())]
+    if gathering.left_out:
+        made = fenced(making(study, gathering.left_out))
+        blocks += ["## Not shown", listed(reasons(gathering)), made]
+    return "\n\n".join(blocks) + "\n"
+
+
+def rows_of_runs(gathering: Gathering) -> str:
+    """A Markdown table of the settings, the code and the machines of all runs."""
+    study, runs = gathering.study, gathering.runs
+    machines = [f"{name} ({number} runs)" for name, number in machines_of(gathering).items()]
+    rows = [
+        ["", ""],
+        ["scale", f"{study.scale}, of `{study.study_path}`"],
+        ["seeds", seeds_text(study.config.seeds)],
+    ]
+    if not runs:
+        return markdown_rows(rows)
+    rows += [
+        ["when", period_of(runs) or UNKNOWN],
+        ["code", "; ".join(code_text(*item) for item in codes_of(runs).items())],
+        ["precision", ", ".join(precisions_of(runs)) or UNKNOWN],
+        ["machine", "; ".join(machines)],
+        ["versions", "; ".join(map(versions_text, versions_of(gathering))) or UNKNOWN],
+    ]
+    return markdown_rows(rows)
+
+
+def seeds_text(seeds: StudySeeds) -> str:
+    """The pre-training seeds and the fine-tuning seeds of each."""
+    told = f"{len(seeds.pretraining)} pre-training ({numbers(seeds.pretraining)})"
+    if seeds.finetuning == "own":
+        return f"{told}, each with a fine-tuning seed of its own"
+    return f"{told}, each with {len(seeds.finetuning)} fine-tuning ({numbers(seeds.finetuning)})"
+
+
+def numbers(seeds: Iterable[int]) -> str:
+    """Seeds as a list: `0, 1, 2`."""
+    return ", ".join(map(str, seeds))
+
+
+def code_text(code: str, runs: int) -> str:
+    """The commit of so many runs, and whether the files were as it says."""
+    if code == UNKNOWN:
+        return f"{UNKNOWN}, outside git ({runs} runs)"
+    state = "with uncommitted changes" if code.endswith(DIRTY) else "clean"
+    return f"commit `{code.removesuffix(DIRTY)}`, {state} ({runs} runs)"
+
+
+def versions_text(versions: dict[str, str]) -> str:
+    """`python 3.11.7, torch 2.13.0`."""
+    return ", ".join(f"{name} {text}" for name, text in versions.items() if text)
+
+
+def time_blocks(gathering: Gathering) -> list[str]:
+    """A Markdown table of the hours by part, and what these leave out; nothing without runs."""
+    study, runs = gathering.study, gathering.runs
+    if not runs:
+        return []
+    whole = spent(study, runs)
+    parts = spent_by(study, runs) | {"together": whole}
+    header = ["", "runs", "processor time", *(["GPU time"] if whole.gpu_hours else [])]
+    lines = [[part, *spent_fields(of_part)] for part, of_part in parts.items()]
+    notes = [
+        f"At least one of the runs was at work for {duration(busy_seconds(runs) / 3600)}.",
+        "Processor time: a run's seconds x its threads, whatever else the machine did; starts of "
+        "programs are not in it. What several tables show counts once here, and in each of them.",
+    ]
+    if whole.untold:
+        notes.append(f"{whole.untold} runs do not tell how long they took.")
+    return [
+        "## Time",
+        markdown_rows([header, *(line[: len(header)] for line in lines)]),
+        listed(notes),
+    ]
+
+
+def spent_fields(part: Spent) -> list[str]:
+    """Runs, processor time and GPU time of a part as text."""
+    return [str(part.runs), duration(part.core_hours), duration(part.gpu_hours)]
+
+
+def scaling_blocks(gathering: Gathering) -> list[str]:
+    """What is of another size in the paper, as a Markdown table; nothing where all is the same."""
+    lines = scaling_lines(gathering.study, [table.name for table in gathering.tables])
+    if not lines:
+        return []
+    rows = [["setting", "here", "paper"], *map(list, lines)]
+    return ["## What differs from the paper's sizes", markdown_rows(rows)]
+
+
+def common_notes(tables: Sequence[FinishedTable]) -> list[str]:
+    """The notes that stand under every one of several tables with runs; they are told once."""
+    tables = [table for table in tables if table.runs]
+    if len(tables) < 2:
+        return []
+    first, *others = map(notes_of, tables)
+    return [note for note in first if all(note in notes for notes in others)]
+
+
+def notes_of(table: FinishedTable) -> list[str]:
+    """The notes under a table."""
+    return [line.removeprefix("- ") for line in table.text.splitlines() if line.startswith("- ")]
+
+
+def table_blocks(
+    study: Study, table: FinishedTable, common: Sequence[str], figure: str | None
+) -> list[str]:
+    """A table under its caption, its own notes, its figure, the command that makes it, its time."""
+    caption, _, body = table.text.partition("\n\n")
+    caption, told = caption.strip("*"), {f"- {note}" for note in common}
+    body = "\n".join(line for line in body.splitlines() if line not in told).strip()
+    made = f"`{making(study, [table.name])}`"
+    if table.runs:
+        took = spent(study, [*table.runs.values()])
+        on_gpu = f", {duration(took.gpu_hours)} of GPU time" if took.gpu_hours else ""
+        made += f"\n({took.runs} runs, {duration(took.core_hours)} of processor time{on_gpu})"
+    return [f"## {caption}", body, *([f"![{caption}]({figure})"] if figure else []), made]
+
+
+def listed(lines: Iterable[str]) -> str:
+    """A Markdown list."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def fenced(command: str) -> str:
+    """A command in a block of its own."""
+    return f"```\n{command}\n```"
+
+
+def reasons(gathering: Gathering) -> list[str]:
+    """Why tables are not shown: `not made yet: table3, table4`."""
+    why: dict[str, list[str]] = {}
+    for name, problem in gathering.left_out.items():
+        why.setdefault(problem, []).append(name)
+    return [f"{problem}: {', '.join(names)}" for problem, names in why.items()]
+
+
+def one_sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+def options_of(study: Study) -> dict[str, str]:
+    """What names a study to a command, where it is not the default."""
+    options = {"scale": study.scale}
+    if study.study_path != STUDY_FILE:
+        options["study"] = study.study_path
+    return options | ({} if study.replicates is None else {"replicates": str(study.replicates)})
+
+
+def making(study: Study, tables: Iterable[str]) -> str:
+    """The command that makes the results of these tables; with a mirror where data are read."""
+    told = [f"{name}={shlex.quote(value)}" for name, value in options_of(study).items()]
+    if any("generated" not in recipe for recipe in study.source_recipes().values()):
+        told.append("mirror=DIR")
+    files = " ".join(f"results/{table}.csv" for table in tables)
+    return f"snakemake --cores all --config {' '.join(told)} -- {files}"
+
+
+def main(arguments: list[str] | None) -> None:
+    """Command line of `python -m analysis.page`."""
+    parser = command_parser(
+        "analysis.page",
+        "Write a Markdown page of the tables that are finished, with what they rest on: settings, "
+        "code, machine, time. Tables that are missing or out of date are named instead.",
+        "python -m analysis.page --scale demo --output docs/results-demo.md",
+    )
+    parser.add_argument("tables", nargs="*", help="tables of the study (default: all)")
+    add_study_arguments(parser, "MD", required=False)
+    parser.set_defaults(output=OUTPUT)
+    parsed = parser.parse_args(arguments)
+    (output,) = output_files(parsed.output, ("md",))
+    study = study_of(parsed)
+    gathering = gather(study, parsed.tables)
+    if not gathering.tables:
+        told = f"no table to show; {'; '.join(reasons(gathering))}"
+        raise StudyError(f"{told}; to make: {making(study, gathering.left_out)}")
+    options = options_of(study) | {"output": str(output)}
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    command = shlex.join(["python", "-m", "analysis.page", *parsed.tables, *words])
+    with recorded(study, None, output):
+        write_atomic(output, page_text(gathering, command, output.parent))
+
+
+if __name__ == "__main__":
+    run_command(main)
