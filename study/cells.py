@@ -67,6 +67,10 @@ class Model(Section):
     attention_dropout: Fraction = doc("of attention weights")
     layer_norm_eps: AboveZero = doc("epsilon of LayerNorm")
     init_std: AboveZero = doc("standard deviation of the first weights")
+    position_init: Omitted[Literal["normal", "sinusoidal"]] = doc(
+        "the first position table: normal, as all weights; sinusoidal, of the same deviation",
+        "normal",
+    )
     vocabulary_multiple: Size = doc(
         "rows of the embedding are a multiple of it; filler rows are never drawn"
     )

@@ -13,6 +13,8 @@ after each residual sum, exact (erf) GELU, no dropout inside the feed-forward bl
 Legend: B rows, T tokens, P packed tokens, S samples, H hidden width, X is B, T or P.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -114,6 +116,8 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config, site) for site in sites)
         initialise(self, config.init_std)
         with torch.no_grad():
+            if config.position_init == "sinusoidal":
+                self.positions.weight.copy_(sinusoids(config))
             self.words.weight[pad].zero_()
 
     def forward(
@@ -205,3 +209,18 @@ def initialise(network: nn.Module, std: float) -> None:
             nn.init.normal_(module.weight, std=std)
         if isinstance(module, nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def sinusoids(config: Model) -> Tensor:
+    """A position table to start from, (positions, hidden) float32: sines beside their cosines.
+
+    As arXiv 1706.03762, section 3.5, but the longest wave is twice the table, so that no column is
+    nearly constant on it, and the deviation is `init_std`. Near positions are alike from the start,
+    and a step by one is the same rotation everywhere: what an attention head that looks at its
+    neighbours otherwise learns row by row. With 128 positions the waves are 2 pi to 256 tokens.
+    """
+    pairs = torch.arange(-(-config.hidden // 2), dtype=torch.float64) * 2 / config.hidden
+    turns = (math.pi / config.positions) ** pairs
+    angles = torch.arange(config.positions, dtype=torch.float64)[:, None] * turns
+    waves = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)[:, : config.hidden]
+    return (waves * (config.init_std * math.sqrt(2))).float()

@@ -32,6 +32,27 @@ def test_initial_weights():
     assert model.positions.weight.shape == (24, 256)
 
 
+def test_sinusoidal_positions_start_as_waves_of_the_same_deviation():
+    """The waves of 8 positions and width 4: 2 pi tokens, and 2 pi x sqrt(8 / pi) = 10.03."""
+    changes = {"position_init": "sinusoidal", "positions": 8, "hidden": 4, "heads": 1}
+    table = encoder(init_std=0.5, **changes).positions.weight
+    expected = [
+        [0.0000, 0.7071, 0.0000, 0.7071],
+        [0.5950, 0.3820, 0.4147, 0.5727],
+        [0.6430, -0.2943, 0.6718, 0.2207],
+    ]
+    assert torch.allclose(table[:3], torch.tensor(expected), atol=1e-4)
+    wide = {"position_init": "sinusoidal", "positions": 128, "hidden": 256}
+    waves, normal = encoder(**wide), encoder(positions=128, hidden=256)
+    assert waves.positions.weight.std().item() == pytest.approx(0.02, rel=0.05)
+    assert torch.equal(waves.words.weight, normal.words.weight)
+    # A step by one is the same rotation of every pair of columns, wherever it is made.
+    near = waves.positions.weight @ waves.positions.weight.T
+    for step in (1, 2, 5):
+        diagonal = near.diagonal(step)
+        assert torch.allclose(diagonal, diagonal[:1].expand_as(diagonal), atol=1e-5)
+
+
 def test_a_padded_row_equals_the_row_alone():
     model = toy.randomise(encoder()).eval()
     found = toy.inputs(lengths=(9, 24))
