@@ -34,7 +34,8 @@ def scaling_lines(study: Study, tables: Iterable[str]) -> list[tuple[str, str, s
     if study.scale == PAPER or not (scales / f"{PAPER}.yaml").is_file():
         return []
     paper = load_study_file(PAPER, study.study_path)
-    ours, theirs = (sections(config, tables) for config in (study.config, paper))
+    names = shown_names(study.config, [name for name in tables if name in study.config.tables])
+    ours, theirs = (sections(config, names) for config in (study.config, paper))
     lines = []
     for section, here in ours.items():
         there = theirs[section]
@@ -45,36 +46,44 @@ def scaling_lines(study: Study, tables: Iterable[str]) -> list[tuple[str, str, s
     return lines
 
 
-def sections(config: StudyFile, tables: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    """What the tables show of each section, flat, in an order that is the same at every scale."""
-    shown = [config.tables[name] for name in tables if name in config.tables]
-    rows = [row for table in shown for row in table.rows]
-    names = [config.families[row.family].cell if row.family else row.cell for row in rows]
-    cells = [config.cells[name] for name in dict.fromkeys(names) if name]
+def shown_names(config: StudyFile, tables: Iterable[str]) -> dict[str, Iterable]:
+    """What these tables show, by section; of `finetuning` pairs of a recipe and a task."""
+    rows = [(config.tables[name], row) for name in tables for row in config.tables[name].rows]
+    cells = [config.families[row.family].cell if row.family else row.cell for _, row in rows]
+    cells = [name for name in dict.fromkeys(cells) if name]
     tasks = dict.fromkeys(
-        row.task_of(column)
-        for table in shown
-        for row in table.rows
-        for column in table.score_columns
+        row.task_of(column) for table, row in rows for column in table.score_columns
     )
-    recipes = dict.fromkeys(cell.finetuning for cell in cells)
-    settings = [config.finetuning[recipe][task] for recipe in recipes for task in tasks]
+    recipes = dict.fromkeys(config.cells[name].finetuning for name in cells)
+    return {
+        "cells": cells,
+        "corpora": dict.fromkeys(name for cell in cells for name in config.cells[cell].data),
+        "vocabularies": dict.fromkeys(config.cells[name].vocabulary for name in cells),
+        "tasks": tasks,
+        "finetuning": [(recipe, task) for recipe in recipes for task in tasks],
+    }
+
+
+def sections(config: StudyFile, names: dict[str, Iterable]) -> dict[str, list[dict[str, Any]]]:
+    """What has these names in each section, flat and in their order."""
+    cells = [config.cells[name] for name in names["cells"]]
+    settings = [config.finetuning[recipe][task] for recipe, task in names["finetuning"]]
     return {
         "cells": [flat(cell.model_dump(exclude=NOT_OF_CELLS)) for cell in cells],
-        "corpora": sizes(config, "corpora", (name for cell in cells for name in cell.data)),
-        "vocabularies": sizes(config, "vocabularies", (cell.vocabulary for cell in cells)),
-        "tasks": sizes(config, "tasks", tasks),
+        **{section: sizes(config, section, names[section]) for section in SIZES},
         "finetuning": [flat(setting.model_dump(exclude={"grid"})) for setting in settings],
     }
 
 
 def sizes(config: StudyFile, section: str, names: Iterable[str]) -> list[dict[str, Any]]:
     """Where these of a section come from, and how much of them is taken."""
-    specs = [getattr(config, section)[name] for name in dict.fromkeys(names)]
-    return [
-        {"source": source_text(spec)} | {key: getattr(spec, key) for key in SIZES[section]}
-        for spec in specs
-    ]
+    found = []
+    for name in names:
+        spec = getattr(config, section)[name]
+        taken = {key: getattr(spec, key) for key in SIZES[section]}
+        taken = {key: "all" if value is None else value for key, value in taken.items()}
+        found.append({"source": source_text(spec), **taken})
+    return found
 
 
 def source_text(spec: Any) -> str | None:

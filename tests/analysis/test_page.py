@@ -125,6 +125,14 @@ def test_sizes_are_told_beside_the_papers(study):
     assert scaling_lines(Study("paper"), SHOWN) == []
 
 
+def test_a_column_that_a_scale_leaves_out_is_no_difference(edit):
+    everything = [setting for setting, *_ in scaling_lines(Study("smoke"), ["table1"])]
+    edit("scales/smoke.yaml", "left_out", {"squad20": "nothing is learnt"})
+    lines = scaling_lines(Study("smoke"), ["table1"])
+    assert [setting for setting, *_ in lines] == everything
+    assert ("finetuning: batch", "8", "32") in lines
+
+
 def test_a_page_of_one_table_keeps_its_notes_and_one_of_recipes_has_no_runs(study):
     alone = make("table2")
     assert "Notes on all tables" not in alone
