@@ -151,24 +151,17 @@ def spent_by(study: Study, runs: Sequence[dict]) -> dict[str, Spent]:
 def spent(study: Study, runs: Sequence[dict]) -> Spent:
     """What runs took together.
 
-    A run that tells no threads has those of its stage's execution. A training's seconds are those
-    of all its attempts, any other run's those of its last process.
+    A run that tells no threads is of a text stage and has those of its execution. A training's
+    seconds are those of all its attempts, any other run's those of its last process.
     """
-    hours = {"cpu": 0.0, "gpu": 0.0}
+    hours, text = {"cpu": 0.0, "gpu": 0.0}, study.config.execution.text
     for run in runs:
         seconds = max(run["wall_seconds"] or 0.0, run.get("training_seconds") or 0.0)
         on_gpu = run["device"] not in ("cpu", None)
-        at_once = run.get("processes", 1) * (1 if on_gpu else threads_of(study, run))
+        at_once = run.get("processes", 1) * (1 if on_gpu else run.get("threads", text.threads))
         hours["gpu" if on_gpu else "cpu"] += seconds * at_once / 3600
     untold = sum(run["wall_seconds"] is None for run in runs)
     return Spent(len(runs), hours["cpu"], hours["gpu"], untold)
-
-
-def threads_of(study: Study, run: dict) -> int:
-    """Processor threads of each process of a run: as it tells, else as configured for its stage."""
-    execution = study.config.execution
-    configured = execution.finetune if run["stage"] == "minimal_pairs" else execution.text
-    return run.get("threads", configured.threads)
 
 
 def period_of(runs: Iterable[dict]) -> str | None:

@@ -31,7 +31,7 @@ from model.training.execution import (
     execution_argument,
     label_argument,
 )
-from model.training.hardware import keep_freed_memory
+from model.training.hardware import device_name, keep_freed_memory
 from model.training.precision import Precision
 from study.cells import Model
 from study.command import run_command
@@ -89,7 +89,8 @@ def build(work: Work, directory: Path) -> Result:
     pq.write_table(pa.table(columns), directory / PREDICTIONS)
     shown = "diverged" if figures["diverged"] else f"{figures['accuracy']:.2f} %"
     print(f"{label}: {shown} of {len(pairs)} pairs", file=sys.stderr, flush=True)
-    return [PREDICTIONS], figures
+    speed = {"gpu": device_name(precision.device), "execution": vars(execution)}
+    return [PREDICTIONS], figures, speed
 
 
 def load_model(pretrain: Manifest, vocabulary: Vocabulary) -> PretrainingModel:

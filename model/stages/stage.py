@@ -23,7 +23,8 @@ from study.run import open_run
 
 STAGE_OF = {"init": "finetune"}  # inputs that are called otherwise than the stage that made them
 PAUSE = 10.0  # seconds between two lines of progress
-Result = tuple[list[str], dict]  # names of the files that `build` wrote, and the figures
+# Names of the files that `build` wrote, the figures, what its record of the run holds besides.
+Result = tuple[list[str], dict] | tuple[list[str], dict, dict]
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,8 @@ def test_accuracies_and_predictions_of_pairs_of_ones_own(tmp_path, frame, capsys
         }
     }
     assert f"{figures['accuracy']:.2f} % of 4 pairs" in capsys.readouterr().err
+    record = json.loads((manifest.run_directory / "provenance.json").read_text())
+    assert (record["gpu"], record["execution"]["precision"]) == (None, "fp32")
 
 
 def test_the_pieces_of_a_word_may_hide_each_other(tmp_path):
