@@ -290,7 +290,10 @@ def published_names(table: Table | HyperparameterTable) -> list[str]:
 
 
 def group_prefixes(table: Table | HyperparameterTable) -> list[str]:
-    """How the names of a table's columns begin whose groups only the data tell."""
+    """How the names of a table's columns begin whose groups only the data tell.
+
+    A scale's own pairs may lack the groups of those that values are published of.
+    """
     if isinstance(table, HyperparameterTable):
         return []
-    return [f"{c.pairs}." for c in table.pairs_columns if c.by and not c.group]
+    return [f"{column.pairs}." for column in table.pairs_columns if column.by]

@@ -86,6 +86,36 @@ def test_the_table_has_a_column_for_all_pairs_and_one_for_each_term_of_the_data(
     assert Path("results/table_grammar.tex").read_text().count(r"\midrule") == 2
 
 
+# How many of BLiMP's paradigms its data count to each term.
+PARADIGMS = {
+    "anaphor_agreement": 2,
+    "argument_structure": 7,
+    "binding": 7,
+    "control_raising": 5,
+    "determiner_noun_agreement": 8,
+    "ellipsis": 2,
+    "filler_gap_dependency": 7,
+    "irregular_forms": 2,
+    "island_effects": 8,
+    "npi_licensing": 7,
+    "quantifiers": 4,
+    "s-selection": 2,
+    "subject_verb_agreement": 6,
+}
+
+
+def test_published_values_by_term_come_to_those_of_all_pairs(study):
+    published = study.published("table_grammar")
+    by_term = {row: values for row, values in published.items() if len(values) > 1}
+    assert list(by_term) == ["five_gram", "lstm", "transformer_xl", "gpt2_large", "human"]
+    for row, values in by_term.items():
+        terms = {name.removeprefix("grammar."): value for name, value in values.items()}
+        overall = terms.pop("grammar")
+        assert terms.keys() == PARADIGMS.keys(), row
+        total = sum(terms[term] * count for term, count in PARADIGMS.items())
+        assert total / sum(PARADIGMS.values()) == pytest.approx(overall, abs=0.06), row
+
+
 def test_rows_of_families_show_the_selected_member(study):
     frame = make(table, "table_grammar").set_index("row")
     cells = study.table_cells("table_grammar")

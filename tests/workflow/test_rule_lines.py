@@ -51,7 +51,9 @@ def test_a_printed_line_is_understood(tmp_path, processes):
     lines = printed_lines(project)
     assert len(lines) > 18
     assert ("model.launch 2 model.stages.pretrain" in lines["pretrain"]) == (processes == 2)
-    chosen = lines if processes == 1 else {rule: lines[rule] for rule in ("pretrain", "finetune")}
+    assert "python -m model.stages.minimal_pairs" in lines["minimal_pairs"]
+    several = ("pretrain", "finetune", "minimal_pairs")
+    chosen = lines if processes == 1 else {rule: lines[rule] for rule in several}
     environment = {**os.environ, "PATH": PATH, "PYTHONPATH": str(project), "SLURM_JOB_ID": "1"}
     for rule, line in chosen.items():
         (tmp_path / rule).mkdir()
