@@ -68,7 +68,7 @@ class Model(Section):
     layer_norm_eps: AboveZero = doc("epsilon of LayerNorm")
     init_std: AboveZero = doc("standard deviation of the first weights")
     position_init: Omitted[Literal["normal", "sinusoidal"]] = doc(
-        "the first position table: normal, as all weights; sinusoidal, of the same deviation",
+        "the first position table: normal, as all weights; sinusoidal, of twice their deviation",
         "normal",
     )
     vocabulary_multiple: Size = doc(
