@@ -1,6 +1,7 @@
 """What every command of the analysis takes and does: the study, its result, the files it writes."""
 
 import argparse
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from study.command import command_parser
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import check_place, write_atomic
+from study.read import STUDY_FILE
 from study.record import recorded
 from study.results import FIGURE, RESULTS, WILDCARD
 
@@ -28,6 +30,23 @@ def add_study_arguments(
 def study_of(parsed: argparse.Namespace) -> Study:
     """The study that the arguments name."""
     return Study(parsed.scale, parsed.study, parsed.replicates)
+
+
+def study_options(study: Study) -> dict[str, str]:
+    """What names a study to a command: its scale, and what is not the default."""
+    options = {"scale": study.scale}
+    if study.study_path != STUDY_FILE:
+        options["study"] = study.study_path
+    return options | ({} if study.replicates is None else {"replicates": str(study.replicates)})
+
+
+def snakemake_command(study: Study, *results: str | Path) -> str:
+    """The command that makes these results; with a mirror to fill in where data are read."""
+    told = [f"{name}={value}" for name, value in study_options(study).items()]
+    if any("generated" not in recipe for recipe in study.source_recipes().values()):
+        told.append("mirror=DIR")
+    words = ["snakemake", "--cores", "all", "--config", *told, "--", *map(str, results)]
+    return shlex.join(words)
 
 
 def output_files(output: Path, endings: Sequence[str]) -> list[Path]:

@@ -90,6 +90,11 @@ def gather(study: Study, names: Sequence[str] = ()) -> Gathering:
     return Gathering(study, tables, left_out, environments)
 
 
+def result_path(table: str) -> Path:
+    """The first file of a table, which commands are told."""
+    return Path(f"results/{table}.csv")
+
+
 def problem_of(study: Study, result: str) -> str | None:
     """Why a result cannot be shown: its files are not there, or of something else; None if not."""
     entry, _ = study.result(result)

@@ -8,7 +8,13 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from analysis.command import add_study_arguments, output_files, study_of
+from analysis.command import (
+    add_study_arguments,
+    output_files,
+    snakemake_command,
+    study_of,
+    study_options,
+)
 from analysis.gathering import (
     FinishedTable,
     Gathering,
@@ -20,6 +26,7 @@ from analysis.gathering import (
     machines_of,
     period_of,
     precisions_of,
+    result_path,
     spent,
     spent_by,
     versions_of,
@@ -30,7 +37,6 @@ from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import write_atomic
-from study.read import STUDY_FILE
 from study.record import recorded
 from study.study_file import StudySeeds
 
@@ -61,8 +67,8 @@ def page_text(gathering: Gathering, command: str, folder: Path) -> str:
     if others:
         blocks += ["## Figures", *(f"![{about}]({path})" for about, path in others.items())]
     if gathering.left_out:
-        made = fenced(making(study, gathering.left_out))
-        blocks += ["## Not shown", listed(reasons(gathering)), made]
+        made = snakemake_command(study, *map(result_path, gathering.left_out))
+        blocks += ["## Not shown", listed(reasons(gathering)), fenced(made)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -123,9 +129,10 @@ def time_blocks(gathering: Gathering) -> list[str]:
     header = ["", "runs", "processor time", *(["GPU time"] if whole.gpu_hours else [])]
     lines = [[part, *spent_fields(of_part)] for part, of_part in parts.items()]
     notes = [
-        f"At least one of the runs was at work for {duration(busy_seconds(runs) / 3600)}.",
-        "Processor time: a run's seconds x its threads, whatever else the machine did; starts of "
-        "programs are not in it. What several tables show counts once here, and in each of them.",
+        f"At least one of the runs was at work for {duration(busy_seconds(runs) / 3600)}, programs "
+        "still starting not counted.",
+        "Processor time: a run's seconds x its threads, whatever else the machine did. What "
+        "several tables show counts once here, and in each of them.",
     ]
     if whole.untold:
         notes.append(f"{whole.untold} runs do not tell how long they took.")
@@ -171,7 +178,7 @@ def table_blocks(
     caption, _, body = table.text.partition("\n\n")
     caption, told = caption.strip("*"), {f"- {note}" for note in common}
     body = "\n".join(line for line in body.splitlines() if line not in told).strip()
-    made = f"`{making(study, [table.name])}`"
+    made = f"`{snakemake_command(study, result_path(table.name))}`"
     if table.runs:
         took = spent(study, [*table.runs.values()])
         on_gpu = f", {duration(took.gpu_hours)} of GPU time" if took.gpu_hours else ""
@@ -202,29 +209,13 @@ def one_sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
-def options_of(study: Study) -> dict[str, str]:
-    """What names a study to a command, where it is not the default."""
-    options = {"scale": study.scale}
-    if study.study_path != STUDY_FILE:
-        options["study"] = study.study_path
-    return options | ({} if study.replicates is None else {"replicates": str(study.replicates)})
-
-
-def making(study: Study, tables: Iterable[str]) -> str:
-    """The command that makes the results of these tables; with a mirror where data are read."""
-    told = [f"{name}={shlex.quote(value)}" for name, value in options_of(study).items()]
-    if any("generated" not in recipe for recipe in study.source_recipes().values()):
-        told.append("mirror=DIR")
-    files = " ".join(f"results/{table}.csv" for table in tables)
-    return f"snakemake --cores all --config {' '.join(told)} -- {files}"
-
-
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.page`."""
     parser = command_parser(
         "analysis.page",
-        "Write a Markdown page of the tables that are finished, with what they rest on: settings, "
-        "code, machine, time. Tables that are missing or out of date are named instead.",
+        "Write a Markdown page of the tables that are finished, with what they rest on: settings,\n"
+        "code, machine, time. Tables that are missing or out of date are named instead; without\n"
+        f"--output it is {OUTPUT}.",
         "python -m analysis.page --scale demo --output docs/results-demo.md",
     )
     parser.add_argument("tables", nargs="*", help="tables of the study (default: all)")
@@ -235,9 +226,10 @@ def main(arguments: list[str] | None) -> None:
     study = study_of(parsed)
     gathering = gather(study, parsed.tables)
     if not gathering.tables:
+        made = snakemake_command(study, *map(result_path, gathering.left_out))
         told = f"no table to show; {'; '.join(reasons(gathering))}"
-        raise StudyError(f"{told}; to make: {making(study, gathering.left_out)}")
-    options = options_of(study) | {"output": str(output)}
+        raise StudyError(f"{told}; to make: {made}")
+    options = study_options(study) | {"output": str(output)}
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     command = shlex.join(["python", "-m", "analysis.page", *parsed.tables, *words])
     with recorded(study, None, output):

@@ -6,13 +6,18 @@ fine-tuning seed, metric).
 
 import pandas as pd
 
-from analysis.command import add_study_arguments, check_known, csv_text, study_of
+from analysis.command import (
+    add_study_arguments,
+    check_known,
+    csv_text,
+    snakemake_command,
+    study_of,
+)
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
 from study.jobs import Job
 from study.manifest import MAYBE_NUMBER, load_manifest, write_atomic
-from study.read import STUDY_FILE
 from study.record import recorded
 
 COLUMNS = [
@@ -72,12 +77,9 @@ def read_scores(study: Study, jobs: list[Job], target: str) -> pd.DataFrame:
                     }
                 )
     if stale:
-        more = f" study={study.study_path}" if study.study_path != STUDY_FILE else ""
-        more += f" replicates={study.replicates}" if study.replicates is not None else ""
         raise StudyError(
             f"{len(stale)} of {len(jobs)} scores are missing or of another recipe, the first: "
-            f"{stale[0]}; build them with: snakemake --cores all "
-            f"--config scale={study.scale}{more} -- {target}"
+            f"{stale[0]}; build them with: {snakemake_command(study, target)}"
         )
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.sort_values(COLUMNS[:7], kind="stable", ignore_index=True)

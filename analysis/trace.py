@@ -1,5 +1,6 @@
 """The chain behind one number as text for a person: from the table back to the data files."""
 
+from analysis.render import duration
 from study.errors import StudyError
 
 STAGES = ("vocabulary", "store", "samples", "features", "selection", "tokens", "sentences")
@@ -34,15 +35,6 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.6g}"
 
 
-def duration(seconds: float | None) -> str:
-    """`27 s`, `13.3 min`, `2.1 h`."""
-    if seconds is None:
-        return "time unknown"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def run_lines(key: str, record: dict, indent: str) -> list[str]:
     """One run: its folder, then how it was computed, digests and notes."""
     run = record["runs"].get(key)
@@ -54,10 +46,11 @@ def run_lines(key: str, record: dict, indent: str) -> list[str]:
         device = f"{environment.get('processor') or 'cpu'}, {environment.get('cores')} cores"
     precision = f", {run['precision']}" if "precision" in run else ""
     code, started = run["code"] or "unknown", run["started"] or "unknown"
+    seconds = run["wall_seconds"]
+    took = "time unknown" if seconds is None else duration(seconds / 3600)
     lines = [
         f"{indent}{run['stage']} {run['folder']}",
-        f"{indent}{INDENT}{duration(run['wall_seconds'])} on {device}{precision}; "
-        f"started {started}; code {code}",
+        f"{indent}{INDENT}{took} on {device}{precision}; started {started}; code {code}",
     ]
     if "resumed_from" in run:
         lines.append(f"{indent}{INDENT}resumed from update {run['resumed_from']}: the time since")

@@ -204,7 +204,7 @@ def test_trace_prints_the_chain_of_one_number(study, capsys):
     assert lines[1].startswith("cell doc-sentences at scale smoke")
     pretrain = study.jobs.pretrain("doc-sentences", 1)
     assert f"  pretrain {Path(pretrain.path).with_suffix('')}" in lines
-    assert "    12 s on GPU, fp32; started 2026-01-01T00:00:00Z; code abc123" in lines
+    assert "    12.5 s on GPU, fp32; started 2026-01-01T00:00:00Z; code abc123" in lines
     assert text.count("finetune-seed runs/") == 4
     for stage in ("vocabulary", "store", "samples", "features", "tokens", "sentences"):
         assert f"  {stage} runs/smoke/" in text

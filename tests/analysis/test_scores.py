@@ -132,7 +132,7 @@ def test_scores_of_another_recipe_are_refused_with_the_command(study):
         make_table(study)
     message = str(error.value)
     assert message.startswith("1 of 20 scores are missing or of another recipe")
-    assert message.endswith("snakemake --cores all --config scale=smoke -- results/table2.csv")
+    assert message.endswith("--config scale=smoke mirror=DIR -- results/table2.csv")
     assert "\n" not in message
     assert not Path("results/table2.csv").exists()
 
