@@ -103,6 +103,7 @@ def gather_provenance(started: float) -> dict[str, Any]:
         "command": sys.argv,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "wall_seconds": round(time.time() - started, 3),
+        "cpu_seconds": round(sum(os.times()[:4]), 3),  # of this process, and of those it waited for
     }
 
 
