@@ -41,7 +41,7 @@ study: .venv/installed
 
 # FLOPS: what one device reaches; without it the scale's hardware counts, or a short measurement.
 plan: .venv/installed
-	@exec .venv/bin/python -m snakemake --quiet all --cores "$${CORES:-1}" --config scale="$$SCALE" \
+	@exec .venv/bin/python -m snakemake --quiet all --cores "$${CORES:-all}" --config scale="$$SCALE" \
 	  $${MIRROR:+mirror="$$MIRROR"} $${REPLICATES:+replicates="$$REPLICATES"} \
 	  $${FLOPS:+flops="$$FLOPS"} -- results/plan.csv > /dev/null
 	@cat results/plan.md

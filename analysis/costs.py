@@ -6,6 +6,7 @@ mean tokens per row x seeds, from the best that is known when the plan is made: 
 else its source, else the configuration. Bytes are in MB of 10^6.
 """
 
+import math
 from dataclasses import dataclass
 
 from model.network.sizes import (
@@ -31,6 +32,8 @@ from study.recipes import PretrainRecipe, RecipeSettings
 MB = 1e6
 # The two checkpoints that are kept and the one being written.
 CHECKPOINTS = 3
+FORWARD = 3  # a training's arithmetic over that of its forward passes, which evaluations are
+MOST_PADDING = 0.2  # of a micro-batch on a CPU; where it is more, the network leaves it out
 CHARACTERS_PER_TOKEN = 4.6
 TOKENS_PER_SENTENCE = 25
 
@@ -40,7 +43,9 @@ class Cost:
     """A training job's cost; `devices` work on it at once, memory is that of one of them."""
 
     tokens: float
-    flops: float
+    flops: float  # of the training, as they are usually counted
+    work: float  # FLOPs that are really worked out, evaluations included
+    updates: int
     disk_mb: float  # of the weights that are kept
     checkpoint_mb: float  # on disk while it runs, at most
     memory_mb: float
@@ -76,7 +81,8 @@ def cost_of(study: Study, job: Job) -> Cost:
 
 def _pretraining(study: Study, job: Job) -> Cost:
     recipe = PretrainRecipe.model_validate(job.recipe)
-    model, form, execution = recipe.model, recipe.format, study.config.execution.pretrain
+    model, form, rate = recipe.model, recipe.format, recipe.masking.rate
+    execution = study.config.execution.pretrain
     entries = job.inputs["vocabulary"][0].recipe["size"]
     per_update = recipe.batch.sequences * form.length
     parameters = pretraining_parameters(model, entries, form.segments, form.nsp)
@@ -85,16 +91,21 @@ def _pretraining(study: Study, job: Job) -> Cost:
         entries,
         tokens=min(execution.micro_batch_tokens, per_update),
         length=form.length,
-        target_share=recipe.masking.rate,
+        target_share=rate,
         precision=execution.precision,
         device=execution.device,
     )
     tokens = recipe.steps * per_update
+    evaluation = recipe.evaluation
+    evaluated = min(evaluation.points, recipe.steps) * evaluation.samples * form.length
     moments = MOMENTS[recipe.optimiser.name]
     state = state_bytes(parameters, moments, execution.precision, execution.mode)
     return Cost(
         tokens=tokens,
-        flops=tokens * flops_per_token(model, form.length, entries, recipe.masking.rate),
+        flops=tokens * flops_per_token(model, form.length, entries, rate),
+        work=(tokens * _padding(study, job) + evaluated / FORWARD)
+        * flops_per_token(model, form.length, entries, rate, read_share=rate),
+        updates=recipe.steps,
         disk_mb=4 * parameters / MB,
         checkpoint_mb=CHECKPOINTS * checkpoint_bytes(parameters, moments) / MB,
         memory_mb=(state + activations) / MB,
@@ -104,6 +115,22 @@ def _pretraining(study: Study, job: Job) -> Cost:
         vocabulary_parameters=vocabulary_parameters(model, entries),
         passes=_passes(study, job, tokens),
     )
+
+
+def _padding(study: Study, job: Job) -> float:
+    """Tokens, padding included, for each real one: sentences are whole, so inputs are not full.
+
+    On a GPU samples lie end to end. On a CPU padding of a fifth and more is spared.
+    """
+    if study.config.execution.pretrain.device == "cuda":
+        return 1.0
+    samples = job.inputs["samples"][0]
+    manifest, length = finished(samples), samples.recipe["length"]
+    empty = TOKENS_PER_SENTENCE / 2 / length
+    if manifest is not None:
+        tokens, rows = (manifest.figure("train", name, kind=int) for name in ("tokens", "samples"))
+        empty = 1 - tokens / (rows * length)
+    return 1 / (1 - min(empty, MOST_PADDING))
 
 
 def _passes(study: Study, job: Job, tokens: float) -> float | None:
@@ -125,7 +152,7 @@ def _finetuning(study: Study, job: Job) -> Cost:
         {**pretrain.recipe["model"], "attention_dropout": settings["dropout"]}
     )
     entries = job.inputs["vocabulary"][0].recipe["size"]
-    train = rows_of(study, features, "train")
+    train, dev = (rows_of(study, features, split) for split in ("train", "dev"))
     mean = train.tokens / train.rows
     parameters = encoder_parameters(model, entries, pretrain.recipe["format"]["segments"])
     length, facts = features.recipe["length"], KIND_FACTS[features.recipe["task"]["kind"]]
@@ -141,12 +168,18 @@ def _finetuning(study: Study, job: Job) -> Cost:
     moments = MOMENTS[RecipeSettings.model_validate(settings).optimiser().name]
     seeds = len(job.recipe["seeds"])
     tokens = settings["epochs"] * train.tokens * seeds
+    updates = settings["epochs"] * math.ceil(train.rows / facts.rows / settings["batch"]) * seeds
+    evaluated = dev.tokens * (settings["epochs"] if settings.get("early_stopping") else 1) * seeds
+    read_share = 1 if facts.reads_all else 1 / mean
     # Weights are kept where another task's fine-tuning starts from these models.
     kept = seeds * job.recipe.get("keep_weights", 0)
     state = state_bytes(parameters, moments, execution.precision, execution.mode)
     return Cost(
         tokens=tokens,
         flops=tokens * flops_per_token(model, mean, entries, target_share=0),
+        work=(tokens + evaluated / FORWARD)
+        * flops_per_token(model, mean, entries, target_share=0, read_share=read_share),
+        updates=updates,
         disk_mb=4 * parameters * kept / MB,
         checkpoint_mb=CHECKPOINTS * checkpoint_bytes(parameters, moments) / MB,
         memory_mb=(state + activations) / MB,
@@ -181,7 +214,9 @@ def _minimal_pairs(study: Study, job: Job) -> Cost:
     activations = 4 * micro_batch * (4 * model.hidden + model.ffn)
     return Cost(
         tokens=tokens,
-        flops=tokens * flops_per_token(model, length, entries, 1 / length) / 3,
+        flops=tokens * flops_per_token(model, length, entries, 1 / length) / FORWARD,
+        work=tokens * flops_per_token(model, length, entries, 1 / length, 1 / length) / FORWARD,
+        updates=0,
         disk_mb=0.0,
         checkpoint_mb=0.0,
         memory_mb=(4 * parameters + activations) / MB,

@@ -1,10 +1,12 @@
 """What a study will cost, before anything of it has run: `results/plan.csv` and `plan.md`.
 
 The CSV has a line per training job, then totals per cell, per table and of the study (columns
-`level` and `stage`), by stage and for `all`. Tokens and FLOPs are counted from recipes
-(`analysis.costs`); device-hours are FLOPs / (FLOP/s of one device) and a start-up per job. Jobs
-whose manifest is there are counted in `done` and leave `device_hours_left`. A job that several
-tables share counts in each of them, but once in the study.
+`level` and `stage`), by stage and for `all`, and where the scale has a budget one of its tables.
+Tokens and FLOPs are counted from recipes (`analysis.costs`); device-hours are FLOPs / (FLOP/s of
+one device), what updates take besides and a start-up per job. `hours` are wall-clock: device-hours
+over the devices of a run, or the longest chain of jobs that wait for each other. Jobs whose
+manifest is there are counted in `done` and leave `device_hours_left` and `hours_left`. A job that
+several tables share counts in each of them, but once in the study.
 """
 
 import math
@@ -20,6 +22,7 @@ from study.errors import StudyError
 from study.graph import Study
 from study.jobs import Job, needed
 from study.manifest import NUMBER, write_atomic
+from study.options import check_cores
 from study.record import recorded
 
 TRAINING = ("pretrain", "finetune")
@@ -39,6 +42,8 @@ COLUMNS = [
     "device_hours",
     "device_hours_left",
     "device_hours_counted_above",
+    "hours",
+    "hours_left",
     "passes",
     "parameters",
     "vocabulary_parameters",
@@ -55,11 +60,45 @@ LARGEST = ("parameters", "vocabulary_parameters", "checkpoint_mb", "memory_mb", 
 
 @dataclass(frozen=True)
 class Speed:
-    """Useful FLOP/s of one device, what a job takes besides, and where both come from."""
+    """FLOP/s of one device, what updates and jobs take besides, and where all that comes from.
+
+    A measured speed is of the FLOPs that are really worked out, another one as FLOPs are usually
+    counted. It was measured with `at_once` trainings beside each other.
+    """
 
     flops_per_second: float
     seconds_per_job: float
     origin: str
+    measured: bool = False
+    seconds_per_update: float = 0.0
+    at_once: int = 1
+
+    def device_seconds(self, cost: Cost) -> float:
+        """What a job takes, on all its devices together."""
+        arithmetic = cost.work if self.measured else cost.flops
+        besides = cost.updates * self.seconds_per_update + self.seconds_per_job
+        return arithmetic / self.flops_per_second + cost.devices * besides
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run has: so many cores or GPUs, and so many devices of trainings on them."""
+
+    devices: int
+    text: str  # "2 cores"
+
+
+def machine_of(study: Study, speed: Speed, cores: int | None = None) -> Machine:
+    """What a run has: `cores`, else those of the scale's budget, else all that were measured.
+
+    Where trainings run on GPUs: the budget's, else those of one pre-training.
+    """
+    execution, budget = study.config.execution.pretrain, study.config.budget
+    if execution.device == "cuda":
+        gpus = budget.gpus if budget else execution.processes
+        return Machine(gpus, f"{gpus} GPU" + "s" * (gpus > 1))
+    cores = cores or (budget.cores if budget else speed.at_once * execution.threads)
+    return Machine(max(1, cores // execution.threads), f"{cores} core" + "s" * (cores > 1))
 
 
 def speed_of(study: Study, given: float | None) -> Speed:
@@ -85,13 +124,16 @@ def speed_of(study: Study, given: float | None) -> Speed:
         measured.figure("flops_per_second", kind=NUMBER),
         measured.figure("seconds_per_job", kind=NUMBER),
         f"measured on {measured.figure('hardware', kind=str)} with cell {job.names['cell']}",
+        measured=True,
+        seconds_per_update=measured.figure("seconds_per_update", kind=NUMBER),
+        at_once=measured.figure("at_once", kind=int),
     )
 
 
 def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
     """The line of a training job."""
-    seconds = cost.flops / speed.flops_per_second + cost.devices * speed.seconds_per_job
-    done = finished(job) is not None
+    hours = speed.device_seconds(cost) / 3600
+    left = 0.0 if finished(job) else hours
     return {
         "level": "job",
         "cell": job.names["cell"],
@@ -100,13 +142,29 @@ def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
         "setting": job.names.get("setting"),
         "stage": job.stage,
         "jobs": 1,
-        "done": int(done),
+        "done": int(left == 0),
         **asdict(cost),
         "tokens": round(cost.tokens),
-        "device_hours": seconds / 3600,
-        "device_hours_left": 0.0 if done else seconds / 3600,
+        "device_hours": hours,
+        "device_hours_left": left,
+        "hours": hours / cost.devices,
+        "hours_left": left / cost.devices,
         "key": job.key,
     }
+
+
+def add_chains(lines: dict[str, dict], jobs: list[Job]) -> None:
+    """Add to the line of each job, by its path, the hours of the longest chain that ends with it.
+
+    Each of `jobs` is behind those that it reads; the text stages take next to nothing.
+    """
+    chains: dict[str, tuple[float, float]] = {}
+    for job in jobs:
+        line = lines.get(job.path, {"hours": 0.0, "hours_left": 0.0})
+        before = [chains[path] for paths in job.input_paths.values() for path in paths]
+        longest = [max((chain[end] for chain in before), default=0.0) for end in (0, 1)]
+        chains[job.path] = (longest[0] + line["hours"], longest[1] + line["hours_left"])
+        line["chain"], line["chain_left"] = chains[job.path]
 
 
 def total(lines: list[dict], **names: str) -> dict:
@@ -120,11 +178,21 @@ def total(lines: list[dict], **names: str) -> dict:
     return {**names, **sums, **largest, "passes": passes.pop() if len(passes) == 1 else None}
 
 
-def totals(lines: list[dict], **names: str) -> list[dict]:
+def everything_of(lines: list[dict], devices: int, **names: str) -> dict:
+    """The total of all stages, with the wall-clock of a run on so many devices."""
+    line = total(lines, **names, stage="all")
+    for end in ("", "_left"):
+        longest = max(one[f"chain{end}"] for one in lines)
+        line[f"hours{end}"] = max(line[f"device_hours{end}"] / devices, longest)
+    return line
+
+
+def totals(lines: list[dict], devices: int, **names: str) -> list[dict]:
     """Totals per stage that is counted and occurs, and of `all`."""
     stages = [stage for stage in COUNTED if any(line["stage"] == stage for line in lines)]
     parts = {stage: [line for line in lines if line["stage"] == stage] for stage in stages}
-    return [total(part, **names, stage=stage) for stage, part in {**parts, "all": lines}.items()]
+    by_stage = [total(part, **names, stage=stage) for stage, part in parts.items()]
+    return [*by_stage, everything_of(lines, devices, **names)]
 
 
 def with_text(study: Study, lines: list[dict], jobs: list[Job], **names: str) -> list[dict]:
@@ -137,7 +205,7 @@ def with_text(study: Study, lines: list[dict], jobs: list[Job], **names: str) ->
     return [*parts, line, {**everything, "disk_mb": everything["disk_mb"] + (size or 0)}]
 
 
-def build_plan(study: Study, speed: Speed) -> pd.DataFrame:
+def build_plan(study: Study, speed: Speed, machine: Machine) -> pd.DataFrame:
     """All lines of the plan as a data frame with COLUMNS."""
     behind = {table: needed(study.result_jobs(table)) for table in study.config.tables}
     everything = study.plan_jobs()
@@ -148,15 +216,16 @@ def build_plan(study: Study, speed: Speed) -> pd.DataFrame:
     }
     if not lines:
         raise StudyError(f"{study.study_path}: tables: none shows a cell, there is nothing to plan")
-    rows = list(lines.values())
+    add_chains(lines, everything)
+    rows, devices = list(lines.values()), machine.devices
     for cell in dict.fromkeys(line["cell"] for line in lines.values()):
         own = [line for line in lines.values() if line["cell"] == cell]
-        rows += totals(own, level="cell", cell=cell)
+        rows += totals(own, devices, level="cell", cell=cell)
     counted: set[str] = set()
     for table, jobs in behind.items():
         names = {"level": "table", "table": table}
         paths = [job.path for job in jobs if job.path in lines]
-        summaries = totals([lines[path] for path in paths], **names)
+        summaries = totals([lines[path] for path in paths], devices, **names)
         for line in summaries:
             line["device_hours_counted_above"] = sum(
                 lines[path]["device_hours"]
@@ -165,17 +234,22 @@ def build_plan(study: Study, speed: Speed) -> pd.DataFrame:
             )
         rows += with_text(study, summaries, jobs, **names)
         counted.update(paths)
-    rows += with_text(study, totals(list(lines.values()), level="study"), everything, level="study")
+    summaries = totals(list(lines.values()), devices, level="study")
+    rows += with_text(study, summaries, everything, level="study")
+    if budget := study.config.budget:
+        paths = {job.path for table in budget.tables for job in behind[table]}
+        own = [line for path, line in lines.items() if path in paths]
+        rows.append(everything_of(own, machine_of(study, speed).devices, level="budget"))
     whole = ("pretraining_seed", "jobs", "done", "tokens", "devices")
     whole += ("parameters", "vocabulary_parameters")
     types = dict.fromkeys(whole, "Int64") | {"passes": float}
     frame = pd.DataFrame(rows, columns=COLUMNS).astype(types)
-    hours = [name for name in COLUMNS if name.startswith("device_hours")]
+    hours = [name for name in COLUMNS if "hours" in name]
     sizes = [name for name in COLUMNS if name.endswith("_mb")]
     return frame.round(dict.fromkeys(hours, 6) | dict.fromkeys(sizes, 3) | {"passes": 2})
 
 
-def summary_of(lines: pd.DataFrame) -> dict[str, str]:
+def summary_of(lines: pd.DataFrame, machine: Machine) -> dict[str, str]:
     """The lines of one cell, table or of the study for reading, by the header of each column."""
     stages = lines.set_index("stage")
     everything = stages.loc["all"]
@@ -186,7 +260,8 @@ def summary_of(lines: pd.DataFrame) -> dict[str, str]:
         "tokens": amount(everything["tokens"]),
         "FLOPs": f"{everything['flops']:.2e}".replace("e+", "e"),
         "device time": duration(everything["device_hours"]),
-        "still to run": duration(everything["device_hours_left"]),
+        f"on {machine.text}": duration(everything["hours"]),
+        "still to run": duration(everything["hours_left"]),
         "counted above": duration(above) if above > 0 else DASH,
         "passes": DASH if pd.isna(passes) else f"{passes:.1f}",
         "parameters": amount(everything["parameters"]),
@@ -197,16 +272,30 @@ def summary_of(lines: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def markdown_of(level: str, groups: list[tuple[str, pd.DataFrame]], left_out: list[str]) -> str:
+def markdown_of(
+    level: str, groups: list[tuple[str, pd.DataFrame]], machine: Machine, left_out: list[str]
+) -> str:
     """A Markdown table with a row per name and its lines, without the columns `left_out`."""
-    summaries = pd.DataFrame({name: summary_of(lines) for name, lines in groups}).T
+    summaries = pd.DataFrame({name: summary_of(lines, machine) for name, lines in groups}).T
     summaries = summaries.drop(columns=left_out)
     rows = summaries.reset_index().to_numpy().tolist()
     return markdown_rows([[level, *summaries.columns], *rows])
 
 
-def to_text(study: Study, frame: pd.DataFrame, speed: Speed) -> str:
-    """The plan for reading: cells, then tables with the study last, then what was assumed."""
+def budget_line(study: Study, frame: pd.DataFrame, speed: Speed) -> str:
+    """Whether the tables of the scale's budget fit into it."""
+    budget, machine = study.config.budget, machine_of(study, speed)
+    (hours,) = frame[frame["level"] == "budget"]["hours"]
+    verdict = "fits" if hours <= budget.hours else "does not fit"
+    tables = ", ".join(budget.tables)
+    return (
+        f"**Budget: {tables} in {duration(budget.hours)} on {machine.text}. It {verdict}: "
+        f"{duration(hours)} by this plan.**"
+    )
+
+
+def to_text(study: Study, frame: pd.DataFrame, speed: Speed, machine: Machine) -> str:
+    """The plan for reading: cells, tables with the study last, the budget, what was assumed."""
     cells, tables = (
         list(frame[frame["level"] == level].groupby(level, sort=False))
         for level in ("cell", "table")
@@ -215,10 +304,11 @@ def to_text(study: Study, frame: pd.DataFrame, speed: Speed) -> str:
     return "\n".join(
         [
             f"**What scale {study.scale} costs: {study.config.about}**\n",
-            markdown_of("cell", cells, ["counted above"]),
+            markdown_of("cell", cells, machine, ["counted above"]),
             "",
-            markdown_of("table", tables, ["passes", "parameters", "of the vocabulary"]),
+            markdown_of("table", tables, machine, ["passes", "parameters", "of the vocabulary"]),
             "",
+            *([budget_line(study, frame, speed), ""] if study.config.budget else []),
             *(f"- {note}" for note in notes_of(study, frame, speed)),
             "",
         ]
@@ -233,15 +323,19 @@ def notes_of(study: Study, frame: pd.DataFrame, speed: Speed) -> list[str]:
     counts = jobs[jobs["stage"] == "finetune"]["basis"].value_counts(sort=False)
     basis = ", ".join(f"{count} by {name}" for name, count in counts.items())
     unknown = frame["stage"].eq("text") & frame["disk_mb"].isna()
-    started = f"{speed.seconds_per_job:.3g} s of start-up per job"
+    started = f"{speed.seconds_per_job:.3g} s per job"
+    counted = (
+        f"{1000 * speed.seconds_per_update:.3g} ms an update besides, {speed.at_once} trainings at "
+        f"once), {started}, padding and evaluations; not text stages, checkpoints"
+        if speed.measured
+        else f"for fine-tuning the same), {started if speed.seconds_per_job else 'no start-up'}; "
+        "not padding, reading data, evaluations, checkpoints"
+    )
     return [
-        f"Speed: {speed.flops_per_second:.2e} useful FLOP/s per device ({speed.origin}), for "
-        "fine-tuning the same (efficiency factor 1).",
-        f"Device time adds up GPUs, or processes on a CPU. The longest job takes {wall} on its "
-        f"{longest['devices']} device(s).",
-        f"It counts {started if speed.seconds_per_job else 'no start-up of jobs'} and leaves out "
-        "padding (most of it in sentence pairs), reading data, evaluations, checkpoints, waiting "
-        "and repeated attempts.",
+        "Device time adds up GPUs, or processes on a CPU; other times are wall-clock, with nothing "
+        f"else on the machine. The longest job takes {wall} on its {longest['devices']} device(s).",
+        f"It counts {speed.flops_per_second:.2e} useful FLOP/s per device ({speed.origin}, "
+        f"{counted}, waiting and repeated attempts.",
         f"Tokens: pre-training as configured; fine-tunings {basis}; minimal pairs: a masked copy "
         "of the sentence for each of its tokens, forward passes alone.",
         "Disk: pre-trained weights and text stages; without sources, vocabularies, predictions and "
@@ -266,6 +360,12 @@ def main(arguments: list[str] | None) -> None:
         "python -m analysis.plan --scale paper --flops-per-second 3.5e14 --output results/plan.csv",
     )
     parser.add_argument(
+        "--cores",
+        type=int,
+        metavar="N",
+        help="of a run on the CPU (default: the scale's budget, else as many as were measured)",
+    )
+    parser.add_argument(
         "--flops-per-second",
         type=float,
         metavar="X",
@@ -275,11 +375,13 @@ def main(arguments: list[str] | None) -> None:
     parsed = parser.parse_args(arguments)
     files = output_files(parsed.output, ("csv", "md"))
     study = study_of(parsed)
-    flops = parsed.flops_per_second
-    with recorded(study, "plan", *files, flops=flops):
+    flops, cores = parsed.flops_per_second, parsed.cores
+    check_cores(cores)
+    with recorded(study, "plan", *files, flops=flops, cores=cores):
         speed = speed_of(study, flops)
-        frame = build_plan(study, speed)
-        text = to_text(study, frame, speed)
+        machine = machine_of(study, speed, cores)
+        frame = build_plan(study, speed, machine)
+        text = to_text(study, frame, speed, machine)
         for path, content in zip(files, (csv_text(frame), text), strict=True):
             write_atomic(path, content)
     print(text, end="")

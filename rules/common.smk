@@ -110,6 +110,8 @@ if STUDY.jobs.places:
 NEEDED = (
     f"--needed={shlex.quote(canonical_json(STUDY.jobs.documents))}" if STUDY.jobs.documents else ""
 )
+# That a plan of CPU trainings is made for; None where a cluster has any number.
+CORES = workflow.resource_settings.cores
 MANIFESTS = {stage: STUDY.jobs.pattern(stage) for stage in PATHS}
 LOGS = f"{STUDY.root}/logs"
 # Jobs use the interpreter that runs snakemake, also where its environment was not activated.
@@ -227,10 +229,12 @@ def made_from(entry):
     def paths(wildcards):
         result = entry.pattern.format(**wildcards)
         path = f"results/{result}.{entry.endings[0]}"
-        flops = OPTIONS.flops if entry.takes == "speed" else None
+        flops, cores = (OPTIONS.flops, CORES) if entry.takes == "speed" else (None, None)
         try:
             jobs = [] if flops else STUDY.needed_jobs(result)
-            if Path(path).exists() and not is_current(path, identity_of(STUDY, result, flops)):
+            if Path(path).exists() and not is_current(
+                path, identity_of(STUDY, result, flops, cores)
+            ):
                 make_again(path)
         except StudyError as error:
             raise WorkflowError(f"results/{result}: {error}") from None
@@ -254,6 +258,8 @@ def command_of(entry):
     # The plan's speed: as given, else the scale's hardware, else measured here.
     if entry.takes == "speed" and OPTIONS.flops:
         options.append(f"--flops-per-second={OPTIONS.flops}")
+    if entry.takes == "speed" and CORES:
+        options.append(f"--cores={CORES}")
 
     def words(wildcards):
         command = WILDCARD.sub(lambda match: shlex.quote(wildcards[match[1]]), entry.command)

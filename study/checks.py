@@ -30,6 +30,7 @@ def check(config: StudyFile) -> None:
     _check_rows(config)
     for name, hyperparameters in config.hyperparameter_tables.items():
         _check_hyperparameter_table(config, name, hyperparameters)
+    _check_budget(config)
     _check_twins(config)
 
 
@@ -75,6 +76,18 @@ def _check_cells(config: StudyFile) -> None:
                 most = f"model.positions {cell.model.positions} of cell {name}"
                 where = ("finetuning", cell.finetuning, task, "length")
                 raise Fault(f"{settings.length} exceeds {most}", *where)
+
+
+def _check_budget(config: StudyFile) -> None:
+    """A scale's budget names tables, and what its trainings run on."""
+    if config.budget is None:
+        return
+    _known(config.budget.tables, config.tables, "budget", "tables")
+    on_cpu = config.execution.pretrain.device == "cpu"
+    needed, other = ("cores", "gpus") if on_cpu else ("gpus", "cores")
+    if getattr(config.budget, needed) is None or getattr(config.budget, other) is not None:
+        device = config.execution.pretrain.device
+        raise Fault(f"expected {needed} and no {other}, as device is {device}", "budget")
 
 
 def _check_rows(config: StudyFile) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from study.fields import AboveZero, AtLeastZero, Count, Positive, Section, doc
+from study.fields import AboveZero, AtLeastZero, Count, Maybe, NonEmpty, Positive, Section, doc
 
 MOST_CORES = 1024
 Cores = Annotated[int, Field(gt=0, le=MOST_CORES)]
@@ -76,6 +76,15 @@ class StageExecutions(Section):
     text: TextExecution = doc("all stages before training")
     pretrain: Execution = doc("pre-trainings")
     finetune: Execution = doc("fine-tunings")
+
+
+class Budget(Section):
+    """What a scale is made for: these tables in so many hours, on so many cores or GPUs."""
+
+    tables: NonEmpty[str] = doc("that are to fit, each job once")
+    hours: AboveZero = doc("wall-clock")
+    cores: Maybe[Cores] = doc("processor cores, where trainings run on the CPU", None)
+    gpus: Maybe[Cores] = doc("GPUs, where they run on GPUs", None)
 
 
 class Hardware(Section):

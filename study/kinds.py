@@ -16,6 +16,7 @@ class KindFacts:
     refused: tuple[str, ...] = ()  # fields of all other kinds that its tasks must not have
     texts: tuple[int, ...] = (1, 2)  # how many text columns its tasks may name
     rows: int = 1  # inputs of the network per example, before any are cut into windows
+    reads_all: bool = False  # whether its head reads every token of an input, not just the first
     by_question: bool = False  # examples with the same first text belong together
     averaged: bool = True  # whether an ensemble can average what its models predict
     note: str = ""  # under a table of such tasks, behind the names of their columns
@@ -35,6 +36,7 @@ KIND_FACTS = {
         parts=("f1", "em"),
         added={("answerability", True): KindFacts(parts=SQUAD20_PARTS)},
         refused=("more_dev", "test"),  # the official test sets are hidden altogether
+        reads_all=True,
         averaged=False,
         changed_features=1,
     ),

@@ -28,16 +28,19 @@ def record_path(path: str | Path) -> Path | None:
     return RECORDS / f"{name}.json" if name.startswith(RESULTS) else None
 
 
-def identity_of(study: Study, result: str, flops: float | None = None) -> str:
+def identity_of(
+    study: Study, result: str, flops: float | None = None, cores: int | None = None
+) -> str:
     """Key of what a result shows: its own identity, and the bytes of the manifests that it reads.
 
-    `flops` is the speed that the plan is told to assume.
+    `flops` and `cores` are what the plan is told to assume.
     """
     manifests = {
         job.path: sha256_file(Path(job.path)) if Path(job.path).is_file() else None
         for job in study.result_jobs(result)
     }
-    return key_of({"result": study.identity(result), "manifests": manifests, "flops": flops})
+    assumed = {"flops": flops} | ({"cores": cores} if cores else {})
+    return key_of({"result": study.identity(result), "manifests": manifests, **assumed})
 
 
 def is_current(path: str | Path, identity: str) -> bool:
@@ -53,7 +56,11 @@ def is_current(path: str | Path, identity: str) -> bool:
 
 @contextmanager
 def recorded(
-    study: Study, result: str | None, *files: Path, flops: float | None = None
+    study: Study,
+    result: str | None,
+    *files: Path,
+    flops: float | None = None,
+    cores: int | None = None,
 ) -> Iterator[None]:
     """Make a result inside of this: its `files`, the first of which names the record.
 
@@ -65,7 +72,7 @@ def recorded(
     if path is None:
         yield
         return
-    identity = identity_of(study, result, flops) if result else None
+    identity = identity_of(study, result, flops, cores) if result else None
     path.unlink(missing_ok=True)
     yield
     if identity:

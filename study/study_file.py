@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from study.cells import Cell, Family
-from study.execution import Hardware, StageExecutions
+from study.execution import Budget, Hardware, StageExecutions
 from study.fields import HeldoutFraction, Section, Seeds, doc
 from study.minimal_pairs import MinimalPairs
 from study.tables import HyperparameterColumn, HyperparameterTable, Row, Table
@@ -52,6 +52,7 @@ class StudyFile(Section):
     seeds: StudySeeds = doc("replicates and their fine-tunings")
     execution: StageExecutions = doc("how jobs are computed: how fast, never what")
     executions: dict[str, StageExecutions] = doc("executions to be like", {})
+    budget: Budget | None = doc("what the scale is made for; the plan says whether it fits", None)
     hardware: Hardware | None = doc("what the plan assumes of one device", None)
 
     def shown_here(self) -> "StudyFile":

@@ -87,16 +87,23 @@ def activation_bytes(
 
 
 def flops_per_token(
-    config: Model, length: int, vocabulary_size: int, target_share: float = 0.15
+    config: Model,
+    length: float,
+    vocabulary_size: int,
+    target_share: float = 0.15,
+    read_share: float = 1.0,
 ) -> float:
     """Floating-point operations per token of `length`-token rows, forward and backward (3 x).
 
     Counts the matrix products that the objective needs: encoder matrices, attention, and the
     masked-language head on the share `target_share` of the tokens (0 for fine-tuning, whose heads
-    cost next to nothing). Work beyond that (padding, logits that no loss reads) does not count; all
-    layers count in full, as is usual, though of the last one only the targets are worked out.
+    cost next to nothing). Work beyond that (padding, logits that no loss reads) does not count. All
+    layers count in full, as is usual. What is really worked out is less: of the last layer, beside
+    all keys and values, only what the share `read_share` of the tokens needs, those that a head
+    reads.
     """
     per_layer = 4 * config.hidden**2 + 2 * config.hidden * config.ffn
     attention = 2 * length * config.hidden
+    unread = (1 - read_share) * (per_layer - 2 * config.hidden**2 + attention)
     head = target_share * (config.hidden**2 + config.hidden * vocabulary_size)
-    return 6 * (config.layers * (per_layer + attention) + head)
+    return 6 * (config.layers * (per_layer + attention) - unread + head)

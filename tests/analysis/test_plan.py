@@ -12,14 +12,16 @@ import smoke
 from project import ROOT
 
 from analysis.costs import cost_of, rows_of
-from analysis.plan import COLUMNS, build_plan, main, speed_of
+from analysis.plan import COLUMNS, build_plan, machine_of, main, speed_of
 from analysis.render import amount, duration
+from model.network.sizes import flops_per_token
 from model.stages.throughput import main as throughput
 from study.errors import StudyError
 from study.graph import Study
 from study.jobs import Job
 from study.manifest import load_manifest, publish_manifest
 from study.places import tokenizer_contents
+from study.run import available_cores
 
 LARGE = {"like": "large-16gb-100k", "vocabulary": "character-30k"}
 LARGE_ROW = {"id": "large", "label": "large, character-level", "cell": "large"}
@@ -49,8 +51,15 @@ def publish(job: Job, **figures) -> None:
     publish_manifest(job.path, job.recipe, files=[], figures=figures)
 
 
-def plan_of(study: Study, given: float | None = None) -> pd.DataFrame:
-    return build_plan(study, speed_of(study, given))
+def plan_of(study: Study, given: float | None = None, cores: int | None = None) -> pd.DataFrame:
+    speed = speed_of(study, given)
+    return build_plan(study, speed, machine_of(study, speed, cores))
+
+
+def measure(study: Study, **changed) -> None:
+    """Publish a measurement: 20 GFLOP/s, 2 ms an update, 3.6 s a job, two at once."""
+    figures = {"flops_per_second": 2e10, "seconds_per_update": 0.002, "seconds_per_job": 3.6}
+    publish(study.jobs.throughput(), **figures, at_once=2, hardware="CPU", **changed)
 
 
 def line(frame: pd.DataFrame, **names) -> pd.Series:
@@ -254,10 +263,99 @@ def test_speed_is_given_or_the_scales_or_measured(place):
     for wrong in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(StudyError, match=r"^--flops-per-second: expected more than 0, found"):
             speed_of(demo, wrong)
-    publish(demo.jobs.throughput(), flops_per_second=2e10, seconds_per_job=3.6, hardware="CPU")
-    frame = plan_of(demo)
-    job = line(frame, level="job", cell="doc-sentences", stage="pretrain", pretraining_seed=0)
-    assert job["device_hours"] == pytest.approx(job["flops"] / 2e10 / 3600 + 0.001, abs=1e-6)
+    measure(demo)
+    job = demo.jobs.pretrain("doc-sentences", 0)
+    cost = cost_of(demo, job)
+    planned = line(plan_of(demo), level="job", key=job.key)["device_hours"]
+    seconds = cost.work / 2e10 + 0.002 * cost.updates + 3.6
+    assert planned == pytest.approx(seconds / 3600, abs=1e-6)
+
+
+def test_what_is_worked_out_by_hand(place):
+    """Of the last layer what heads read alone, full inputs padded, evaluations forward only."""
+    edit("scales/demo.yaml", lambda data: data["base"].update(steps=100))
+    edit("scales/demo.yaml", lambda data: data["base"].update(batch={"sequences": 30}))
+    demo = Study("demo")
+    job = demo.jobs.pretrain("doc-sentences", 0)
+    publish(job.inputs["samples"][0], train={"tokens": 2880, "samples": 100})
+    cost = cost_of(demo, job)
+    spec = demo.config.cells["doc-sentences"]
+    sizes, evaluation = (spec.model.hidden, spec.model.ffn), spec.evaluation
+    assert (spec.model.layers, spec.length, sizes) == (2, 32, (64, 128))
+    matrices, attention, keys = 4 * 64**2 + 2 * 64 * 128, 2 * 32 * 64, 2 * 64**2
+    last = keys + 0.15 * (matrices - keys + attention)
+    head = 0.15 * (64**2 + 64 * 1500)
+    each = 6 * (matrices + attention + last + head)
+    tokens = 100 * 30 * 32 / 0.9 + evaluation.points * evaluation.samples * 32 / 3
+    assert cost.work == pytest.approx(tokens * each)
+    assert cost.updates == 100
+
+    finetune = demo.jobs.finetune("doc-sentences", 0, "race")
+    settings = demo.config.finetuning["bert"]["race"]
+    publish(
+        finetune.inputs["features"][0],
+        train={"rows": 400, "tokens": 8000},
+        dev={"rows": 40, "tokens": 900},
+    )
+    cost = cost_of(demo, finetune)
+    assert cost.updates == settings.epochs * -(-100 // settings.batch)
+    attention = 2 * 20 * 64
+    last = keys + (matrices - keys + attention) / 20
+    tokens = settings.epochs * 8000 + 900 / 3
+    assert cost.work == pytest.approx(tokens * 6 * (matrices + attention + last))
+    # A span's head reads every token.
+    squad = cost_of(demo, demo.jobs.finetune("doc-sentences", 0, "squad11"))
+    assert squad.flops < squad.work < 1.2 * squad.flops
+
+
+def test_wall_clock_is_device_time_over_devices_or_the_longest_chain(place):
+    only("table2")
+    demo = Study("demo")
+    measure(demo)
+    one, two, many = (
+        line(plan_of(demo, cores=cores), table="table2", stage="all") for cores in (1, 2, 1000)
+    )
+    assert one["hours"] == one["device_hours"] == two["device_hours"]
+    assert two["hours"] == pytest.approx(one["hours"] / 2, abs=1e-5)
+    frame = plan_of(demo, cores=1000)
+    jobs = frame[(frame["level"] == "job") & (frame["pretraining_seed"] == 0)]
+    chains = (
+        jobs[jobs["stage"] == "pretrain"].set_index("cell")["hours"]
+        + jobs[jobs["stage"] == "finetune"].groupby("cell")["hours"].max()
+    )
+    assert many["hours"] == pytest.approx(chains.max(), abs=1e-5)
+    for seed in demo.config.seeds.pretraining:  # what is done costs nothing any more
+        publish(demo.jobs.pretrain("doc-sentences", seed), heldout_loss=1.0)
+    left = line(plan_of(demo, cores=2), table="table2", stage="all")
+    assert left["hours"] == two["hours"]
+    assert left["hours_left"] == pytest.approx(left["device_hours_left"] / 2, abs=1e-5)
+    assert left["hours_left"] < left["hours"]
+    # Without a number of cores: those of the budget.
+    edit("scales/demo.yaml", lambda data: data.pop("budget", None))
+    bare = Study("demo")
+    assert line(plan_of(bare), table="table2", stage="all")["hours"] == two["hours"]  # as measured
+
+
+def test_a_budget_fits_or_does_not(place, capsys):
+    only("table1", "table2")
+
+    def printed(hours: float, **more) -> str:
+        budget = {"tables": ["table1", "table2"], "hours": hours, "cores": 4, **more}
+        edit("scales/demo.yaml", lambda data: data.update(budget=budget))
+        Path("results/plan.csv").unlink(missing_ok=True)
+        arguments = ["--cores", "1", "--flops-per-second", "1e9", "--output", "results/plan.csv"]
+        main(["--scale", "demo", *arguments])
+        (told,) = [text for text in capsys.readouterr().out.splitlines() if "Budget" in text]
+        return told
+
+    wide = printed(1000)
+    assert wide.startswith("**Budget: table1, table2 in 41.7 days on 4 cores. It fits: ")
+    frame = pd.read_csv("results/plan.csv")
+    planned = line(frame, level="budget")
+    study = line(frame, level="study", stage="all")
+    assert planned["device_hours"] == study["device_hours"]  # shared jobs once
+    assert planned["hours"] == pytest.approx(study["hours"] / 4, rel=1e-4)
+    assert "It does not fit: " in printed(0.99 * float(planned["hours"]))
 
 
 def test_disk_of_weights_checkpoints_and_text(place):
@@ -315,11 +413,14 @@ def test_throughput_is_measured_once(place, capsys):
     arguments = ["--recipe", recipe, "--manifest", "throughput.json"]
     throughput(arguments)
     figures = load_manifest("throughput.json", stage="throughput").figures
-    assert figures["flops_per_second"] == pytest.approx(
-        figures["tokens_per_second"] * figures["flops_per_token"]
-    )
+    # A large update of 8 full rows takes what is besides, and its arithmetic.
+    tokens, form = 8 * 64, Study("smoke").config.cells["static-segment-pair"]
+    work = flops_per_token(form.model, 64, 400, 0.15, read_share=0.15) * tokens
+    seconds = figures["seconds_per_update"] + work / figures["flops_per_second"]
+    assert tokens / figures["tokens_per_second"] == pytest.approx(seconds)
     assert figures["flops_per_second"] > 1e6
-    assert 0 < figures["updates"] <= 20
+    assert 0 < figures["updates"] <= 80
+    assert figures["at_once"] == available_cores()
     assert "GFLOP/s" in capsys.readouterr().err
     first = Path("throughput.json").read_bytes()
     throughput(arguments)

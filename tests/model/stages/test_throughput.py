@@ -34,7 +34,7 @@ def recipe(device: str, paired: bool) -> dict:
 @pytest.mark.parametrize("paired", [False, True])
 def test_packed_on_a_gpu_and_padded_on_a_cpu_are_the_same_update(paired):
     packed, padded = (
-        make_update(parse_recipe(recipe(device, paired), "throughput"))
+        make_update(parse_recipe(recipe(device, paired), "throughput"), 5)
         for device in ("cuda", "cpu")
     )
     assert packed.counts == padded.counts
