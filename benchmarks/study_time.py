@@ -5,7 +5,8 @@
 Read from what the run left: when snakemake began and ended each job (.snakemake/metadata), when
 the job opened its run directory (recipe.json) and published (manifest.json), when its training
 loops began and ended (events.jsonl). Core time is `--cores` times the wall-clock from the start to
-the last result. The files' times count: a copy of a run must keep them.
+the last result. The files' times count: a copy of a run must keep them. Where `make plan` was
+called before the run, what results/plan.csv says of its jobs stands beside their CPU time.
 """
 
 import json
@@ -15,6 +16,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
+
+from analysis.plan import COUNTED
 from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
@@ -26,6 +30,7 @@ from study.run import RECIPE_NAME
 from study.stored import runs_of
 
 METADATA = Path(".snakemake/metadata")
+PLAN = Path("results/plan.csv")
 BEGINNING = re.compile(r"^  Date: (.*)$", re.MULTILINE)
 SHORT = 1.0  # seconds within which a core gets its next job if there is one
 PARTS = {
@@ -129,6 +134,26 @@ def split_of(study: Study, target: str, cores: int) -> Split:
     return split
 
 
+def planned_and_taken(study: Study, target: str) -> dict[str, tuple[float, float]]:
+    """By stage the core-seconds of all jobs behind a result, as planned, and their CPU time.
+
+    StudyError where the plan is of other jobs.
+    """
+    plan = pd.read_csv(PLAN, index_col="key")
+    seconds: dict[str, tuple[float, float]] = {}
+    for job in needed(study.needed_jobs(study.result_files()[target])):
+        if job.stage not in COUNTED:
+            continue
+        if job.key not in plan.index:
+            raise StudyError(f"{PLAN}: nothing of {job.path}; make the plan of this scale again")
+        provenance = Path(job.path).parent / job.key / "provenance.json"
+        taken = json.loads(provenance.read_text())["cpu_seconds"]
+        earlier = seconds.get(job.stage, (0.0, 0.0))
+        planned = 3600 * plan.at[job.key, "device_hours"]
+        seconds[job.stage] = (earlier[0] + planned, earlier[1] + taken)
+    return seconds
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Command line of `python -m benchmarks.study_time`."""
     parser = command_parser(
@@ -138,7 +163,8 @@ def main(arguments: list[str] | None = None) -> None:
     add_study_arguments(parser, DEFAULT_SCALE)
     parser.add_argument("--cores", type=int, default=2, metavar="N", help="of the run (default: 2)")
     args = parser.parse_args(arguments)
-    split = split_of(Study(args.scale, args.study, args.replicates), args.target, args.cores)
+    study = Study(args.scale, args.study, args.replicates)
+    split = split_of(study, args.target, args.cores)
     total = sum(split.seconds.values())
     print(f"{args.target}: {total / args.cores:.0f} s on {args.cores} cores = {total:.0f} core-s")
     for part, about in PARTS.items():
@@ -147,6 +173,12 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{1 - split.seconds['loops'] / total:15.1%}  outside training loops")
     ranked = sorted(split.loops.items(), key=lambda entry: -entry[1])
     print("loops: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in ranked))
+    if PLAN.exists():
+        stages = planned_and_taken(study, args.target)
+        whole = sum(planned for planned, _ in stages.values())
+        for stage, (planned, taken) in stages.items():
+            print(f"{stage}: {planned:.0f} s planned, {taken:.0f} s of CPU time taken")
+        print(f"plan: {whole:.0f} core-s, {whole / total - 1:+.0%} of the run's {total:.0f}")
 
 
 if __name__ == "__main__":

@@ -245,6 +245,18 @@ ERRORS = [
         "found inf",
     ),
     (
+        ("scales/smoke.yaml", "budget", {"tables": ["table11"], "hours": 1, "cores": 2}),
+        "config/scales/smoke.yaml: budget.tables: table11 is not defined, did you mean table1?",
+    ),
+    (
+        ("scales/smoke.yaml", "budget", {"tables": ["table1"], "hours": 1, "gpus": 1}),
+        "config/scales/smoke.yaml: budget: expected cores and no gpus, as device is cpu",
+    ),
+    (
+        ("scales/smoke.yaml", "budget", {"tables": ["table1"], "hours": 0, "cores": 2}),
+        "config/scales/smoke.yaml: budget.hours: input should be greater than 0, found 0",
+    ),
+    (
         ("scales/smoke.yaml", "base.optimiser.learning_rate", float("nan")),
         "config/scales/smoke.yaml: base.optimiser.learning_rate: input should be a finite number, "
         "found nan",
@@ -316,7 +328,8 @@ def test_one_line_names_file_and_key(config, change, message):
 
 def test_unknown_scale_lists_the_known_ones(config):
     with pytest.raises(
-        StudyError, match=r"huge\.yaml: no such scale; there are: demo, h200, laptop, paper"
+        StudyError,
+        match=r"huge\.yaml: no such scale; there are: babylm, demo, h200, laptop, night, paper",
     ):
         load_study_file("huge")
 

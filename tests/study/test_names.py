@@ -272,7 +272,9 @@ def test_two_things_of_one_name_are_refused(edit, changes, message):
 
 @pytest.mark.parametrize("scale", ["../scales/smoke", "", "smoke.yaml", "none", "smoke/", "a b"])
 def test_a_scale_is_a_name_of_its_folder(edit, scale):
-    with pytest.raises(StudyError, match="no such scale; there are: demo, h200, laptop, paper"):
+    with pytest.raises(
+        StudyError, match="no such scale; there are: babylm, demo, h200, laptop, night, paper"
+    ):
         Study(scale)
 
 

@@ -89,7 +89,10 @@ def errors(result: subprocess.CompletedProcess) -> list[str]:
         ("replicates=true", "replicates: expected a number from 1 to 100, found true"),
         ("study=123", "123: No such file or directory"),
         ("mirror=[a,b]", "[a,b]: no such mirror folder"),
-        ("scale=../scales/smoke", "no such scale; there are: demo, h200, laptop, paper, smoke"),
+        (
+            "scale=../scales/smoke",
+            "no such scale; there are: babylm, demo, h200, laptop, night, paper, smoke",
+        ),
         ("flops=inf", "flops: expected a number above 0, like 3.5e14, found inf"),
     ],
 )

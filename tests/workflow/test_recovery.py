@@ -309,13 +309,21 @@ def test_a_table_under_another_tables_name_is_made_again(clone):
 def test_the_plan_is_made_again_when_its_speed_or_what_is_done_changes(clone):
     """One speed written in two ways is one speed."""
     words = ["--scale", "smoke", "--flops-per-second", "1e12", "--output", "results/plan.csv"]
-    made = command(clone, "analysis.plan", *words)
-    assert made.returncode == 0, made.stderr
+
+    def make(cores):
+        made = command(clone, "analysis.plan", *words, "--cores", cores)
+        assert made.returncode == 0, made.stderr
+
+    make("1")
 
     def due(flops):
         return is_due(clone, "smoke", f"flops={flops}", target="results/plan.csv")
 
     assert not due("1e12") and not due("1000000000000") and due("2e12")
+    make("2")  # for other cores than the run has
+    assert due("1e12")
+    make("1")
+    assert not due("1e12")
     path = clone / Study("smoke", clone / "config/study.yaml").jobs.source("books").path
     path.parent.mkdir(parents=True)
     path.write_text("{}")
