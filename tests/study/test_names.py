@@ -295,9 +295,21 @@ def test_a_study_may_have_neither_families_nor_hyperparameter_tables(edit):
     assert len(Study("smoke").table_jobs("table2")) == 20
 
 
-def test_the_readme_s_example_is_for_the_study_file_and_told_so_in_a_scale(edit):
+def readme_examples() -> list[str]:
     readme = (ROOT / "README.md").read_text()
-    (example,) = [part.split("```")[0] for part in readme.split("```yaml\n")[1:]]
+    return [part.split("```")[0] for part in readme.split("```yaml\n")[1:]]
+
+
+def test_the_readme_s_scale_is_one(edit):
+    Path("config/scales/mine.yaml").write_text(readme_examples()[0])
+    mine, laptop = Study("mine").config, Study("laptop").config
+    assert mine.seeds.pretraining == [0, 1]
+    assert mine.cells["full-sentences"].model.hidden == 256
+    assert mine.cells["full-sentences"].steps == laptop.cells["full-sentences"].steps
+
+
+def test_the_readme_s_example_is_for_the_study_file_and_told_so_in_a_scale(edit):
+    _, example = readme_examples()
     text = Path(SCALE).read_text()
     start = text.index("cells:\n")
     pasted = example.split("tables:")
