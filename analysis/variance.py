@@ -44,6 +44,8 @@ from study.tasks import Task
 TAIL = 0.025  # on either side of a 95 % interval
 ALL = "all"
 COMPONENTS = ("pretraining", "finetuning", "dev_set", "replicate")
+NAMES = ("column", "task", "metric", "row", "cell")
+COUNTS = ("replicates", "finetuning_seeds", "examples", "mean")
 
 
 class Deviation(NamedTuple):
@@ -273,12 +275,14 @@ def notes(study: Study) -> list[str]:
         "one pre-training; their squares add up. A replicate is the median over the fine-tuning "
         "seeds of a pre-training.",
         f"Row {ALL}: all rows together, as if their spreads were equal.",
+        "A row with a score that diverged or is missing stands in none of that column's lines.",
     ]
 
 
 def variance_files(study: Study, name: str) -> tuple[str, str]:
     """The components of a table's scores as CSV and Markdown."""
-    frame = pd.DataFrame(lines(study, name))
+    deviations = [f"{name}.{field}" for name in COMPONENTS for field in Deviation._fields]
+    frame = pd.DataFrame(list(lines(study, name)), columns=[*NAMES, *COUNTS, *deviations])
     frame["examples"] = frame["examples"].astype("Int64")
     return csv_text(frame.round(4)), to_markdown(study, name, frame)
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from predictions_toy import publish_seeds
 from project import ROOT
+from results_toy import write_finetune
 from smoke import set_key
 
 from analysis import variance as command
@@ -171,3 +172,22 @@ def test_the_command_pools_the_cells_of_a_table(study):
     assert line["replicate.sd"] == pytest.approx(math.sqrt(2), abs=1e-4)
     markdown = Path("results/variance/table2.md").read_text()
     assert "| SST-2 | all | 51.5 | 1.41 [" in markdown
+
+
+def test_a_row_with_a_score_that_diverged_is_left_out(study):
+    arguments = ["table2", "--scale", "smoke", "--replicates", "2", "--output", "x.csv"]
+    job = study.jobs.finetune("doc-sentences", 0, "sst2")
+    write_finetune(study, job, {0: 50.0, 1: None}, diverged=True)
+    command.main(arguments)
+    table = pd.read_csv("x.csv").set_index("column")
+    assert list(table.loc["SST-2", "cell"]) == [
+        *("all", "segment-pair", "sentence-pair", "full-sentences")
+    ]
+    assert "doc-sentences" in list(table.loc["MNLI-m", "cell"])
+    assert "- A row with a score that diverged or is missing" in Path("x.md").read_text()
+    for job in study.table_jobs("table2"):
+        write_finetune(study, job, dict.fromkeys(job.recipe["seeds"]), diverged=True)
+    command.main(arguments)
+    (line,) = Path("x.csv").read_text().splitlines()
+    assert line.startswith("column,task,metric,row,cell,replicates,finetuning_seeds,examples,mean,")
+    assert line.endswith("replicate.sd,replicate.low,replicate.high")
