@@ -133,7 +133,8 @@ def speed_of(study: Study, given: float | None) -> Speed:
 def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
     """The line of a training job."""
     hours = speed.device_seconds(cost) / 3600
-    left = 0.0 if finished(job) else hours
+    done = finished(job) is not None
+    left = 0.0 if done else hours
     return {
         "level": "job",
         "cell": job.names["cell"],
@@ -142,7 +143,7 @@ def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
         "setting": job.names.get("setting"),
         "stage": job.stage,
         "jobs": 1,
-        "done": int(left == 0),
+        "done": int(done),
         **asdict(cost),
         "tokens": round(cost.tokens),
         "device_hours": hours,

@@ -234,6 +234,8 @@ def test_done_jobs_leave_what_remains(place):
     table = line(frame, table="table2", stage="pretrain")
     assert table["done"] == 1
     assert table["device_hours_left"] == pytest.approx(3 / 4 * table["device_hours"])
+    untrained = line(frame, cell="random-initialisation", level="job", stage="pretrain")
+    assert (untrained["device_hours"], untrained["done"]) == (0, 0)  # nothing to do is not done
 
 
 def test_what_is_only_planned_with_changes_no_key(place):
