@@ -170,7 +170,7 @@ def test_a_table_that_is_out_of_date_is_named_and_not_shown(own_study, how):
     assert "(Table 2, section 4.2)" in text
 
 
-def test_equal_results_give_equal_bytes_and_what_was_there_counts_for_nothing(own_study):
+def test_equal_results_give_equal_bytes_and_what_was_there_counts_for_nothing(study):
     first = make()
     Path("results/page.md").write_text("edited by hand")
     assert make() == first
@@ -223,7 +223,7 @@ def test_figures_are_linked_where_they_lie_beside(own_study):
     assert "![" not in make("table2", output="docs/page.md")
 
 
-def test_bad_input_is_one_line_and_leaves_the_page_as_it_was(own_study):
+def test_bad_input_is_one_line_and_leaves_the_page_as_it_was(study):
     make()
     before = Path("results/page.md").read_text()
     for arguments, message in (
