@@ -33,6 +33,9 @@ MB = 1e6
 # The two checkpoints that are kept and the one being written.
 CHECKPOINTS = 3
 FORWARD = 3  # a training's arithmetic over that of its forward passes, which evaluations are
+EMPTY = (
+    0.7  # of a mean sentence at the end of an input: it is more often a long one that does not fit
+)
 MOST_PADDING = 0.2  # of a micro-batch on a CPU; where it is more, the network leaves it out
 CHARACTERS_PER_TOKEN = 4.6
 TOKENS_PER_SENTENCE = 25
@@ -126,7 +129,7 @@ def _padding(study: Study, job: Job) -> float:
         return 1.0
     samples = job.inputs["samples"][0]
     manifest, length = finished(samples), samples.recipe["length"]
-    empty = TOKENS_PER_SENTENCE / 2 / length
+    empty = EMPTY * TOKENS_PER_SENTENCE / length
     if manifest is not None:
         tokens, rows = (manifest.figure("train", name, kind=int) for name in ("tokens", "samples"))
         empty = 1 - tokens / (rows * length)
