@@ -333,8 +333,9 @@ def notes_of(study: Study, frame: pd.DataFrame, speed: Speed) -> list[str]:
         "not padding, reading data, evaluations, checkpoints"
     )
     return [
-        "Device time adds up GPUs, or processes on a CPU; other times are wall-clock, with nothing "
-        f"else on the machine. The longest job takes {wall} on its {longest['devices']} device(s).",
+        "Device time, also that counted above, adds up GPUs, or processes on a CPU; other times "
+        "are wall-clock, with nothing else on the machine. The longest job takes "
+        f"{wall} on its {longest['devices']} device(s).",
         f"It counts {speed.flops_per_second:.2e} useful FLOP/s per device ({speed.origin}, "
         f"{counted}, waiting and repeated attempts.",
         f"Tokens: pre-training as configured; fine-tunings {basis}; minimal pairs: a masked copy "
