@@ -51,7 +51,7 @@ class Gathering:
 
     study: Study
     tables: list[FinishedTable]
-    left_out: dict[str, str]
+    not_shown: dict[str, str]
     environments: dict[str, dict]
 
     @cached_property
@@ -75,11 +75,11 @@ def gather(study: Study, names: Sequence[str] = ()) -> Gathering:
     """These tables, or all of the study's; StudyError for a name that it does not have."""
     config = study.config
     known = [*config.tables, *config.hyperparameter_tables]
-    tables, left_out, environments = [], {}, {}
+    tables, not_shown, environments = [], {}, {}
     for name in dict.fromkeys(names or known):
         check_known(name, "table", name, known)
         if problem := problem_of(study, name):
-            left_out[name] = problem
+            not_shown[name] = problem
             continue
         runs = Runs(study)
         runs.add(study.result_jobs(name))
@@ -87,7 +87,7 @@ def gather(study: Study, names: Sequence[str] = ()) -> Gathering:
         counted = {key: run for key, run in runs.runs.items() if run["stage"] in COUNTED}
         tables.append(FinishedTable(name, text, counted))
         environments |= runs.environments
-    return Gathering(study, tables, left_out, environments)
+    return Gathering(study, tables, not_shown, environments)
 
 
 def result_path(table: str) -> Path:

@@ -66,8 +66,8 @@ def page_text(gathering: Gathering, command: str, folder: Path) -> str:
     others = {about: path for about, path in figures.items() if about not in study.config.tables}
     if others:
         blocks += ["## Figures", *(f"![{about}]({path})" for about, path in others.items())]
-    if gathering.left_out:
-        made = snakemake_command(study, *map(result_path, gathering.left_out))
+    if gathering.not_shown:
+        made = snakemake_command(study, *map(result_path, gathering.not_shown))
         blocks += ["## Not shown", listed(reasons(gathering)), fenced(made)]
     return "\n\n".join(blocks) + "\n"
 
@@ -199,7 +199,7 @@ def fenced(command: str) -> str:
 def reasons(gathering: Gathering) -> list[str]:
     """Why tables are not shown: `not made yet: table3, table4`."""
     why: dict[str, list[str]] = {}
-    for name, problem in gathering.left_out.items():
+    for name, problem in gathering.not_shown.items():
         why.setdefault(problem, []).append(name)
     return [f"{problem}: {', '.join(names)}" for problem, names in why.items()]
 
@@ -226,7 +226,7 @@ def main(arguments: list[str] | None) -> None:
     study = study_of(parsed)
     gathering = gather(study, parsed.tables)
     if not gathering.tables:
-        made = snakemake_command(study, *map(result_path, gathering.left_out))
+        made = snakemake_command(study, *map(result_path, gathering.not_shown))
         told = f"no table to show; {'; '.join(reasons(gathering))}"
         raise StudyError(f"{told}; to make: {made}")
     options = study_options(study) | {"output": str(output)}
