@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from study.graph import Study
 from study.manifest import load_manifest
+from study.tables import CORPUS_VALUES
 
 SHOWN = 0.95  # a share below it is told
 BALANCED = 0.05  # so far from one half the share of a label may lie untold
@@ -19,7 +20,7 @@ def text_notes(study: Study, name: str) -> Iterator[str]:
     for cell in cells:
         if study.config.cells[cell].format.pairs:
             yield from pair_notes(study, cell)
-    if any(column.value == "perplexity" for column in study.config.tables[name].value_columns):
+    if any(column.value in CORPUS_VALUES for column in study.config.tables[name].value_columns):
         yield from heldout_notes(study, cells)
 
 

@@ -17,6 +17,7 @@ PRETRAINING_FIGURES = (
     "diverged",
     "heldout_loss",
     "heldout_perplexity",
+    "heldout_nsp_accuracy",
     "tokens",
     "masked",
     "epochs",
@@ -40,7 +41,8 @@ def read_pretraining(study: Study) -> pd.DataFrame:
 
     Perplexities are comparable between cells only where the vocabulary and the format agree.
     `steps` were done; `diverged` is the update whose loss was not finite, empty if there was none.
-    `heldout_perplexity.<corpus>` is that of one corpus, empty where it holds nothing out.
+    `heldout_perplexity.<corpus>` is that of one corpus, empty where it holds nothing out;
+    `heldout_nsp_accuracy`, percent, is empty without next-sentence prediction.
     """
     rows = []
     for job in study.pretrain_jobs():

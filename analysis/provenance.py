@@ -184,11 +184,12 @@ def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
         selection = {"selection": runs.add([study.jobs.selection(family)])} if family else {}
         rows[row.row.id] = {}
         for entry in row.entries:
-            if not row.cell and entry.published is None:
+            ours = row.cell if entry.statistics else None
+            if ours is None and entry.published is None:
                 continue
             shown = {field: plain(value) for field, value in entry.fields.items()}
-            record = {"cell": row.cell, "shown": shown}
-            if row.cell:
+            record = {"cell": ours, "shown": shown}
+            if ours:
                 record |= {**selection, **behind(study, row, entry, runs)}
             rows[row.row.id][entry.column.name] = record
     return rows

@@ -5,13 +5,14 @@ show their published value alone. Fine-tunings that diverged or have no score ar
 median, or it is one of them and the field says `failed`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pandas as pd
 
+from analysis.intervals import Difference, Mean
 from analysis.shown import Entry, ShownRow
-from analysis.values import FORMATS
+from analysis.values import DIFFERENCE_FORMATS, FORMATS
 from study.tables import Table
 
 DASH = "–"
@@ -57,7 +58,7 @@ def amount(value: float) -> str:
 def field_text(entry: Entry) -> str:
     """One field: `84.3 [83.9, 84.6] / 84.7`, with a dash for what is not there."""
     column, fields = entry.column, entry.fields
-    show = (FORMATS[column.value] if column.value else "{:.1f}").format
+    show = FORMATS.get(column.value, "{:.1f}").format
     published = DASH if entry.published is None else show(fields["published"])
     if not entry.statistics:
         return published
@@ -93,40 +94,64 @@ def text_rows(table: Table, rows: list[ShownRow]) -> list[list[str]]:
 
 
 def to_markdown(table: Table, rows: list[ShownRow], notes: list[str]) -> str:
-    """A table of scores as Markdown; differences from a baseline stand in a second one."""
+    """A table as Markdown; means and differences from a baseline stand in tables of their own."""
     text = markdown_table(table.caption, text_rows(table, rows), notes)
-    if table.baseline:
-        text += "\n" + markdown_table(*difference_rows(table, rows), [])
+    for caption, lines in interval_tables(table, rows):
+        text += "\n" + markdown_table(caption, lines, [])
     return text
 
 
 def to_latex(table: Table, rows: list[ShownRow], notes: list[str]) -> str:
-    """A table of scores as LaTeX, with a rule where references begin and end."""
+    """A table as LaTeX, with a rule where references begin and end; means and differences as in
+    Markdown.
+    """
     ours = [row.row.ours for row in rows]
     rules = [number for number in range(1, len(ours)) if ours[number] != ours[number - 1]]
     text = latex_table(table.caption, text_rows(table, rows), notes, rules)
-    if table.baseline:
-        text += latex_table(*difference_rows(table, rows), [])
+    for caption, lines in interval_tables(table, rows):
+        text += latex_table(caption, lines, [])
     return text
+
+
+def mean_text(entry: Entry) -> str:
+    """A mean over replicates with its interval: `61.2 [59.7, 62.7]`."""
+    return interval_text(entry.mean, FORMATS.get(entry.column.value, "{:.1f}"))
 
 
 def difference_text(entry: Entry) -> str:
     """A difference with its interval: `+1.2 [-0.3, +2.7]`."""
-    if entry.difference["difference"] is None:
+    return interval_text(entry.difference, DIFFERENCE_FORMATS.get(entry.column.value, "{:+.1f}"))
+
+
+def interval_text(interval: Mean | Difference | None, form: str) -> str:
+    """A value with the ends of its interval, a dash where there is none."""
+    if interval is None:
         return DASH
-    value, low, high = (entry.fields[name] for name in ("difference", "low", "high"))
-    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+    value, low, high = map(form.format, interval)
+    return f"{value} [{low}, {high}]"
 
 
-def difference_rows(table: Table, rows: list[ShownRow]) -> tuple[str, list[list[str]]]:
-    """Caption, header and rows of the differences from the table's baseline, with intervals."""
+def interval_tables(table: Table, rows: list[ShownRow]) -> Iterator[tuple[str, list[list[str]]]]:
+    """Caption, header and rows of the means over replicates and of the differences from the table's
+    baseline; without columns of dashes, and none where no others are left.
+    """
+    if not table.baseline:
+        return
     labels = {row.row.id: row.row.label for row in rows}
-    lines = [["", *(column.label for column in table.compared_columns)]]
-    for row in rows:
-        if row.cell and row.row.id != table.baseline:
-            scores = [entry for entry in row.entries if entry.column.scored]
-            lines.append([row.row.label, *map(difference_text, scores)])
-    return f"Differences from {labels[table.baseline]}", lines
+    ours = [row for row in rows if row.cell]
+    others = [row for row in ours if row.row.id != table.baseline]
+    for caption, shown, text, logarithm in (
+        ("Means over replicates", ours, mean_text, ""),
+        (f"Differences from {labels[table.baseline]}", others, difference_text, "ln "),
+    ):
+        columns = []
+        for number, column in enumerate(table.columns):
+            head = (logarithm if column.value == "perplexity" else "") + column.label
+            columns.append([head, *(text(row.entries[number]) for row in shown)])
+        columns = [[label, *texts] for label, *texts in columns if set(texts) - {DASH}]
+        if columns:
+            names = ["", *(row.row.label for row in shown)]
+            yield caption, [list(line) for line in zip(names, *columns, strict=True)]
 
 
 def one_line(text: str) -> str:

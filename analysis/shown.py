@@ -12,17 +12,24 @@ import pandas as pd
 
 from analysis.choices import choose_settings, read_selection
 from analysis.ensembles import ensemble_scores, ensembles
-from analysis.intervals import Difference, welch_difference
+from analysis.intervals import Difference, Mean, replicate_mean, welch_difference
 from analysis.medians import KEYS, replicate_values, summarise
 from analysis.minimal_pairs import pairs_scores
 from analysis.scores import COLUMNS, read_scores
-from analysis.values import REPLICATED, cell_values, value_fields
+from analysis.values import (
+    REPLICATED,
+    Values,
+    cell_values,
+    compared_numbers,
+    shown_mean,
+    value_fields,
+)
 from study.graph import Study
-from study.tables import Column, Row
+from study.tables import Column, Row, Table
 
 COUNTS = ("seeds", "replicates", "diverged")
 STATISTICS = ("median", "min", "max", *COUNTS)
-DIFFERENCE = Difference._fields
+INTERVALS = (*Mean._fields, *Difference._fields)
 NO_SCORES = pd.DataFrame(columns=COLUMNS)
 
 
@@ -33,12 +40,16 @@ class Entry:
     `scores` has a line per fine-tuning seed or per ensemble: pretraining_seed, value, diverged.
     `models` are the single models of these, with the columns of `analysis.scores`; `left_out` those
     that diverged, so that no ensemble averages them. All are empty where nothing was fine-tuned.
+    `statistics` are empty where the cell does not have what the column shows. `replicates` hold a
+    number for each: a score in percent, a value, of perplexities the loss; NaN where it failed.
     """
 
     column: Column
     published: float | None
     statistics: dict[str, float | None] = field(default_factory=dict)  # not rounded
-    difference: dict[str, float | None] = field(default_factory=dict)  # from the table's baseline
+    replicates: list[float] = field(default_factory=list)  # as means and differences take them
+    mean: Mean | None = None  # in units of the column; only where the table has a baseline
+    difference: Difference | None = None  # from that baseline, in units of `replicates`
     setting: str = ""  # of the fine-tuning grid, "" where there is none
     scores: pd.DataFrame = field(default_factory=NO_SCORES.copy)
     models: pd.DataFrame = field(default_factory=NO_SCORES.copy)
@@ -47,7 +58,9 @@ class Entry:
     @property
     def fields(self) -> dict[str, float | int | None]:
         """The field as the CSV has it, by name: scores with four decimals, counts as integers."""
-        numbers = {**self.statistics, "published": self.published, **self.difference}
+        numbers = {**self.statistics, "published": self.published}
+        for interval in (self.mean, self.difference):
+            numbers |= interval._asdict() if interval else {}
         return {name: self._written(name, number) for name, number in numbers.items()}
 
     def _written(self, name: str, number: float | None) -> float | int | None:
@@ -78,7 +91,7 @@ def rounded(score: float) -> float:
 
 
 def field_names(column: Column) -> tuple[str, ...]:
-    """The fields of a column in the CSV, without differences."""
+    """The fields of a column in the CSV, without intervals."""
     if column.scored:
         return (*STATISTICS, "published")
     if column.value in REPLICATED:
@@ -112,25 +125,49 @@ def shown_rows(study: Study, name: str, scores: pd.DataFrame) -> list[ShownRow]:
         for column in table.columns:
             entry = Entry(column, printed.get(column.name))
             if cell and column.value:
-                entry = replace(entry, statistics=value_fields(values, column.value))
+                entry = value_entry(entry, values)
             elif cell:
-                models = by_score[cell, *score_of(row, column)]
-                entry = score_entry(study, row, entry, models)
-            if cell and column.scored and table.baseline:
-                baseline = by_score[cells[table.baseline], *score_of(None, column)]
-                entry = replace(entry, difference=difference_of(row, models, baseline))
+                entry = score_entry(study, row, entry, by_score[cell, *score_of(row, column)])
             entries.append(entry)
         average = average_of(entries) if cell and table.average else None
         published_average = rounded(printed["average"]) if "average" in printed else None
         rows.append(ShownRow(row, cell, entries, average, published_average))
-    return rows
+    return with_intervals(table, rows)
 
 
-def score_of(row: Row | None, column: Column) -> tuple[str, str]:
+def with_intervals(table: Table, rows: list[ShownRow]) -> list[ShownRow]:
+    """The rows of a table that has a baseline, with means over replicates and differences from it;
+    those of any other as they are.
+    """
+    baselines = [row for row in rows if row.row.id == table.baseline]
+    if not baselines:
+        return rows
+    (baseline,) = baselines
+    shown = []
+    for row in rows:
+        entries = []
+        for entry, other in zip(row.entries, baseline.entries, strict=True):
+            mean = shown_mean(entry.column.value, replicate_mean(entry.replicates))
+            difference = welch_difference(entry.replicates, other.replicates)
+            itself = row.cell == baseline.cell
+            entries.append(replace(entry, mean=mean, difference=None if itself else difference))
+        shown.append(replace(row, entries=entries))
+    return shown
+
+
+def score_of(row: Row, column: Column) -> tuple[str, str]:
     """What a column shows of a row's cell: task and metric, or minimal pairs and measure."""
     if column.pairs:
         return column.pairs, column.measure
-    return (row.task_of(column) if row else column.task), column.metric
+    return row.task_of(column), column.metric
+
+
+def value_entry(entry: Entry, values: Values) -> Entry:
+    """The entry of a value of ours, of the `values` of its row's cell."""
+    column = entry.column
+    statistics = value_fields(values, column.value, column.corpus)
+    numbers = compared_numbers(values, column.value, column.corpus) if column.compared else []
+    return replace(entry, statistics=statistics, replicates=numbers)
 
 
 def score_entry(study: Study, row: Row, entry: Entry, models: pd.DataFrame) -> Entry:
@@ -138,14 +175,16 @@ def score_entry(study: Study, row: Row, entry: Entry, models: pd.DataFrame) -> E
 
     Of an ensemble, `seeds` are the models averaged and `replicates` the ensembles. `diverged`
     counts the models that were left out, and the ensembles of others without a score. One ensemble
-    has no range, nor has one accuracy on minimal pairs.
+    has no range, nor has one accuracy on minimal pairs. Ensembles are compared with nothing.
     """
     setting = models["setting"].iloc[0]
     if not row.ensemble:
         statistics = statistics_of(models)
         if entry.column.pairs and len(models) == 1:
             statistics |= {"min": None, "max": None}
-        return replace(entry, statistics=statistics, setting=setting, scores=models, models=models)
+        numbers = replicate_values(models, ()).sort_index().tolist()
+        entry = replace(entry, statistics=statistics, replicates=numbers)
+        return replace(entry, setting=setting, scores=models, models=models)
     task, metric = row.task_of(entry.column), entry.column.metric
     members = ensembles(study, row.cell, task, setting)
     scores = ensemble_scores(study, task, metric, members)
@@ -177,21 +216,6 @@ def statistics_of(scores: pd.DataFrame) -> dict[str, float | None]:
     """Median, range and counts of the scores of one field."""
     (summary,) = summarise(scores.assign(field=0), ["field"]).to_dict("records")
     return {name: summary[name] for name in STATISTICS}
-
-
-def difference_of(
-    row: Row, models: pd.DataFrame, baseline: pd.DataFrame
-) -> dict[str, float | None]:
-    """`difference`, `low` and `high` of a row's single models against the baseline's.
-
-    None for ensembles, the baseline itself and where a cell has fewer than two replicates or one
-    that failed.
-    """
-    if row.ensemble or models is baseline:
-        return dict.fromkeys(DIFFERENCE)
-    ours, theirs = (replicate_values(scores, ()).sort_index() for scores in (models, baseline))
-    difference = welch_difference(ours.tolist(), theirs.tolist())
-    return difference._asdict() if difference else dict.fromkeys(DIFFERENCE)
 
 
 def average_of(entries: list[Entry]) -> float | None:

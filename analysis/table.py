@@ -14,7 +14,7 @@ from analysis.coverage import text_notes
 from analysis.minimal_pairs import spread_groups
 from analysis.notes import choice_notes, difference_notes
 from analysis.render import to_latex, to_markdown
-from analysis.shown import COUNTS, DIFFERENCE, ShownRow, field_names, read_rows
+from analysis.shown import COUNTS, INTERVALS, ShownRow, field_names, read_rows
 from analysis.values import cell_values, value_fields
 from study.command import run_command
 from study.graph import Study
@@ -27,14 +27,15 @@ def wide_table(study: Study, name: str, rows: list[ShownRow]) -> pd.DataFrame:
 
     A score has six statistics, a value `value`, or `median`, `min` and `max` where replicates
     differ in it. `cell` is the cell shown: of a family, the one that was selected. Reference rows
-    hold published values only. Differences from a baseline stand last.
+    hold published values only. Where there is a baseline, means over replicates and differences
+    stand last, with intervals.
     """
     table = study.config.tables[name]
     compared = table.compared_columns if table.baseline else []
     fields = [
         *(f"{column.name}.{field}" for column in table.columns for field in field_names(column)),
         *(("average.value", "average.published") if table.average else ()),
-        *(f"{column.name}.{field}" for column in compared for field in DIFFERENCE),
+        *(f"{column.name}.{field}" for column in compared for field in INTERVALS),
     ]
     lines = []
     for row in rows:
@@ -62,6 +63,7 @@ def notes_of(study: Study, name: str, rows: list[ShownRow]) -> list[str]:
         f"Scale: {study.scale} ({study.config.about}).",
         scores_note(table, runs),
         *pairs_notes(study, table),
+        *nsp_notes(table),
     ]
     if study.scale != "paper":
         notes.append("A scaled-down run compares its own rows; it does not estimate the paper's.")
@@ -79,11 +81,7 @@ def notes_of(study: Study, name: str, rows: list[ShownRow]) -> list[str]:
     notes += choice_notes(study, name)
     if table.average:
         notes.append(f"Average: {table.average}.")
-    if table.baseline:
-        notes.append(
-            "Differences: of the means over replicates, with 95 % Welch intervals; a pre-training "
-            "seed is one replicate."
-        )
+    notes += interval_notes(table, len(pretraining))
     first_rows: dict[str, str] = {}
     for row in rows:
         if row.cell and row.cell not in first_rows.values():
@@ -101,13 +99,37 @@ def notes_of(study: Study, name: str, rows: list[ShownRow]) -> list[str]:
 
 def scores_note(table: Table, runs: str) -> str:
     """What the numbers of a table are, and over how many runs."""
-    over = f"over {runs}, development sets"
-    if table.pairs_columns and not table.score_columns:
-        over = "over pre-training seeds"
-    return (
-        f"Scores: median [minimum, maximum] {over}; after the slash the published value, for "
-        "orientation."
+    over = f"over {runs}, development sets" if table.score_columns else "over pre-training seeds"
+    numbers = "Scores" if table.scored_columns else "Numbers"
+    slash = "; after the slash the published value, for orientation" if table.published else ""
+    return f"{numbers}: median [minimum, maximum] {over}{slash}."
+
+
+def interval_notes(table: Table, replicates: int) -> Iterator[str]:
+    """What means and differences of a table with a baseline are, or why there are none."""
+    if not table.baseline:
+        return
+    if replicates < 2:
+        yield "One pre-training seed: differences would have no interval, so none is shown."
+        return
+    yield (
+        "Means are over replicates, with 95 % intervals of Student's t, differences of means with "
+        "Welch's; a pre-training seed is one replicate."
     )
+    if any(column.value == "perplexity" for column in table.columns):
+        yield (
+            "Perplexities are compared as held-out losses: their mean is the geometric one, a "
+            "difference is in nats per masked token, the logarithm of the ratio."
+        )
+
+
+def nsp_notes(table: Table) -> Iterator[str]:
+    """What a column of next-sentence accuracy shows."""
+    if any(column.value == "nsp_accuracy" for column in table.columns):
+        yield (
+            "Next-sentence accuracy: percent of held-out pairs whose label the model tells; cells "
+            "without next-sentence prediction have none."
+        )
 
 
 def pairs_notes(study: Study, table: Table) -> Iterator[str]:

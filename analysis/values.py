@@ -13,7 +13,9 @@ Each value has one meaning in all tables:
     epochs                 passes over the training samples
     perplexity             exp of the mean held-out loss in nats per masked token, fixed masks
     bits_per_byte          that loss x held-out tokens / held-out bytes / ln 2
+    nsp_accuracy           percent of held-out pairs whose next-sentence label the model tells
 
+The last three are measured on all held-out text; the first two of them also on that of one corpus.
 Perplexities of different vocabularies are not comparable; bits per byte are, since each spreads
 the loss over the same bytes. Unknown words are tokens like others, masked and predicted; only what
 they spell is in no loss.
@@ -23,13 +25,15 @@ import math
 
 import pandas as pd
 
+from analysis.intervals import Mean
 from model.network.sizes import vocabulary_parameters
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, NUMBER, Manifest, load_manifest
+from study.tables import HELDOUT_VALUES
 
-REPLICATED = ("epochs", "perplexity", "bits_per_byte")
-# Of a pre-training that diverged these are missing, which counts as the worst: infinite.
-LOSSES = ("perplexity", "bits_per_byte")
+REPLICATED = ("epochs", *HELDOUT_VALUES)
+# Of a pre-training that diverged what was measured is missing, which counts as the worst.
+WORST = {"perplexity": math.inf, "bits_per_byte": math.inf, "nsp_accuracy": -math.inf}
 FORMATS = {
     "batch": "{:.0f}",
     "steps": "{:,.0f}",
@@ -43,12 +47,17 @@ FORMATS = {
     "unknown_rate": "{:.3f}",
     "perplexity": "{:.2f}",
     "bits_per_byte": "{:.3f}",
+    "nsp_accuracy": "{:.1f}",
 }
+# Differences of perplexities are those of their logarithms, the losses.
+DIFFERENCE_FORMATS = {"perplexity": "{:+.3f}", "bits_per_byte": "{:+.3f}"}
+Values = dict[tuple[str, str | None], float | list[float | None]]
 
 
-def total(store: Manifest, split: str, figure: str) -> int:
-    """Sum of a figure of a token store over its corpora."""
-    return sum(store.figure(split, corpus, figure, kind=NUMBER) for corpus in store.figure(split))
+def total(store: Manifest, split: str, figure: str, corpus: str | None = None) -> int:
+    """Sum of a figure of a token store over its corpora, or that of one corpus."""
+    corpora = store.figure(split) if corpus is None else [corpus]
+    return sum(store.figure(split, name, figure, kind=NUMBER) for name in corpora)
 
 
 def token_rates(words: float, tokens: float, unknown: float) -> dict[str, float]:
@@ -59,18 +68,38 @@ def token_rates(words: float, tokens: float, unknown: float) -> dict[str, float]
     }
 
 
-def bits_per_byte(loss: float | None, store: Manifest) -> float:
-    """A held-out loss (nats per masked token) spread over the bytes of the held-out text."""
-    if loss is None:
+def bits_per_byte(loss: float | None, tokens: float, size: float) -> float:
+    """A loss (nats per masked token) spread over the bytes `size` of a text of so many tokens."""
+    if loss is None or not size:
         return math.nan
-    tokens, size = total(store, "heldout", "tokens"), total(store, "heldout", "bytes")
-    return loss * tokens / size / math.log(2) if size else math.nan
+    return loss * tokens / size / math.log(2)
 
 
-def cell_values(study: Study, cell: str) -> dict[str, float | list[float | None]]:
-    """All values of a cell by name; those of REPLICATED are lists, one per pre-training seed.
+def heldout_values(runs: list[Manifest], store: Manifest, nsp: bool) -> Values:
+    """What the pre-trainings of a cell, with `nsp` or without, measured on held-out text."""
+    values: Values = {}
+    for corpus in (None, *runs[0].figure("corpora")):
+        loss, perplexity = ("heldout_loss",), ("heldout_perplexity",)
+        if corpus is not None:
+            loss, perplexity = ("corpora", corpus, "loss"), ("corpora", corpus, "perplexity")
+        tokens, size = (total(store, "heldout", name, corpus) for name in ("tokens", "bytes"))
+        losses = [run.figure(*loss, kind=MAYBE_NUMBER) for run in runs]
+        values["loss", corpus] = losses
+        values["perplexity", corpus] = [run.figure(*perplexity, kind=MAYBE_NUMBER) for run in runs]
+        values["bits_per_byte", corpus] = [bits_per_byte(one, tokens, size) for one in losses]
+    if nsp:
+        accuracies = [run.figure("heldout_nsp_accuracy", kind=MAYBE_NUMBER) for run in runs]
+        values["nsp_accuracy", None] = accuracies
+    return values
 
-    None or NaN where a pre-training diverged. Raises StudyError for manifests of another recipe.
+
+def cell_values(study: Study, cell: str) -> Values:
+    """All values of a cell by name and corpus; those of REPLICATED are lists, one per pre-training
+    seed.
+
+    None or NaN where a pre-training diverged. What the cell does not have is not there: a corpus
+    without held-out text, an accuracy without next-sentence prediction. Raises StudyError for
+    manifests of another recipe.
     """
     spec, jobs = study.config.cells[cell], study.pretrain_jobs([cell])
     store_job = study.jobs.store_of(cell)
@@ -80,7 +109,7 @@ def cell_values(study: Study, cell: str) -> dict[str, float | list[float | None]
     vocabulary = load_manifest(vocabulary_job.path, key=vocabulary_job.key)
     size = vocabulary.figure("size", kind=int)
     words, tokens = total(store, "train", "words"), total(store, "train", "tokens")
-    return {
+    values = {
         "batch": spec.batch.sequences,
         "steps": spec.steps,
         "learning_rate": spec.optimiser.learning_rate,
@@ -90,23 +119,39 @@ def cell_values(study: Study, cell: str) -> dict[str, float | list[float | None]
         "parameters": runs[0].figure("parameters", kind=int),
         **token_rates(words, tokens, total(store, "train", "unknown_tokens")),
         "epochs": [run.figure("epochs", kind=NUMBER) for run in runs],
-        "perplexity": [run.figure("heldout_perplexity", kind=MAYBE_NUMBER) for run in runs],
-        "bits_per_byte": [
-            bits_per_byte(run.figure("heldout_loss", kind=MAYBE_NUMBER), store) for run in runs
-        ],
     }
+    of_all_text = {(name, None): value for name, value in values.items()}
+    return of_all_text | heldout_values(runs, store, spec.format.nsp)
 
 
-def value_fields(values: dict[str, float | list[float | None]], name: str) -> dict[str, float]:
-    """The fields of a column: `value`, or `median`, `min` and `max` over replicates.
+def value_fields(values: Values, name: str, corpus: str | None = None) -> dict[str, float]:
+    """The fields of a column: `value`, or `median`, `min` and `max` over replicates; none where the
+    cell does not have it.
 
-    The median of a loss is missing where it is that of a pre-training that diverged; minimum and
-    maximum are over the others.
+    The median of a measurement is missing where it is that of a pre-training that diverged; minimum
+    and maximum are over the others.
     """
-    value = values[name]
+    if (name, corpus) not in values:
+        return {}
+    value = values[name, corpus]
     if not isinstance(value, list):
         return {"value": value}
     series = pd.Series(value, dtype=float)
-    median = (series.fillna(math.inf) if name in LOSSES else series).median()
+    median = (series.fillna(WORST[name]) if name in WORST else series).median()
     median = math.nan if math.isinf(median) else median
     return {"median": median, "min": series.min(), "max": series.max()}
+
+
+def compared_numbers(values: Values, name: str, corpus: str | None = None) -> list[float]:
+    """A number per replicate, as means and differences are taken of it; NaN where one diverged.
+
+    Of a perplexity it is the loss, its logarithm, in nats per masked token: a difference of losses
+    is a ratio of perplexities, which does not hang on how large they are.
+    """
+    numbers = values.get(("loss" if name == "perplexity" else name, corpus), [])
+    return [math.nan if number is None else number for number in numbers]
+
+
+def shown_mean(name: str | None, mean: Mean | None) -> Mean | None:
+    """A mean of `compared_numbers` in units of the values: of perplexities the geometric one."""
+    return Mean(*map(math.exp, mean)) if mean and name == "perplexity" else mean

@@ -113,6 +113,9 @@ def _check_table(config: StudyFile, name: str, table: Table) -> None:
             _known([row.cell], config.cells, *where, "rows", row.id, "cell")
         if row.family:
             _known([row.family], config.families, *where, "rows", row.id, "family")
+    for column in table.value_columns:
+        corpus = [column.corpus] if column.corpus else []
+        _known(corpus, config.corpora, *where, "columns", column.name, "corpus")
     for column in table.pairs_columns:
         _known([column.pairs], config.minimal_pairs, *where, "columns", column.name)
         for row in (one for one in table.rows if one.ensemble):

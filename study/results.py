@@ -168,7 +168,7 @@ RESULTS = (
         jobs=lambda study, table: study.shown_jobs(table),
         shows=_of_table,
         names=lambda config: config.tables,
-        in_all=lambda config, table: bool(config.tables[table].compared_columns),
+        in_all=lambda config, table: bool(config.tables[table].scored_columns),
     ),
     Result(
         "curves",

@@ -28,10 +28,12 @@ Value = Literal[
     "unknown_rate",
     "perplexity",
     "bits_per_byte",
+    "nsp_accuracy",
 ]
-
-
-WAYS_OF_COLUMNS = ("task", "metric", "value", "pairs", "by", "group")
+# What is measured on held-out text, so that replicates differ in it; and what of this a corpus has.
+HELDOUT_VALUES = ("perplexity", "bits_per_byte", "nsp_accuracy")
+CORPUS_VALUES = ("perplexity", "bits_per_byte")
+WAYS_OF_COLUMNS = ("task", "metric", "value", "corpus", "pairs", "by", "group")
 
 
 class Column(Section):
@@ -43,6 +45,7 @@ class Column(Section):
     task: str | None = doc("whose score it shows", None)
     metric: str | None = doc("of the task, with a split's name in front of a further one's", None)
     value: Value | None = doc("what it shows instead of a score", None)
+    corpus: str | None = doc("on whose held-out text: perplexity, bits_per_byte; else on all", None)
     pairs: str | None = doc("the set of minimal pairs whose accuracy it shows instead", None)
     by: Level | None = doc("not of all pairs: a column for each group of this level", None)
     group: str | None = doc("only for this one of the groups", None)
@@ -51,29 +54,41 @@ class Column(Section):
 
     @model_validator(mode="after")
     def one_kind(self):
-        """Either task and metric, or value, or pairs with by and group or without."""
+        """Task and metric, or value (of a corpus), or pairs with by and group or without."""
         given = {name for name in WAYS_OF_COLUMNS if getattr(self, name) is not None}
         if self.ensemble_task and not self.task:
             raise ValueError("ensemble_task needs a task")
         of_pairs = {"pairs"} <= given <= {"pairs", "by", "group"} and given != {"pairs", "group"}
-        if given not in ({"task", "metric"}, {"value"}) and not of_pairs:
-            raise ValueError("expected either task and metric, or value, or pairs (by, group)")
+        of_value = {"value"} <= given <= {"value", "corpus"}
+        if given != {"task", "metric"} and not of_value and not of_pairs:
+            raise ValueError(
+                "expected either task and metric, or value (corpus), or pairs (by, group)"
+            )
+        if self.corpus and self.value not in CORPUS_VALUES:
+            raise ValueError(f"corpus: {self.value} is no value of one corpus")
         return self
 
     @property
     def name(self) -> str:
         """Its name in a CSV and in files of published values: `squad11.f1`, `perplexity`,
-        `grammar`, `grammar.binding`.
+        `perplexity.books`, `grammar`, `grammar.binding`.
         """
         if self.pairs:
             part = self.group or self.by
             return f"{self.pairs}.{part}" if part else self.pairs
-        return self.value or f"{self.task}.{self.metric}"
+        if self.value:
+            return f"{self.value}.{self.corpus}" if self.corpus else self.value
+        return f"{self.task}.{self.metric}"
 
     @property
     def scored(self) -> bool:
         """Whether it shows scores, of a task or of minimal pairs."""
         return self.value is None
+
+    @property
+    def compared(self) -> bool:
+        """Whether replicates differ in it: scores, and what is measured on held-out text."""
+        return self.scored or self.value in HELDOUT_VALUES
 
     @property
     def measure(self) -> str:
@@ -115,7 +130,9 @@ class Table(Section):
     caption: str = doc("above the table")
     published: str | None = doc("file of the printed values", None)
     notes: list[str] = doc("below the table", [])
-    baseline: str | None = doc("row from which differences with intervals are shown", None)
+    baseline: str | None = doc(
+        "row from which differences are shown, with intervals, beside means over replicates", None
+    )
     average: str | None = doc("what a last column, the mean of the score columns, is called", None)
     columns: NonEmpty[Column] = doc("what it shows")
     rows: NonEmpty[Row] = doc("of what, from top to bottom")
@@ -165,9 +182,14 @@ class Table(Section):
         return [column for column in self.columns if column.pairs]
 
     @property
-    def compared_columns(self) -> list[Column]:
+    def scored_columns(self) -> list[Column]:
         """The columns of scores, of tasks and of minimal pairs, in their order."""
         return [column for column in self.columns if column.scored]
+
+    @property
+    def compared_columns(self) -> list[Column]:
+        """The columns of which replicates differ, in their order."""
+        return [column for column in self.columns if column.compared]
 
 
 class HyperparameterRow(Section):

@@ -195,7 +195,7 @@ def table_figure(study: Study, name: str, rows: list[ShownRow]) -> Figure:
     Raises StudyError if the table has no column of scores.
     """
     table = study.config.tables[name]
-    columns = table.compared_columns
+    columns = table.scored_columns
     if not columns:
         raise StudyError(f"{name}: no column of it is a score, so it has no figure")
     across, down = grid_of(len(columns), PANELS_A_LINE)

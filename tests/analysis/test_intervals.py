@@ -1,4 +1,4 @@
-"""Differences between cells: Welch intervals, and the table that shows them."""
+"""Means over replicates, differences between cells, and the tables that show them."""
 
 import math
 import shutil
@@ -13,7 +13,7 @@ from project import ROOT
 from scipy.stats import t, ttest_ind
 
 from analysis import table as table_command
-from analysis.intervals import welch_difference
+from analysis.intervals import replicate_mean, welch_difference
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import publish_manifest
@@ -56,6 +56,31 @@ def test_without_replicates_there_is_no_interval():
     assert welch_difference([3.0, 3.0], [1.0, 1.0]) == (2.0, 2.0, 2.0)
 
 
+def test_a_known_interval_of_a_mean():
+    """Mean 3, variance 1 over three: 2 degrees of freedom."""
+    half = t.ppf(0.975, 2) / math.sqrt(3)
+    assert replicate_mean([2.0, 3.0, 4.0]) == pytest.approx((3.0, 3.0 - half, 3.0 + half))
+    assert replicate_mean([3.0, 3.0]) == (3.0, 3.0, 3.0)
+    assert replicate_mean([3.0]) is None
+    assert replicate_mean([3.0, math.nan, 4.0]) is None
+    assert replicate_mean([]) is None
+
+
+@given(st.lists(st.integers(0, 100), min_size=2, max_size=6), st.integers(-50, 50))
+def test_the_order_of_replicates_and_a_constant_do_not_matter_to_a_mean(values, shift):
+    mean, low, high = replicate_mean(values)
+    assert low <= mean <= high
+    assert replicate_mean(values[::-1]) == pytest.approx((mean, low, high))
+    moved = replicate_mean([value + shift for value in values])
+    assert moved == pytest.approx((mean + shift, low + shift, high + shift), abs=1e-9)
+
+
+def test_the_interval_of_a_mean_covers_the_truth_as_often_as_it_says():
+    draw = np.random.default_rng(0)
+    found = [replicate_mean(draw.normal(1, 1, 3)) for _ in range(2000)]
+    assert 0.935 <= sum(low <= 1 <= high for _, low, high in found) / 2000 <= 0.965
+
+
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """Three replicates: random weights score 40 + seed, the others 60 + seed."""
@@ -89,10 +114,27 @@ def test_the_table_shows_differences_from_random_weights(study):
         (low, high), abs=1e-4
     )
     assert pd.isna(table.loc["random", "sst2.accuracy.difference"])
+    half = t.ppf(0.975, 2) / math.sqrt(3)
+    means = [row[f"sst2.accuracy.{name}"] for name in ("mean", "mean_low", "mean_high")]
+    assert means == pytest.approx([61, 61 - half, 61 + half], abs=1e-4)
     markdown = Path("results/pretraining_effect.md").read_text()
+    assert "**Means over replicates**" in markdown
+    assert f"| 41.0 [{41 - half:.1f}, {41 + half:.1f}] |" in markdown
     assert "**Differences from random initialisation**" in markdown
     assert f"| +20.0 [{low:+.1f}, {high:+.1f}] |" in markdown
-    assert Path("results/pretraining_effect.tex").read_text().count(r"\begin{table}") == 2
+    assert Path("results/pretraining_effect.tex").read_text().count(r"\begin{table}") == 3
+
+
+def test_one_replicate_shows_neither_means_nor_differences(study):
+    output = "results/pretraining_effect.csv"
+    table_command.main(["pretraining_effect", "--scale", "smoke", "--output", output])
+    table = pd.read_csv(output).set_index("row")
+    assert table["sst2.accuracy.mean"].isna().all()
+    assert table["sst2.accuracy.difference"].isna().all()
+    assert table.loc["full_sentences", "sst2.accuracy.median"] == 60
+    markdown = Path("results/pretraining_effect.md").read_text()
+    assert markdown.count("\n**") == 0
+    assert "- One pre-training seed: differences would have no interval" in markdown
 
 
 def test_a_baseline_must_be_a_row_of_ours(study):

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import smoke
 from hypothesis import given
 from hypothesis import strategies as st
 from project import ROOT
 
 from analysis import hyperparameters, listings, table
 from analysis.figures import table as table_figure
+from analysis.provenance import build_provenance
+from analysis.trace import trace_text
 from model.stages import selection
 from model.stages.selection import choose
 from study.errors import StudyError
@@ -35,6 +38,7 @@ def pretrain_figures(loss):
     perplexity = None if loss is None else math.exp(loss)
     return {
         **{"heldout_loss": loss, "heldout_perplexity": perplexity, "heldout_nsp_loss": None},
+        "heldout_nsp_accuracy": None if loss is None else 100 - 10 * loss,
         **{"corpora": {"wiki": {"loss": loss, "perplexity": perplexity}}, "curve": []},
         **{"steps": 20, "diverged": 3 if loss is None else None, "epochs": 8.25},
         **{"parameters": 123456, "tokens": 1000, "masked": 150, "samples": 10},
@@ -162,6 +166,102 @@ def test_encoding_table_measures_vocabularies(study):
     assert row["bits_per_byte.median"] == pytest.approx(2.1 * 1300 / 6144 / math.log(2))
     assert "| character-level 30K | 400        | 14,736         | 123,456        | 1.30" in markdown
     assert "not comparable" in markdown
+
+
+def heldout_text(job, books, wiki, nsp=None):
+    """A pre-training with these losses on the held-out text of books and wiki, None for no text."""
+    losses = {name: loss for name, loss in (("books", books), ("wiki", wiki)) if loss is not None}
+    corpora = {name: {"loss": x, "perplexity": math.exp(x)} for name, x in losses.items()}
+    publish(job, {**pretrain_figures(1.5), "corpora": corpora, "heldout_nsp_accuracy": nsp})
+
+
+def test_held_out_text_is_shown_by_corpus_with_intervals(study):
+    for name, books in (("full-sentences", 1.0), ("doc-sentences", 0.7), ("segment-pair", 2.0)):
+        for seed, job in enumerate(study.pretrain_jobs([name])):
+            nsp = 60.0 + seed if name == "segment-pair" else None
+            heldout_text(job, books + seed / 10, 2.0, nsp)
+    frame, markdown = make(table, "table_heldout")
+    rows = frame.set_index("row")
+    row = rows.loc["full_sentences"]
+    assert row["perplexity.books.median"] == pytest.approx(math.exp(1.1))
+    assert row["perplexity.wiki.max"] == pytest.approx(math.exp(2.0))
+    assert row["bits_per_byte.median"] == pytest.approx(1.5 * 1300 / 6144 / math.log(2))
+    # Means are those of the losses; 2 degrees of freedom, a deviation of 0.1 over three replicates.
+    half = 4.302652729911275 * 0.1 / math.sqrt(3)
+    means = [row[f"perplexity.books.{name}"] for name in ("mean", "mean_low", "mean_high")]
+    assert means == pytest.approx([math.exp(1.1 + sign * half) for sign in (0, -1, 1)])
+    difference = rows.loc["doc_sentences", "perplexity.books.difference"]
+    assert difference == pytest.approx(-0.3)
+    assert rows["nsp_accuracy.median"].notna().tolist() == [True, True, True] + [False] * 5
+    assert rows.loc["segment_pair", "nsp_accuracy.mean"] == 61
+    # Where the other cells hold no text of books out, there is nothing to show and nothing failed.
+    assert rows["perplexity.books.median"].notna().sum() == 3
+    assert "failed" not in markdown
+    _, means, differences = markdown.split("\n**")
+    assert "| 3.00 [2.34, 3.85]" in means
+    assert "| -0.300 [-0.527, -0.073]" in differences
+    assert "| ln perplexity of books " in differences
+    assert "next sentence" in means
+    assert "next sentence" not in differences  # the baseline has none
+    assert "- Perplexities are compared as held-out losses: their mean is the geo" in markdown
+    assert "- Next-sentence accuracy: percent of held-out pairs" in markdown
+    assert "- Numbers: median [minimum, maximum] over pre-training seeds." in markdown
+
+
+def test_a_diverged_pretraining_fails_on_every_corpus_and_has_no_interval(study):
+    lost = {**pretrain_figures(None), "corpora": {"wiki": {"loss": None, "perplexity": None}}}
+    jobs = study.pretrain_jobs(["segment-pair"])
+    publish(jobs[0], lost)
+    frame, _ = make(table, "table_heldout")
+    row = frame.set_index("row").loc["segment_pair"]
+    assert row["perplexity.wiki.median"] == pytest.approx(math.exp(2.2))
+    assert row["nsp_accuracy.median"] == pytest.approx(78)  # the lower of the two that are left
+    assert pd.isna(row["perplexity.wiki.mean"])
+    assert pd.isna(row["nsp_accuracy.difference"])
+    publish(jobs[1], lost)
+    frame, markdown = make(table, "table_heldout")
+    assert pd.isna(frame.set_index("row").loc["segment_pair", "perplexity.wiki.median"])
+    assert "failed" in next(line for line in markdown.splitlines() if "| SEGMENT-PAIR  " in line)
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        (
+            {"value": "perplexity", "corpus": "book"},
+            "config/study/tables.yaml: tables.table3.columns.perplexity.book.corpus: book is not "
+            "defined, did you mean books?",
+        ),
+        (
+            {"value": "nsp_accuracy", "corpus": "books"},
+            "tables.table3.columns.7: corpus: nsp_accuracy is no value of one corpus",
+        ),
+        (
+            {"task": "mnli", "metric": "accuracy", "corpus": "books"},
+            "expected either task and metric, or value (corpus), or pairs (by, group)",
+        ),
+    ],
+)
+def test_a_column_of_a_corpus_that_cannot_be_is_one_line(study, column, told):
+    def change(data):
+        data["tables"]["table3"]["columns"].append({"label": "x", **column})
+
+    smoke.edit(Path(), "study.yaml", change)
+    with pytest.raises(StudyError) as error:
+        Study("smoke")
+    assert told in str(error.value)
+
+
+def test_provenance_leaves_out_what_a_cell_does_not_have(study):
+    record = build_provenance(study, ["table_heldout"])
+    shown = record["tables"]["table_heldout"]
+    columns = ["perplexity", "perplexity.wiki", "bits_per_byte"]
+    assert list(shown["full_sentences"]) == columns
+    assert list(shown["segment_pair"]) == [*columns, "nsp_accuracy"]
+    text = trace_text(record, "table_heldout", "segment_pair", "nsp_accuracy")
+    assert "79 [78, 80], published –" in text
+    with pytest.raises(StudyError, match="full_sentences: shows no nsp_accuracy; it shows: perpl"):
+        trace_text(record, "table_heldout", "full_sentences", "nsp_accuracy")
 
 
 def test_table1_says_how_often_the_masks_came_round(study):

@@ -144,7 +144,7 @@ def test_one_grid_point_changes_its_cell_its_selection_and_what_shows_it(edit, m
     changed = {
         table for table in before.config.tables if before.identity(table) != after.identity(table)
     }
-    assert changed == {"table3", "table3_extended", "table_grammar"}
+    assert changed == {"table3", "table3_extended", "table_grammar", "table_heldout"}
 
 
 def test_versions_of_a_part_of_a_stage_leave_the_other_keys(monkeypatch):

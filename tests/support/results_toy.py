@@ -61,6 +61,10 @@ def write_pretrain(job: Job, losses: list[float | None], diverged: int | None = 
         "curve": [[step, loss] for step, loss in zip(ends, losses, strict=True)],
         "heldout_loss": last,
         "heldout_perplexity": None if last is None else math.exp(last),
+        "heldout_nsp_accuracy": None if last is None else 100 - 10 * last,
+        "corpora": {
+            "books": {"loss": last, "perplexity": None if last is None else math.exp(last)}
+        },
         "diverged": diverged,
         "steps": steps,
         "tokens": steps * 512,

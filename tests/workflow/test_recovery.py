@@ -150,7 +150,7 @@ def test_forgetting_a_cell_leads_to_its_training(project):
     assert files_of(project) == before
     lines = told.stdout.splitlines()
     assert lines[0].endswith(f"  runs/smoke/{ONE_CELL['pretrain'][0]}/" + lines[0][-12:])
-    assert "shown in: table2, table2_extended, table_grammar" in lines
+    assert "shown in: table2, table2_extended, table_grammar, table_heldout" in lines
     assert lines[-1].startswith("16 runs, ") and lines[-1].endswith(" would be deleted")
     done = command(project, *asked)
     assert done.stdout.splitlines()[-1] == lines[-1].replace("would be deleted", "deleted")
