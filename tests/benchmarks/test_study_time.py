@@ -3,7 +3,10 @@
 import pytest
 from smoke import TABLE
 
-from benchmarks.study_time import SHORT, Split, split_of
+from analysis.plan import main as plan
+from benchmarks import study_time
+from benchmarks.study_time import SHORT, Split, planned_and_taken, split_of
+from study.errors import StudyError
 from study.graph import Study
 
 
@@ -27,3 +30,20 @@ def test_a_finished_run_is_split_whole(finished, monkeypatch):
     begins = [began for began, _ in split.spans]
     assert sum(split.seconds.values()) >= 2 * (max(ends) - min(begins))
     assert set(split.loops) >= {"doc-sentences", "mnli", "race", "squad11", "sst2"}
+
+
+@pytest.mark.slow
+def test_a_plan_stands_beside_the_run_that_it_was_made_for(finished, monkeypatch, tmp_path):
+    monkeypatch.chdir(finished)
+    monkeypatch.setattr(study_time, "PLAN", tmp_path / "plan.csv")
+
+    def make(*scale: str) -> None:
+        plan([*scale, "--flops-per-second", "1e9", "--output", str(study_time.PLAN)])
+
+    make("--scale", "smoke")
+    stages = planned_and_taken(Study("smoke"), TABLE)
+    assert set(stages) == {"pretrain", "finetune"}
+    assert all(planned > 0 and taken > 0 for planned, taken in stages.values())
+    make("--scale", "paper")
+    with pytest.raises(StudyError, match="make the plan of this scale again"):
+        planned_and_taken(Study("smoke"), TABLE)
