@@ -195,7 +195,7 @@ def test_rows_come_from_the_best_that_is_there(place):
 
     assert rows(paper, "mnli") == (392_702, 392_702 * 41, "planned")
     assert rows(paper, "race", "dev") == (4 * 4_887, 4 * 4_887 * 390, "planned")
-    assert rows(demo, "sst2") == (2400, 28_800, "sizes")
+    assert rows(demo, "sst2") == (6000, 72_000, "sizes")
     assert rows(laptop, "mnli") == (34_000, 34_000 * 41, "train_examples")
     # 151 tokens in rows of 128 with stride 96 are two windows, each counted as full.
     assert rows(laptop, "squad11") == (24_000, 24_000 * 128, "train_examples")
