@@ -5,6 +5,7 @@ import pandas as pd
 from analysis.choices import compare_settings, read_selection
 from analysis.command import add_study_arguments, csv_text, study_of
 from analysis.minimal_pairs import read_minimal_pairs
+from analysis.plateau import read_runs, transition
 from analysis.scores import read_scores
 from analysis.values import token_rates
 from study.command import command_parser, run_command
@@ -41,18 +42,20 @@ def read_pretraining(study: Study) -> pd.DataFrame:
 
     Perplexities are comparable between cells only where the vocabulary and the format agree.
     `steps` were done; `diverged` is the update whose loss was not finite, empty if there was none.
+    `transition` are the tokens seen when the plateau of word frequencies was left
+    (`analysis.plateau`), inf where it never was, empty where nothing tells.
     `heldout_perplexity.<corpus>` is that of one corpus, empty where it holds nothing out;
     `heldout_nsp_accuracy`, percent, is empty without next-sentence prediction.
     """
     rows = []
-    for job in study.pretrain_jobs():
-        run = load_manifest(job.path, key=job.key, stage="pretrain")
+    for job, run, entropy in read_runs(study):
         row = {
             "scale": study.scale,
             "cell": job.names["cell"],
             "pretraining_seed": job.names["seed"],
         }
         row |= {name: run.figure(name, kind=MAYBE_NUMBER) for name in PRETRAINING_FIGURES}
+        row["transition"] = transition(run, entropy)
         for corpus in run.figure("corpora"):
             perplexity = run.figure("corpora", corpus, "perplexity", kind=MAYBE_NUMBER)
             row[f"heldout_perplexity.{corpus}"] = perplexity

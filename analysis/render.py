@@ -65,7 +65,7 @@ def field_text(entry: Entry) -> str:
     if "value" in fields:
         return f"{show(fields['value'])} / {published}"
     if pd.isna(fields["median"]):
-        return f"failed / {published}"
+        return f"{'not yet' if column.value == 'transition' else 'failed'} / {published}"
     low, high = fields["min"], fields["max"]
     ranged = not pd.isna(low) if column.scored else low < high
     spread = f" [{show(low)}, {show(high)}]" if ranged else ""

@@ -13,6 +13,7 @@ from analysis.command import csv_text, result_command
 from analysis.coverage import text_notes
 from analysis.minimal_pairs import spread_groups
 from analysis.notes import choice_notes, difference_notes
+from analysis.plateau import plateau_notes
 from analysis.render import to_latex, to_markdown
 from analysis.shown import COUNTS, INTERVALS, ShownRow, field_names, read_rows
 from analysis.values import cell_values, value_fields
@@ -90,6 +91,7 @@ def notes_of(study: Study, name: str, rows: list[ShownRow]) -> list[str]:
         *notes,
         *difference_notes(study, table, first_rows),
         *diverged_notes(study, name, first_rows),
+        *plateau_notes(study, name, first_rows),
         *static_notes(study, name),
         *text_notes(study, name),
         *edge_notes(study, name),
@@ -146,12 +148,11 @@ def pairs_notes(study: Study, table: Table) -> Iterator[str]:
 
 
 def diverged_notes(study: Study, name: str, cells: dict[str, str]) -> Iterator[str]:
-    """Pre-trainings that diverged, of the `cells` shown (by row) whose pre-trainings are read."""
+    """Pre-trainings that diverged, of the `cells` shown (by row)."""
     labels = {row.id: row.label for row in study.config.tables[name].rows}
-    read = study.table_pretrained_cells(name)
     parts = []
     for row, cell in cells.items():
-        jobs = study.pretrain_jobs([cell]) if cell in read else []
+        jobs = study.pretrain_jobs([cell])
         runs = [load_manifest(job.path, key=job.key, stage="pretrain").figures for job in jobs]
         lost = sum(run["diverged"] is not None for run in runs)
         if lost:

@@ -11,6 +11,7 @@ Each value has one meaning in all tables:
     fertility              tokens per white-space-separated word of the training documents
     unknown_rate           unknown tokens per token of the training documents, percent
     epochs                 passes over the training samples
+    transition             million tokens seen when the plateau of word frequencies was left
     perplexity             exp of the mean held-out loss in nats per masked token, fixed masks
     bits_per_byte          that loss x held-out tokens / held-out bytes / ln 2
     nsp_accuracy           percent of held-out pairs whose next-sentence label the model tells
@@ -26,14 +27,18 @@ import math
 import pandas as pd
 
 from analysis.intervals import Mean
+from analysis.plateau import transition, unigram_entropy
 from model.network.sizes import vocabulary_parameters
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, NUMBER, Manifest, load_manifest
 from study.tables import HELDOUT_VALUES
 
-REPLICATED = ("epochs", *HELDOUT_VALUES)
+REPLICATED = ("epochs", "transition", *HELDOUT_VALUES)
 # Of a pre-training that diverged what was measured is missing, which counts as the worst.
-WORST = {"perplexity": math.inf, "bits_per_byte": math.inf, "nsp_accuracy": -math.inf}
+WORST = {
+    **dict.fromkeys(("transition", "perplexity", "bits_per_byte"), math.inf),
+    "nsp_accuracy": -math.inf,
+}
 FORMATS = {
     "batch": "{:.0f}",
     "steps": "{:,.0f}",
@@ -45,6 +50,7 @@ FORMATS = {
     "vocabulary_parameters": "{:,.0f}",
     "fertility": "{:.2f}",
     "unknown_rate": "{:.3f}",
+    "transition": "{:.3g}",
     "perplexity": "{:.2f}",
     "bits_per_byte": "{:.3f}",
     "nsp_accuracy": "{:.1f}",
@@ -109,6 +115,7 @@ def cell_values(study: Study, cell: str) -> Values:
     vocabulary = load_manifest(vocabulary_job.path, key=vocabulary_job.key)
     size = vocabulary.figure("size", kind=int)
     words, tokens = total(store, "train", "words"), total(store, "train", "tokens")
+    left = [transition(run, unigram_entropy(store)) for run in runs]
     values = {
         "batch": spec.batch.sequences,
         "steps": spec.steps,
@@ -119,6 +126,7 @@ def cell_values(study: Study, cell: str) -> Values:
         "parameters": runs[0].figure("parameters", kind=int),
         **token_rates(words, tokens, total(store, "train", "unknown_tokens")),
         "epochs": [run.figure("epochs", kind=NUMBER) for run in runs],
+        "transition": [reached / 1e6 if math.isfinite(reached) else None for reached in left],
     }
     of_all_text = {(name, None): value for name, value in values.items()}
     return of_all_text | heldout_values(runs, store, spec.format.nsp)
@@ -128,8 +136,8 @@ def value_fields(values: Values, name: str, corpus: str | None = None) -> dict[s
     """The fields of a column: `value`, or `median`, `min` and `max` over replicates; none where the
     cell does not have it.
 
-    The median of a measurement is missing where it is that of a pre-training that diverged; minimum
-    and maximum are over the others.
+    The median of a measurement is missing where it is that of a pre-training that diverged, or did
+    not leave the plateau; minimum and maximum are over the others.
     """
     if (name, corpus) not in values:
         return {}

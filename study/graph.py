@@ -57,12 +57,13 @@ class Study:
         rows = self.config.tables[table].rows
         return list(dict.fromkeys(cell for row in rows for cell in self.config.row_cells(row)))
 
-    def cells_by_first_table(self) -> dict[str, list[str]]:
-        """Every cell that a table shows, under the first table that shows it."""
+    def cells_of_tables(self) -> dict[str, list[str]]:
+        """The cells of every table that shows one which no table before it shows."""
         cells: dict[str, list[str]] = {}
         for table in self.config.tables:
-            earlier = {cell for others in cells.values() for cell in others}
-            cells[table] = [cell for cell in self.table_cells(table) if cell not in earlier]
+            mine = self.table_cells(table)
+            if not set(mine) <= {cell for others in cells.values() for cell in others}:
+                cells[table] = mine
         return cells
 
     def table_jobs(self, table: str) -> list[Job]:
@@ -124,7 +125,7 @@ class Study:
     def shown_jobs(self, table: str) -> list[Job]:
         """All jobs whose manifests a table reads, for its numbers and its notes."""
         jobs = self.table_jobs(table)
-        rows, cells = self.config.tables[table].rows, self.table_pretrained_cells(table)
+        rows, cells = self.config.tables[table].rows, self.table_cells(table)
         jobs += [self.jobs.selection(row.family) for row in rows if row.family]
         jobs += [*self.pretrain_jobs(cells), *map(self.jobs.store_of, cells)]
         jobs += self.minimal_pairs_jobs(table)
@@ -152,14 +153,6 @@ class Study:
             if self.config.cells[cell].format.pairs
             for seed in self.config.seeds.pretraining
         ]
-
-    def table_pretrained_cells(self, table: str) -> list[str]:
-        """The cells whose pre-trainings a table reads, for its values and its notes."""
-        spec, cells = self.config.tables[table], self.table_cells(table)
-        if spec.value_columns or any(row.family for row in spec.rows):
-            return cells
-        # The table's notes tell how often static masks came round.
-        return [c for c in cells if self.config.cells[c].masking.policy == "static"]
 
     def all_table_jobs(self) -> list[Job]:
         """The fine-tuning jobs of all tables, each once."""

@@ -138,7 +138,7 @@ RESULTS = (
     _listed(
         "pretraining",
         "one line per pre-training, with its held-out perplexities",
-        jobs=lambda study, _: study.pretrain_jobs(),
+        jobs=lambda study, _: study.pretrain_jobs() + study.store_jobs(),
     ),
     _listed(
         "learning_rates",
@@ -176,8 +176,8 @@ RESULTS = (
         FIGURE,
         "analysis.figures.curves",
         "held-out loss over tokens seen, for all pre-trainings",
-        jobs=lambda study, _: study.pretrain_jobs(),
-        shows=lambda study, _: {"panels": study.cells_by_first_table()},
+        jobs=lambda study, _: study.pretrain_jobs() + study.store_jobs(),
+        shows=lambda study, _: {"panels": study.cells_of_tables()},
     ),
     Result(
         "learning_rate_figure",

@@ -26,6 +26,7 @@ Value = Literal[
     "vocabulary_parameters",
     "fertility",
     "unknown_rate",
+    "transition",
     "perplexity",
     "bits_per_byte",
     "nsp_accuracy",

@@ -1,8 +1,10 @@
-"""Held-out loss along pre-training, a panel per table: `results/figures/curves.png|.pdf`.
+"""Held-out loss over tokens seen, a panel per table: `results/figures/curves.png|.pdf`.
 
-A cell stands in the panel of the first table that shows it. Its line is the median over its
-pre-training seeds, each seed a thin line beside it. Losses are in nats per masked token, on one
-fixed set of masks; they can be compared where vocabulary and format agree.
+A panel has all cells of its table, so that those of different batch sizes stand together; a table
+has none where those before it show all its cells. A cell's line is the median over its pre-training
+seeds, each seed a thin line beside it. Losses are in nats per masked token, on one fixed set of
+masks; they can be compared where vocabulary and format agree. A dotted line is the loss of word
+frequencies alone, a full dot where a cell left the plateau under it (`analysis.plateau`).
 """
 
 import numpy as np
@@ -14,10 +16,11 @@ from scipy.optimize import isotonic_regression
 from analysis.command import result_command
 from analysis.figures import style
 from analysis.figures.style import figure_files, grid_of, new_figure, panels_of, styled
+from analysis.plateau import FALL, curve_of, read_runs, transition
 from study.command import run_command
 from study.errors import StudyError
 from study.graph import Study
-from study.manifest import MAYBE_NUMBER, NUMBER, load_manifest
+from study.manifest import MAYBE_NUMBER, NUMBER
 
 PANELS_A_LINE = 2
 UNITS = ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands"), (1, ""))
@@ -29,44 +32,23 @@ def read_curves(study: Study) -> pd.DataFrame:
     """One line per held-out evaluation of every pre-training that a table shows.
 
     Columns: cell, pretraining_seed, step, tokens (seen until then), heldout_loss (nats per masked
-    token, missing where it was not finite), diverged (of the run). A run without any evaluation
-    has one line without a loss. Raises StudyError for a manifest of another recipe.
+    token, missing where it was not finite), diverged (of the run), unigram_entropy and transition
+    (of the run, `analysis.plateau`). A run without any evaluation has one line without a loss.
+    Raises StudyError for a manifest of another recipe.
     """
     rows = []
-    for job in study.pretrain_jobs():
-        run = load_manifest(job.path, key=job.key, stage="pretrain")
-        tokens, steps = (run.figure(name, kind=NUMBER) for name in ("tokens", "steps"))
-        diverged = run.figure("diverged", kind=MAYBE_NUMBER) is not None
-        # Every update sees the same number of tokens, up to a sample's length.
-        tokens_a_step = tokens / max(steps, 1)
-        for point in run.figure("curve", kind=list) or [[steps, None]]:
-            if not is_point(point):
-                raise StudyError(
-                    f"{job.path}: field figures.curve: {point!r:.40}, expected a step and a loss; "
-                    f"{run.rebuild_hint}"
-                )
-            step, loss = point
-            rows.append(
-                {
-                    "cell": job.names["cell"],
-                    "pretraining_seed": job.names["seed"],
-                    "step": step,
-                    "tokens": step * tokens_a_step,
-                    "heldout_loss": loss,
-                    "diverged": diverged,
-                }
-            )
+    for job, run, entropy in read_runs(study):
+        of_run = {
+            "cell": job.names["cell"],
+            "pretraining_seed": job.names["seed"],
+            "diverged": run.figure("diverged", kind=MAYBE_NUMBER) is not None,
+            "unigram_entropy": entropy,
+            "transition": transition(run, entropy),
+        }
+        end = (run.figure("steps", kind=NUMBER), run.figure("tokens", kind=NUMBER), None)
+        for point in curve_of(run) or [end]:
+            rows.append(of_run | dict(zip(("step", "tokens", "heldout_loss"), point, strict=True)))
     return pd.DataFrame(rows).astype({"heldout_loss": float})
-
-
-def is_point(point: object) -> bool:
-    """Whether this is a point of a curve: a step, and a loss or None."""
-    return (
-        isinstance(point, list)
-        and len(point) == 2
-        and type(point[0]) in NUMBER
-        and isinstance(point[1], MAYBE_NUMBER)
-    )
 
 
 def unit_of(tokens: float) -> tuple[float, str]:
@@ -116,8 +98,35 @@ def draw_cell(axes: Axes, look: dict, frame: pd.DataFrame, unit: float) -> tuple
     if medians.empty:
         return None
     axes.plot(medians["tokens"] / unit, medians["heldout_loss"], **look)
+    reached = of_runs(frame)["transition"].dropna().median()
+    if np.isfinite(reached):
+        goal = frame["unigram_entropy"].iloc[0] - FALL
+        axes.plot([reached / unit], [goal], **style.TRANSITION, color=look["color"])
     last = medians.iloc[-1]
     return last["tokens"] / unit, last["heldout_loss"]
+
+
+def of_runs(frame: pd.DataFrame) -> pd.DataFrame:
+    """The first line of every run: what all its lines agree in."""
+    return frame.groupby(["cell", "pretraining_seed"], sort=False).first()
+
+
+def draw_frequencies(axes: Axes, frame: pd.DataFrame) -> None:
+    """A dotted line at the loss of word frequencies alone, for each text and vocabulary."""
+    for entropy in frame["unigram_entropy"].dropna().unique():
+        axes.axhline(entropy, color=style.GREY, ls=(0, (1, 2)), lw=0.9)
+
+
+def label_of(cell: str, frame: pd.DataFrame) -> str:
+    """A cell's name, with how many of its pre-trainings diverged or stayed on the plateau."""
+    runs = of_runs(frame)
+    told = []
+    for word, hit in (
+        ("diverged", runs["diverged"]),
+        ("on the plateau", runs["transition"] == np.inf),
+    ):
+        told += [f"{hit.sum()} of {len(runs)} {word}"] if hit.any() else []
+    return f"{cell} ({', '.join(told)})" if told else cell
 
 
 def is_broken(frame: pd.DataFrame) -> pd.Series:
@@ -134,8 +143,7 @@ def draw_labels(axes: Axes, ends: dict[str, tuple | None], frame: pd.DataFrame) 
     gap = (high - low) * LABEL_POINTS / (72 * PANEL_SHARE * axes.figure.get_figheight() / rows)
     places = spread([y for _, y in known.values()], gap)
     for (cell, (x, y)), place in zip(known.items(), places, strict=True):
-        seeds = frame[frame["cell"] == cell].groupby("pretraining_seed")["diverged"].first()
-        told = f"{cell} ({seeds.sum()} of {len(seeds)} diverged)" if seeds.any() else cell
+        told = label_of(cell, frame[frame["cell"] == cell])
         edge = right + 0.04 * (right - left)
         axes.plot([x, edge], [y, place], color=style.GREY, lw=0.4, clip_on=False, zorder=1)
         axes.plot([edge], [place], clip_on=False, **look_of(list(ends).index(cell)))
@@ -152,7 +160,6 @@ def curves_figure(frame: pd.DataFrame, groups: dict[str, list[str]], about: str)
 
     `about` says for the caption what scale this is. Raises StudyError if there is nothing to draw.
     """
-    groups = {name: cells for name, cells in groups.items() if cells}
     if not groups:
         raise StudyError("no table shows a cell of ours, so there are no curves")
     across, down = grid_of(len(groups), PANELS_A_LINE)
@@ -162,7 +169,8 @@ def curves_figure(frame: pd.DataFrame, groups: dict[str, list[str]], about: str)
     lines = f"median of {seeds} pre-training seeds, thin: each seed" if seeds > 1 else "one seed"
     caption = (
         f"{about}; lines: {lines}{crosses}. Losses on held-out documents; comparable "
-        "between cells of one vocabulary and one input format."
+        "between cells of one vocabulary and one input format. Dotted: word frequencies alone; "
+        f"full dots: {FALL:g} nat under them, where the plateau is left."
     )
     height = down * max(2.4, 0.6 + most * 1.3 * LABEL_POINTS / 72) + 0.7
     figure = new_figure(4.8 * across, height, "Held-out loss along pre-training", caption)
@@ -174,6 +182,7 @@ def curves_figure(frame: pd.DataFrame, groups: dict[str, list[str]], about: str)
             cell: draw_cell(axes, look_of(number), mine[mine["cell"] == cell], unit)
             for number, cell in enumerate(cells)
         }
+        draw_frequencies(axes, mine)
         axes.set_xlim(left=0)
         draw_labels(axes, ends, mine)
         axes.grid(axis="y")
@@ -186,7 +195,7 @@ def curves_figure(frame: pd.DataFrame, groups: dict[str, list[str]], about: str)
 def files(study: Study, _: str) -> list[bytes]:
     """The figure of the study as PNG and PDF."""
     about = f"Scale {study.scale} ({study.config.about})"
-    figure = curves_figure(read_curves(study), study.cells_by_first_table(), about)
+    figure = curves_figure(read_curves(study), study.cells_of_tables(), about)
     return figure_files(figure)
 
 

@@ -29,6 +29,7 @@ SEED = {"marker": "o", "ms": 4, "mfc": "none", "mec": BLUE, "mew": 0.9, "ls": ""
 REPLICATE = {"marker": "o", "ms": 4.2, "mfc": BLUE, "mec": "white", "mew": 0.4, "ls": ""}
 MEDIAN = {"marker": "|", "ms": 17, "mec": BLACK, "mew": 2, "ls": "", "zorder": 1.9}
 PUBLISHED = {"marker": "D", "ms": 5, "mfc": "none", "mec": ORANGE, "mew": 1.2, "ls": ""}
+TRANSITION = {"marker": "o", "ms": 5.5, "mec": "white", "mew": 0.5, "ls": "", "zorder": 3}
 DIVERGED = {"marker": "x", "ms": 5, "mec": BLACK, "mew": 1.3, "ls": ""}
 
 DPI = 200

@@ -2,15 +2,23 @@
 
 In: manifests of tokens, in the recipe's order. Out: `train/` and `heldout/` (see model.text.store)
 and figures: per split and corpus documents, sentences, tokens, characters, words, bytes, unknown
-tokens and sentences without a token. The tokens are links to the shards' files, whose digests are
-known already.
+tokens and sentences without a token; the entropy of the held-out tokens' frequencies, nats. The
+tokens are links to the shards' files, whose digests are known already.
 """
 
 from collections import Counter
 from pathlib import Path
 
 from model.stages.stage import Result, Stage, Work
-from model.text.store import PART_FILES, SPLITS, TOKENS, shard_file, store_files, write_store
+from model.text.store import (
+    PART_FILES,
+    SPLITS,
+    TOKENS,
+    shard_file,
+    store_files,
+    unigram_entropy,
+    write_store,
+)
 from study.command import run_command
 from study.digests import MEMORY, inherit_digests
 from study.errors import StudyError
@@ -53,9 +61,12 @@ def build(work: Work, directory: Path) -> Result:
     for number, shard in enumerate(shards):
         links = {f"{split}/{shard_file(number)}": f"{split}/{TOKENS}" for split in SPLITS}
         inherit_digests(directory, links, directory / MEMORY, shard.run_directory / MEMORY)
+    dtype = shards[0].figure("dtype", kind=str)
+    heldout = [directory / "heldout" / shard_file(number) for number in range(len(shards))]
     return store_files(len(shards)), {
-        "dtype": shards[0].figure("dtype", kind=str),
+        "dtype": dtype,
         "corpora": names,
+        "unigram_entropy": unigram_entropy(heldout, dtype),
         **{split: _totals(shards, corpora, split) for split in SPLITS},
     }
 

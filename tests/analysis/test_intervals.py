@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import results_toy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from project import ROOT
@@ -99,6 +100,7 @@ def study(tmp_path, monkeypatch):
     for job in study.pair_samples_jobs("pretraining_effect"):
         Path(job.path).parent.joinpath(job.key).mkdir(parents=True)
         publish_manifest(job.path, job.recipe, files=[], figures={"train": counts})
+    results_toy.write_pretrainings(study)
     return study
 
 

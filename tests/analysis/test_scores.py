@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import results_toy
 from hypothesis import given
 from hypothesis import strategies as st
 from project import ROOT
@@ -33,6 +34,7 @@ def study(tmp_path, monkeypatch):
     for job in study.pair_samples_jobs("table2_extended"):
         Path(job.path).parent.joinpath(job.key).mkdir(parents=True, exist_ok=True)
         publish_manifest(job.path, job.recipe, files=[], figures={"train": counts})
+    results_toy.write_pretrainings(study)
     return study
 
 

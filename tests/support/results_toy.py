@@ -31,7 +31,7 @@ CORPUS = dict.fromkeys(("tokens", "words", "bytes", "unknown_tokens"), 1000)
 FIGURES = {
     "source": {"files": DATA},
     "vocabulary": {"size": 400},
-    "store": {"train": {"books": CORPUS}, "heldout": {"books": CORPUS}},
+    "store": {"train": {"books": CORPUS}, "heldout": {"books": CORPUS}, "unigram_entropy": 6.0},
     "minimal_pairs": {
         **{"pairs": 4, "accuracy": 75.0, "ties": 0, "tokens": 40, "diverged": False},
         "groups": {"linguistics_term": {"article": {"pairs": 4, "accuracy": 75.0, "ties": 0}}},
@@ -110,6 +110,14 @@ def write_study(study: Study) -> None:
         else:
             figures = FIGURES.get(stage, {})
             write_run(job.path, job.recipe, job.key, figures, {})
+
+
+def write_pretrainings(study: Study) -> None:
+    """What the notes of tables read of cells: stores, pre-trainings that left the plateau."""
+    for job in study.store_jobs():
+        write_run(job.path, job.recipe, job.key, FIGURES["store"], {})
+    for job in study.pretrain_jobs():
+        write_pretrain(job, [5.0, 4.0])
 
 
 def finish_study(folder: Path, replicates: int) -> None:

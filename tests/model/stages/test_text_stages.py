@@ -108,6 +108,11 @@ def test_store_holds_every_sentence_in_order(folder, tmp_path):
     assert figures["characters"] == sum(len(s) for d in found["train"] for s in d)
     assert figures["tokens"] == TokenStore.open(manifest, "train").size
     assert figures["unknown_tokens"] == figures["empty_sentences"] == 0
+    heldout = TokenStore.open(manifest, "heldout")
+    _, counts = np.unique(heldout.read(np.array([0]), np.array([heldout.size])), return_counts=True)
+    shares = counts / counts.sum()
+    entropy = -(shares * np.log(shares)).sum()
+    assert manifest.figures["unigram_entropy"] == pytest.approx(entropy)
 
 
 def test_a_cap_in_bytes_keeps_the_first_documents_for_any_number_of_shards(folder, tmp_path):

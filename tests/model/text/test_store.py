@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from samples_toy import all_tokens, store_of
 
 from model.text import store as store_module
-from model.text.store import TokenStore
+from model.text.store import TokenStore, unigram_entropy
 from study.errors import StudyError
 from study.manifest import publish_manifest
 from study.run import open_run
@@ -34,6 +34,18 @@ def write_shards(folder, shards=SHARDS):
     for part, shard in zip(parts, shards, strict=True):
         write_part(part, shard)
     return parts
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32"])
+def test_the_entropy_is_that_of_the_frequencies_in_all_files(tmp_path, monkeypatch, dtype):
+    monkeypatch.setattr(store_module, "BLOCK", 2)
+    paths = [tmp_path / name for name in ("a", "b", "c")]
+    for path, tokens in zip(paths, ([5, 9, 5, 5], [], [7, 5, 700, 9]), strict=True):
+        path.write_bytes(np.array(tokens, dtype).tobytes())
+    # Frequencies of 1/2, 1/4, 1/8 and 1/8: 1.75 bits.
+    assert unigram_entropy(paths, dtype) == pytest.approx(1.75 * np.log(2))
+    assert unigram_entropy(paths[:1] * 3, dtype) == unigram_entropy(paths[:1], dtype)
+    assert unigram_entropy(paths[1:2], dtype) is None
 
 
 @pytest.mark.parametrize("block", [1, 2, 1 << 20])
