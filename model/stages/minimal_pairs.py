@@ -66,8 +66,10 @@ def build(work: Work, directory: Path) -> Result:
         Vocabulary.load(work.input("vocabulary")),
     )
     precision = Precision(execution.precision, current_ranks(execution.device).device)
+    threads = 1
     if execution.device == "cpu":
-        torch.set_num_threads(execution.threads)
+        threads = execution.threads
+        torch.set_num_threads(1)  # of an operation
         keep_freed_memory()
     pairs = read_pairs(files)
     model = load_model(work.input("pretrain"), vocabulary).to(precision.device)
@@ -81,6 +83,7 @@ def build(work: Work, directory: Path) -> Result:
         precision,
         execution.micro_batch_tokens,
         Progress(label, "sentences").told,
+        threads,
     )
     good, bad = scores[: len(pairs)], scores[len(pairs) :]
     figures = figures_of(pairs, good, bad) | {"tokens": sum(map(len, sentences))}

@@ -16,6 +16,7 @@ the word table.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,7 +93,6 @@ def word_numbers(ids: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
     return np.cumsum(starts_word, axis=1) - 1
 
 
-@torch.inference_mode()
 def pseudo_log_likelihoods(
     model: PretrainingModel,
     sentences: Sequence[Sequence[int]],
@@ -101,28 +101,37 @@ def pseudo_log_likelihoods(
     precision: Precision,
     tokens: int,
     told: Callable[[int, int], None] = lambda done, of: None,
+    threads: int = 1,
 ) -> np.ndarray:
     """Nats of each sentence, float64 (len(sentences),); equal sentences are scored once.
 
-    About `tokens` go through the network at once. `told` hears how many sentences are done, and of
-    how many.
+    About `tokens` go through the network at once, in each of the `threads`, which do not wait for
+    each other as those of an operation would. `told` hears how many sentences are done, and of how
+    many.
     """
     places: dict[tuple[int, ...], int] = {}
     distinct = [places.setdefault(tuple(sentence), len(places)) for sentence in sentences]
     scores, done = np.zeros(len(places)), 0
-    for group in by_length(list(places), vocabulary, within_words):
-        most = max(1, tokens // group.ids.shape[1])
-        found = np.empty(group.copies)
-        for first in range(0, group.copies, most):
-            stop = min(first + most, group.copies)
-            micro = group.masked(first, stop, vocabulary.mask)
-            found[first:stop] = _log_probabilities(model, *micro, precision)
-            told(done + stop * len(group.numbers) // group.copies, len(places))
-        scores[group.numbers] = found.reshape(len(group.numbers), -1).sum(1)
-        done += len(group.numbers)
+    with ThreadPoolExecutor(threads) as pool:
+        for group in by_length(list(places), vocabulary, within_words):
+            most = max(1, tokens // group.ids.shape[1])
+            starts = range(0, group.copies, most)
+
+            def score(first: int, group: SameLength = group, most: int = most) -> np.ndarray:
+                micro = group.masked(first, min(first + most, group.copies), vocabulary.mask)
+                return _log_probabilities(model, *micro, precision)
+
+            found = np.empty(group.copies)
+            for first, part in zip(starts, pool.map(score, starts), strict=True):
+                stop = first + len(part)
+                found[first:stop] = part
+                told(done + stop * len(group.numbers) // group.copies, len(places))
+            scores[group.numbers] = found.reshape(len(group.numbers), -1).sum(1)
+            done += len(group.numbers)
     return scores[distinct]
 
 
+@torch.inference_mode()
 def _log_probabilities(
     model: PretrainingModel,
     ids: np.ndarray,

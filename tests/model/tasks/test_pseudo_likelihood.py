@@ -205,6 +205,29 @@ def test_how_many_tokens_go_through_at_once_does_not_matter():
     assert max(told) == (distinct, distinct)
 
 
+def test_several_threads_give_the_same_bits():
+    vocabulary = character_level()
+    model, (good, bad) = network(vocabulary, False, False), generated_pairs(30)
+    sentences = vocabulary.encode_batch([*good, *bad])
+    told: list[int] = []
+    alone, together = (
+        pseudo_log_likelihoods(
+            model,
+            sentences,
+            vocabulary,
+            "alone",
+            CPU,
+            100,
+            lambda done, _: told.append(done),
+            count,
+        )
+        for count in (1, 3)
+    )
+    assert alone.tolist() == together.tolist()
+    half = len(told) // 2
+    assert told[:half] == told[half:] == sorted(told[:half])
+
+
 def test_equal_sentences_have_equal_scores():
     """Else rounding would decide a pair that the vocabulary does not tell apart."""
     vocabulary = wordpiece()
