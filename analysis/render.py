@@ -173,9 +173,9 @@ def markdown_rows(rows: list[list[str]]) -> str:
 
 def markdown_table(caption: str, rows: list[list[str]], notes: list[str]) -> str:
     """A Markdown table, its caption above and its notes below; `rows[0]` is the header."""
-    body = markdown_rows(rows)
     listed = "\n".join(f"- {one_line(note)}" for note in notes)
-    return f"**{one_line(caption)}**\n\n{body}\n\n{listed}\n"
+    parts = [f"**{one_line(caption)}**", markdown_rows(rows), listed]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def latex_table(

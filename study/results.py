@@ -89,6 +89,7 @@ RESULTS = (
         jobs=lambda study, table: study.shown_jobs(table),
         shows=_of_table,
         names=lambda config: config.tables,
+        version=2,
     ),
     Result(
         "hyperparameters",
