@@ -129,8 +129,8 @@ def nsp_notes(table: Table) -> Iterator[str]:
     """What a column of next-sentence accuracy shows."""
     if any(column.value == "nsp_accuracy" for column in table.columns):
         yield (
-            "Next-sentence accuracy: percent of held-out pairs whose label the model tells; cells "
-            "without next-sentence prediction have none."
+            "Next-sentence accuracy: percent of held-out pairs whose label the model tells, about "
+            "50 for a guess; cells without next-sentence prediction have none."
         )
 
 

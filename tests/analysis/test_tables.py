@@ -235,7 +235,7 @@ def test_a_diverged_pretraining_fails_on_every_corpus_and_has_no_interval(study)
         ),
         (
             {"value": "nsp_accuracy", "corpus": "books"},
-            "tables.table3.columns.7: corpus: nsp_accuracy is no value of one corpus",
+            "tables.table3.columns.8: corpus: nsp_accuracy is no value of one corpus",
         ),
         (
             {"task": "mnli", "metric": "accuracy", "corpus": "books"},
@@ -256,12 +256,14 @@ def test_a_column_of_a_corpus_that_cannot_be_is_one_line(study, column, told):
 def test_provenance_leaves_out_what_a_cell_does_not_have(study):
     record = build_provenance(study, ["table_heldout"])
     shown = record["tables"]["table_heldout"]
-    columns = ["perplexity", "perplexity.wiki", "bits_per_byte"]
+    columns = ["transition", "perplexity", "perplexity.wiki", "bits_per_byte"]
     assert list(shown["full_sentences"]) == columns
     assert list(shown["segment_pair"]) == [*columns, "nsp_accuracy"]
     text = trace_text(record, "table_heldout", "segment_pair", "nsp_accuracy")
     assert "79 [78, 80], published –" in text
-    with pytest.raises(StudyError, match="full_sentences: shows no nsp_accuracy; it shows: perpl"):
+    with pytest.raises(
+        StudyError, match="full_sentences: shows no nsp_accuracy; it shows: transition, p"
+    ):
         trace_text(record, "table_heldout", "full_sentences", "nsp_accuracy")
 
 

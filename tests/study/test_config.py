@@ -361,7 +361,7 @@ def documented(section: str) -> dict:
 
 
 def test_what_docs_say_of_data_is_valid_configuration(config):
-    shown = documented("Corpora of `laptop` and `h200`")
+    shown = documented("Corpora of `laptop`, `h200` and the scales like them")
     config("scales/laptop.yaml", "corpora", shown["corpora"])
     corpora = load_study_file("laptop").corpora
     assert corpora["books"].source.repo == "lucadiliello/bookcorpusopen"
