@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import results_toy
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -203,6 +204,7 @@ def test_ensembles_average_values_and_refuse_what_they_cannot(study):
 
 
 def test_table5_shows_the_chosen_setting_an_ensemble_and_a_defined_average(study):
+    results_toy.write_pretrainings(study)
     for job in study.table_jobs("table5"):
         publish_seeds(job, 60 if job.recipe["settings"]["learning_rate"] == 2e-3 else 50)
     table_command.main(["table5", "--scale", "smoke", "--output", "results/table5.csv"])
@@ -227,6 +229,7 @@ def test_table5_shows_the_chosen_setting_an_ensemble_and_a_defined_average(study
 
 def test_ensembles_without_a_score_count_as_the_worst(study):
     study = Study("smoke", replicates=3)
+    results_toy.write_pretrainings(study)
     constant = {"id": ["a", "b"], "label": [0.0, 5.0], "prediction": [1.0, 1.0]}
     for job in study.table_jobs("table5"):
         failing = "stsb" in job.path and "seed-0" not in job.path
