@@ -16,7 +16,7 @@ settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any-machine")
-# A shell's background jobs ignore it, and what they start would: tests interrupt as a terminal does.
+# Behind nohup or in a background job interrupts are ignored; tests interrupt as a terminal does.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
