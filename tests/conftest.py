@@ -16,8 +16,11 @@ settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any-machine")
-# Behind nohup or in a background job interrupts are ignored; tests interrupt as a terminal does.
+# Behind nohup or in a background job these are ignored, and what tests start would inherit that:
+# a handler is not inherited.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(scope="session")
