@@ -33,9 +33,8 @@ MB = 1e6
 # The two checkpoints that are kept and the one being written.
 CHECKPOINTS = 3
 FORWARD = 3  # a training's arithmetic over that of its forward passes, which evaluations are
-EMPTY = (
-    0.7  # of a mean sentence at the end of an input: it is more often a long one that does not fit
-)
+# Of a mean sentence, at the end of an input: it is more often a long one that does not fit.
+EMPTY = 0.7
 MOST_PADDING = 0.2  # of a micro-batch on a CPU; where it is more, the network leaves it out
 CHARACTERS_PER_TOKEN = 4.6
 TOKENS_PER_SENTENCE = 25
