@@ -19,6 +19,7 @@ PRETRAINING_FIGURES = (
     "heldout_loss",
     "heldout_perplexity",
     "heldout_nsp_accuracy",
+    "heldout_nsp_majority",
     "tokens",
     "masked",
     "epochs",
@@ -45,7 +46,8 @@ def read_pretraining(study: Study) -> pd.DataFrame:
     `transition` are the tokens seen when the plateau of word frequencies was left
     (`analysis.plateau`), inf where it never was, empty where nothing tells.
     `heldout_perplexity.<corpus>` is that of one corpus, empty where it holds nothing out;
-    `heldout_nsp_accuracy`, percent, is empty without next-sentence prediction.
+    `heldout_nsp_accuracy` and `heldout_nsp_majority`, the accuracy of always guessing the commoner
+    label, are percent and empty without next-sentence prediction.
     """
     rows = []
     for job, run, entropy in read_runs(study):

@@ -14,12 +14,12 @@ from analysis.coverage import text_notes
 from analysis.minimal_pairs import spread_groups
 from analysis.notes import choice_notes, difference_notes
 from analysis.plateau import plateau_notes
-from analysis.render import to_latex, to_markdown
+from analysis.render import DASH, to_latex, to_markdown
 from analysis.shown import COUNTS, INTERVALS, ShownRow, field_names, read_rows
 from analysis.values import cell_values, value_fields
 from study.command import run_command
 from study.graph import Study
-from study.manifest import load_manifest
+from study.manifest import MAYBE_NUMBER, load_manifest
 from study.tables import Table
 
 
@@ -64,7 +64,7 @@ def notes_of(study: Study, name: str, rows: list[ShownRow]) -> list[str]:
         f"Scale: {study.scale} ({study.config.about}).",
         scores_note(table, runs),
         *pairs_notes(study, table),
-        *nsp_notes(table),
+        *nsp_notes(study, name),
     ]
     if study.scale != "paper":
         notes.append("A scaled-down run compares its own rows; it does not estimate the paper's.")
@@ -125,13 +125,23 @@ def interval_notes(table: Table, replicates: int) -> Iterator[str]:
         )
 
 
-def nsp_notes(table: Table) -> Iterator[str]:
-    """What a column of next-sentence accuracy shows."""
-    if any(column.value == "nsp_accuracy" for column in table.columns):
-        yield (
-            "Next-sentence accuracy: percent of held-out pairs whose label the model tells, about "
-            "50 for a guess; cells without next-sentence prediction have none."
-        )
+def nsp_notes(study: Study, name: str) -> Iterator[str]:
+    """What a column of next-sentence accuracy shows, and what it is for a guess."""
+    if all(column.value != "nsp_accuracy" for column in study.config.tables[name].columns):
+        return
+    guesses: dict[str, str] = {}  # by format: its evaluated pairs are the same for every seed
+    for cell in study.table_cells(name):
+        form, job = study.config.cells[cell].format, study.pretrain_jobs([cell])[0]
+        if form.nsp:
+            run = load_manifest(job.path, key=job.key, stage="pretrain")
+            guess = run.figure("heldout_nsp_majority", kind=MAYBE_NUMBER)
+            guesses.setdefault(form.name, DASH if guess is None else f"{guess:.1f}")
+    told = ", ".join(f"{guess} ({form})" for form, guess in guesses.items())
+    yield (
+        "Next-sentence accuracy: percent of the evaluated held-out pairs whose label the model "
+        f"tells; guessing the commoner label reaches {told}. Cells without next-sentence "
+        "prediction have none."
+    )
 
 
 def pairs_notes(study: Study, table: Table) -> Iterator[str]:

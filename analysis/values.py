@@ -16,7 +16,8 @@ Each value has one meaning in all tables:
     bits_per_byte          that loss x held-out tokens / held-out bytes / ln 2
     nsp_accuracy           percent of held-out pairs whose next-sentence label the model tells
 
-The last three are measured on all held-out text; the first two of them also on that of one corpus.
+The last three are measured on `evaluation.samples` held-out samples; the first two of them also on
+those of one corpus.
 Perplexities of different vocabularies are not comparable; bits per byte are, since each spreads
 the loss over the same bytes. Unknown words are tokens like others, masked and predicted; only what
 they spell is in no loss.

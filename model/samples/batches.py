@@ -224,6 +224,7 @@ class HeldoutBatches:
         if corpus is not None:
             corpora = store.corpora[samples.documents[self.rows, 0]]
             self.rows = self.rows[corpora == corpus]
+        self.labels = None if samples.labels is None else samples.labels[self.rows]
         self._epochs = np.full(len(self.rows), HELDOUT_EPOCH)
         self._groups = self._micro_batches.cut(self.rows)
 

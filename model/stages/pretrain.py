@@ -3,8 +3,8 @@
 In: manifests of the token store, of the samples in the cell's format and of the vocabulary. Out in
 the run directory: model.safetensors (fp32), log.jsonl (losses along training); events.jsonl and
 tensorboard/ for watching. Figures: held-out loss and perplexity (overall, per corpus, along
-training) and next-sentence accuracy in percent, tokens, targets, epochs, parameters. RoBERTa
-(arXiv 1907.11692) sections 2 to 4.
+training); next-sentence accuracy and what guessing the commoner label reaches, in percent; tokens,
+targets, epochs, parameters. RoBERTa (arXiv 1907.11692) sections 2 to 4.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -83,6 +84,15 @@ class Data:
         }
         heldout = {name: batches for name, batches in by_corpus.items() if len(batches)}
         return cls(vocabulary, training, heldout)
+
+    def nsp_majority(self) -> float | None:
+        """Percent of the evaluated pairs that have the commoner label, which guessing it reaches;
+        None without held-out pairs.
+        """
+        if not self.heldout:
+            return None
+        counts = np.bincount(np.concatenate([part.labels for part in self.heldout.values()]))
+        return 100 * int(counts.max()) / int(counts.sum())
 
 
 def open_samples(manifest: Manifest, split: str) -> Samples:
@@ -221,7 +231,10 @@ def main(arguments: list[str] | None = None) -> None:
         write_weights(model, shared.directory / WEIGHTS, {"format": "pt"})
         shared.run.publish(
             [WEIGHTS, "log.jsonl"],
-            figures_of(result, model, data.heldout),
+            {
+                **figures_of(result, model, data.heldout),
+                "heldout_nsp_majority": data.nsp_majority() if recipe.format.nsp else None,
+            },
             {"training": {**result.speed, "padded_tokens": result.totals["padded"]}},
         )
         forget_checkpoints(shared.directory)

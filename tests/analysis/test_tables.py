@@ -39,6 +39,7 @@ def pretrain_figures(loss):
     return {
         **{"heldout_loss": loss, "heldout_perplexity": perplexity, "heldout_nsp_loss": None},
         "heldout_nsp_accuracy": None if loss is None else 100 - 10 * loss,
+        "heldout_nsp_majority": 52.5,
         **{"corpora": {"wiki": {"loss": loss, "perplexity": perplexity}}, "curve": []},
         **{"steps": 20, "diverged": 3 if loss is None else None, "epochs": 8.25},
         **{"parameters": 123456, "tokens": 1000, "masked": 150, "samples": 10},
@@ -205,7 +206,8 @@ def test_held_out_text_is_shown_by_corpus_with_intervals(study):
     assert "next sentence" in means
     assert "next sentence" not in differences  # the baseline has none
     assert "- Perplexities are compared as held-out losses: their mean is the geo" in markdown
-    assert "- Next-sentence accuracy: percent of held-out pairs" in markdown
+    assert "- Next-sentence accuracy: percent of the evaluated held-out pairs" in markdown
+    assert "label reaches 52.5 (segment-pair), 52.5 (sentence-pair). Cells" in markdown
     assert "- Numbers: median [minimum, maximum] over pre-training seeds." in markdown
 
 

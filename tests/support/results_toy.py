@@ -62,6 +62,7 @@ def write_pretrain(job: Job, losses: list[float | None], diverged: int | None = 
         "heldout_loss": last,
         "heldout_perplexity": None if last is None else math.exp(last),
         "heldout_nsp_accuracy": None if last is None else 100 - 10 * last,
+        "heldout_nsp_majority": 52.5,
         "corpora": {
             "books": {"loss": last, "perplexity": None if last is None else math.exp(last)}
         },

@@ -163,17 +163,20 @@ def test_next_sentence_accuracy_is_a_plain_count_of_held_out_pairs(folder, tmp_p
     data = Data.open(manifests(folder, recipe), parsed, parse_execution({}), world=1)
     model = make_model(parsed, data.vocabulary)
     model.load_state_dict(load_file(directory / "model.safetensors"))
-    answers = []
+    answers, labels = [], []
     for update in (update for batches in data.heldout.values() for update in batches):
         for micro in update.micro_batches:
             hidden = model.eval().encoder(micro["ids"], micro["lengths"], micro["segments"])
             found = model.nsp(hidden[:, 0]).tolist()
+            labels += micro["nsp"].tolist()
             answers += [
                 (random > follows) == bool(label)
                 for (follows, random), label in zip(found, micro["nsp"].tolist(), strict=True)
             ]
     assert len(answers) >= 20
     assert figures["heldout_nsp_accuracy"] == 100 * sum(answers) / len(answers)
+    commoner = max(labels.count(0), labels.count(1))
+    assert figures["heldout_nsp_majority"] == 100 * commoner / len(labels)
     along = [json.loads(line) for line in (directory / "log.jsonl").open()]
     along = [line["evaluation/nsp_accuracy"] for line in along if "evaluation/mlm" in line]
     assert len(along) == 2
@@ -182,7 +185,8 @@ def test_next_sentence_accuracy_is_a_plain_count_of_held_out_pairs(folder, tmp_p
 
 def test_without_next_sentence_there_is_no_accuracy(folder, tmp_path):
     directory = run(folder, make_study(folder, "full-sentences", steps=0), tmp_path)
-    assert load_manifest(tmp_path / "manifest.json").figures["heldout_nsp_accuracy"] is None
+    figures = load_manifest(tmp_path / "manifest.json").figures
+    assert (figures["heldout_nsp_accuracy"], figures["heldout_nsp_majority"]) == (None, None)
     assert "nsp" not in (directory / "log.jsonl").read_text()
 
 
