@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.intervals import Difference, Mean
 from analysis.shown import Entry, ShownRow
+from analysis.statistics.intervals import Difference, Mean
 from analysis.values import DIFFERENCE_FORMATS, FORMATS
 from study.tables import Table
 

@@ -12,10 +12,10 @@ import pandas as pd
 
 from analysis.choices import choose_settings, read_selection
 from analysis.ensembles import ensemble_scores, ensembles
-from analysis.intervals import Difference, Mean, replicate_mean, welch_difference
 from analysis.medians import KEYS, replicate_values, summarise
 from analysis.minimal_pairs import pairs_scores
 from analysis.scores import COLUMNS, read_scores
+from analysis.statistics.intervals import Difference, Mean, replicate_mean, welch_difference
 from analysis.values import (
     REPLICATED,
     Values,

@@ -27,8 +27,8 @@ import math
 
 import pandas as pd
 
-from analysis.intervals import Mean
 from analysis.plateau import transition, unigram_entropy
+from analysis.statistics.intervals import Mean
 from model.network.sizes import vocabulary_parameters
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, NUMBER, Manifest, load_manifest

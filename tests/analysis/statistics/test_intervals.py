@@ -14,7 +14,7 @@ from project import ROOT
 from scipy.stats import t, ttest_ind
 
 from analysis import table as table_command
-from analysis.intervals import replicate_mean, welch_difference
+from analysis.statistics.intervals import replicate_mean, welch_difference
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import publish_manifest

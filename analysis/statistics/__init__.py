@@ -1,0 +1,1 @@
+"""Statistics of replicates: pure functions of numbers; nothing here reads a run."""
