@@ -102,7 +102,7 @@ def result_command(
     study = study_of(parsed)
     name = parsed.table if named else ""
     check_known(name, noun, name, entry.names(study.config))
-    with recorded(study, entry.named(name), *files):
-        contents = make(study, name)
-        for path, content in zip(files, contents, strict=True):
+    with recorded(study, entry.named(name), *files) as due:
+        contents = make(study, name) if due else ()
+        for path, content in zip(files, contents, strict=due):
             write_atomic(path, content)

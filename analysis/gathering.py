@@ -18,7 +18,7 @@ from analysis.command import check_known
 from analysis.provenance import Runs
 from study.graph import Study
 from study.manifest import NUMBER
-from study.record import identity_of, is_current
+from study.record import current_file, first_file, kept_file
 from study.results import FIGURE
 
 MISSING = "not made yet"
@@ -78,12 +78,13 @@ def gather(study: Study, names: Sequence[str] = ()) -> Gathering:
     tables, not_shown, environments = [], {}, {}
     for name in dict.fromkeys(names or known):
         check_known(name, "table", name, known)
-        if problem := problem_of(study, name):
-            not_shown[name] = problem
+        path = current_file(study, name)
+        if path is None:
+            not_shown[name] = problem_of(study, name)
             continue
         runs = Runs(study)
         runs.add(study.result_jobs(name))
-        text = Path(f"results/{name}.md").read_text()
+        text = path.with_suffix(".md").read_text()
         counted = {key: run for key, run in runs.runs.items() if run["stage"] in COUNTED}
         tables.append(FinishedTable(name, text, counted))
         environments |= runs.environments
@@ -97,11 +98,11 @@ def result_path(table: str) -> Path:
 
 def problem_of(study: Study, result: str) -> str | None:
     """Why a result cannot be shown: its files are not there, or of something else; None if not."""
-    entry, _ = study.result(result)
-    path = Path(f"results/{result}.{entry.endings[0]}")
-    if not path.exists():
-        return MISSING
-    return None if is_current(path, identity_of(study, result)) else STALE
+    if current_file(study, result):
+        return None
+    shown = first_file(study, result)
+    there = shown.exists() or kept_file(study.scale, shown).exists()
+    return STALE if there else MISSING
 
 
 def figures_beside(study: Study, folder: Path) -> dict[str, str]:
@@ -110,9 +111,11 @@ def figures_beside(study: Study, folder: Path) -> dict[str, str]:
     """
     found = {}
     for result, (entry, table) in study.results.items():
-        made, beside = Path(f"results/{result}.png"), folder / f"{result}.png"
-        shown = entry.endings == FIGURE and beside.is_file() and not problem_of(study, result)
-        if shown and beside.read_bytes() == made.read_bytes():
+        beside = folder / f"{result}.png"
+        if entry.endings != FIGURE or not beside.is_file():
+            continue
+        made = current_file(study, result)
+        if made and beside.read_bytes() == made.read_bytes():
             found[table or entry.about] = f"{result}.png"
     return found
 

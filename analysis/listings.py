@@ -145,8 +145,9 @@ def main(arguments: list[str] | None) -> None:
     add_study_arguments(parser)
     parsed = parser.parse_args(arguments)
     study = study_of(parsed)
-    with recorded(study, parsed.listing, parsed.output):
-        write_atomic(parsed.output, csv_text(LISTINGS[parsed.listing](study)))
+    with recorded(study, parsed.listing, parsed.output) as due:
+        if due:
+            write_atomic(parsed.output, csv_text(LISTINGS[parsed.listing](study)))
 
 
 if __name__ == "__main__":

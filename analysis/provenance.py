@@ -285,8 +285,10 @@ def main(arguments: list[str] | None) -> None:
     else:
         # The workflow makes the record of one table, or of all.
         results = {0: "provenance", 1: f"provenance/{names[0]}"}
-        with recorded(study, results.get(len(parsed.tables)), parsed.output):
-            write_atomic(parsed.output, to_json(build_provenance(study, names), depth=1) + "\n")
+        with recorded(study, results.get(len(parsed.tables)), parsed.output) as due:
+            if due:
+                content = to_json(build_provenance(study, names), depth=1)
+                write_atomic(parsed.output, content + "\n")
 
 
 if __name__ == "__main__":

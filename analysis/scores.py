@@ -99,9 +99,10 @@ def main(arguments: list[str] | None) -> None:
     if parsed.cell is not None:
         check_known(f"--cell {parsed.cell}", "cell", parsed.cell, study.config.cells)
     result = "scores" if parsed.cell is None else f"cells/{parsed.cell}"
-    with recorded(study, result, parsed.output):
-        scores = read_scores(study, study.result_jobs(result), f"results/{result}.csv")
-        write_atomic(parsed.output, csv_text(scores))
+    with recorded(study, result, parsed.output) as due:
+        if due:
+            scores = read_scores(study, study.result_jobs(result), f"results/{result}.csv")
+            write_atomic(parsed.output, csv_text(scores))
 
 
 if __name__ == "__main__":

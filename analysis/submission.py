@@ -151,9 +151,10 @@ def main(arguments: list[str] | None) -> None:
     parsed = parser.parse_args(arguments)
     study = study_of(parsed)
     glue = parsed.leaderboard == "glue"
-    with recorded(study, f"submission/{parsed.leaderboard}", parsed.output):
-        content = glue_zip(study, places_of(parsed)) if glue else squad_json(study)
-        write_atomic(parsed.output, content)
+    with recorded(study, f"submission/{parsed.leaderboard}", parsed.output) as due:
+        if due:
+            content = glue_zip(study, places_of(parsed)) if glue else squad_json(study)
+            write_atomic(parsed.output, content)
 
 
 if __name__ == "__main__":

@@ -170,6 +170,12 @@ def test_a_table_that_is_out_of_date_is_named_and_not_shown(own_study, how):
     assert "(Table 2, section 4.2)" in text
 
 
+def test_a_scale_is_shown_while_results_hold_another_one(own_study):
+    before = make("table9")
+    hyperparameters.main(["table9", "--scale", "demo", "--output", "results/table9.csv"])
+    assert make("table9") == before
+
+
 def test_equal_results_give_equal_bytes_and_what_was_there_counts_for_nothing(study):
     first = make()
     Path("results/page.md").write_text("edited by hand")
