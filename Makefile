@@ -3,6 +3,7 @@ SCALE ?= demo
 CORES ?=
 MIRROR ?=
 REPLICATES ?=
+FINETUNING_SEEDS ?=
 FLOPS ?=
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
   $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2> /dev/null)))
@@ -15,21 +16,23 @@ define AS_TYPED
 override $(1) := $$(value $(1))
 export $(1)
 endef
-$(foreach name,SCALE CORES MIRROR REPLICATES FLOPS,$(eval $(call AS_TYPED,$(name))))
+$(foreach name,SCALE CORES MIRROR REPLICATES FINETUNING_SEEDS FLOPS,$(eval $(call AS_TYPED,$(name))))
 
 # What a result is built from; empty variables leave the choice to the scale and the machine.
-CHOICES = --scale="$$SCALE" $${MIRROR:+--mirror="$$MIRROR"} $${CORES:+--cores="$$CORES"}
+CHOICES = --scale="$$SCALE" $${MIRROR:+--mirror="$$MIRROR"} $${CORES:+--cores="$$CORES"} \
+  $${FINETUNING_SEEDS:+--finetuning-seeds="$$FINETUNING_SEEDS"}
 
 .PHONY: help table2 study plan test
 help:
 	@echo "make table2   build results/table2.csv; runs again where it was interrupted"
 	@echo "make study    build all results, with five replicates"
 	@echo "make plan     print what all results will cost; trains nothing"
-	@echo "                SCALE=demo      a file of config/scales/"
-	@echo "                REPLICATES=     pre-training seeds (table2: the scale's own, study: 5)"
-	@echo "                CORES=          CPU cores to use (all)"
-	@echo "                MIRROR=         a folder in the hub's layout; without it, download"
-	@echo "                FLOPS=          FLOP/s of one device, for the plan"
+	@echo "                SCALE=demo         a file of config/scales/"
+	@echo "                REPLICATES=        pre-training seeds (the scale's own; study: 5)"
+	@echo "                FINETUNING_SEEDS=  fine-tuning seeds of each (the scale's own)"
+	@echo "                CORES=             CPU cores to use (all)"
+	@echo "                MIRROR=            a folder in the hub's layout; without it, download"
+	@echo "                FLOPS=             FLOP/s of one device, for the plan"
 	@echo "make test     run the tests"
 
 table2: .venv/installed
@@ -43,6 +46,7 @@ study: .venv/installed
 plan: .venv/installed
 	@exec .venv/bin/python -m snakemake --quiet all --cores "$${CORES:-all}" --config scale="$$SCALE" \
 	  $${MIRROR:+mirror="$$MIRROR"} $${REPLICATES:+replicates="$$REPLICATES"} \
+	  $${FINETUNING_SEEDS:+finetuning_seeds="$$FINETUNING_SEEDS"} \
 	  $${FLOPS:+flops="$$FLOPS"} -- results/plan.csv > /dev/null
 	@cat results/plan.md
 

@@ -3,11 +3,13 @@
 #   snakemake --cores 2 --config scale=laptop mirror=DIR -- results/table2.csv
 #
 # Configuration (`--config key=value`):
-#   scale       a file of config/scales/                        (default: demo)
-#   mirror      a folder in the hub's layout instead of the hub (default: the hub)
-#   replicates  pre-training seeds 0, 1, ... of every cell      (default: the scale's)
-#   study       the study file                                  (default: config/study.yaml)
-#   flops       FLOP/s of one device, for results/plan.csv      (default: the scale's, or measured)
+#   scale             a file of config/scales/                        (default: demo)
+#   mirror            a folder in the hub's layout instead of the hub (default: the hub)
+#   replicates        pre-training seeds 0, 1, ... of every cell      (default: the scale's)
+#   finetuning_seeds  fine-tuning seeds 0, 1, ... of each             (default: the scale's)
+#   study             the study file                                  (default: config/study.yaml)
+#   flops             FLOP/s of one device, for results/plan.csv      (default: the scale's, or
+#                                                                      measured)
 import sys
 
 from snakemake.utils import min_version

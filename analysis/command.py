@@ -12,6 +12,7 @@ from study.command import command_parser
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import check_place, write_atomic
+from study.options import study_of
 from study.read import STUDY_FILE
 from study.record import recorded
 from study.results import FIGURE, RESULTS, WILDCARD
@@ -27,17 +28,13 @@ def add_study_arguments(
     )
 
 
-def study_of(parsed: argparse.Namespace) -> Study:
-    """The study that the arguments name."""
-    return Study(parsed.scale, parsed.study, parsed.replicates)
-
-
 def study_options(study: Study) -> dict[str, str]:
     """What names a study to a command: its scale, and what is not the default."""
     options = {"scale": study.scale}
     if study.study_path != STUDY_FILE:
         options["study"] = study.study_path
-    return options | ({} if study.replicates is None else {"replicates": str(study.replicates)})
+    seeds = {"replicates": study.replicates, "finetuning_seeds": study.finetuning_seeds}
+    return options | {name: str(number) for name, number in seeds.items() if number is not None}
 
 
 def snakemake_command(study: Study, *results: str | Path) -> str:

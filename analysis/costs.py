@@ -8,6 +8,7 @@ else its source, else the configuration. Bytes are in MB of 10^6.
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from model.network.sizes import (
     activation_bytes,
@@ -23,9 +24,10 @@ from study.cells import Model
 from study.errors import StudyError
 from study.formats import FORMATS
 from study.graph import Study
+from study.identity import key_of, seed_recipe
 from study.jobs import Job, needed
 from study.kinds import KIND_FACTS
-from study.manifest import NUMBER, Manifest, load_manifest
+from study.manifest import MANIFEST_NAME, NUMBER, Manifest, load_manifest
 from study.places import source_entries
 from study.recipes import PretrainRecipe, RecipeSettings
 
@@ -73,6 +75,15 @@ def finished(job: Job) -> Manifest | None:
         return load_manifest(job.path, key=job.key)
     except StudyError:
         return None
+
+
+def share_left(job: Job) -> float:
+    """What of an unfinished job is still to run, 0 to 1: a fine-tuning's seeds that have no run."""
+    if job.stage != "finetune":
+        return 1.0
+    seeds, folder = job.recipe["seeds"], Path(job.path).parent
+    keys = [key_of(seed_recipe(job.recipe, seed)) for seed in seeds]
+    return sum(not (folder / key / MANIFEST_NAME).exists() for key in keys) / len(keys)
 
 
 def cost_of(study: Study, job: Job) -> Cost:

@@ -26,7 +26,7 @@ def text_notes(study: Study, name: str) -> Iterator[str]:
 
 def pair_notes(study: Study, cell: str) -> Iterator[str]:
     """What the samples of a cell in a pair format leave out, the worst over its seeds."""
-    jobs = [study.jobs.samples(cell, seed) for seed in study.config.seeds.pretraining]
+    jobs = [study.jobs.samples(cell, seed) for seed in study.config.pretraining_seeds(cell)]
     manifests = [load_manifest(job.path, key=job.key, stage="samples") for job in jobs]
 
     def least(part: str, whole: str) -> float:

@@ -44,13 +44,13 @@ class Members:
 
 def ensembles(study: Study, cell: str, task: str, setting: str) -> list[Members]:
     """The ensembles of a cell on a task by pre-training seed, those without a model left too."""
-    seeds = study.config.seeds
+    seeds, own = study.config.pretraining_seeds(cell), study.config.seeds.finetuning == "own"
     groups: dict[int, list[Member]] = {}
     diverged: Counter[int] = Counter()
-    for seed in seeds.pretraining:
+    for seed in seeds:
         job = study.jobs.finetune(cell, seed, task, setting)
         manifest = load_manifest(job.path, key=job.key, stage="finetune")
-        group = seeds.pretraining[0] if seeds.finetuning == "own" else seed
+        group = seeds[0] if own else seed
         models = groups.setdefault(group, [])
         for finetuning_seed in map(str, job.recipe["seeds"]):
             if manifest.figure("seeds", finetuning_seed, "diverged", kind=bool):

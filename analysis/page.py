@@ -38,7 +38,7 @@ from study.errors import StudyError
 from study.graph import Study
 from study.manifest import write_atomic
 from study.record import recorded
-from study.study_file import StudySeeds
+from study.study_file import StudyFile
 
 OUTPUT = Path("results/page.md")
 DIRTY = "-dirty"
@@ -79,7 +79,7 @@ def rows_of_runs(gathering: Gathering) -> str:
     rows = [
         ["", ""],
         ["scale", f"{study.scale}, of `{study.study_path}`"],
-        ["seeds", seeds_text(study.config.seeds)],
+        ["seeds", seeds_text(study.config)],
     ]
     if not runs:
         return markdown_rows(rows)
@@ -93,9 +93,13 @@ def rows_of_runs(gathering: Gathering) -> str:
     return markdown_rows(rows)
 
 
-def seeds_text(seeds: StudySeeds) -> str:
-    """The pre-training seeds and the fine-tuning seeds of each."""
-    told = f"{len(seeds.pretraining)} pre-training ({numbers(seeds.pretraining)})"
+def seeds_text(config: StudyFile) -> str:
+    """The pre-training seeds, those of cells with others, and the fine-tuning seeds of each."""
+    seeds = config.seeds
+    told = f"{len(seeds.pretraining)} pre-training ({numbers(seeds.pretraining)}"
+    others = [cell for cell in config.shown if config.cells[cell].first_seed]
+    told += "".join(f"; of {cell} {numbers(config.pretraining_seeds(cell))}" for cell in others)
+    told += ")"
     if seeds.finetuning == "own":
         return f"{told}, each with a fine-tuning seed of its own"
     return f"{told}, each with {len(seeds.finetuning)} fine-tuning ({numbers(seeds.finetuning)})"
@@ -230,7 +234,8 @@ def main(arguments: list[str] | None) -> None:
         told = f"no table to show; {'; '.join(reasons(gathering))}"
         raise StudyError(f"{told}; to make: {made}")
     options = study_options(study) | {"output": str(output)}
-    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    named = {name.replace("_", "-"): value for name, value in options.items()}
+    words = [word for name, value in named.items() for word in (f"--{name}", value)]
     command = shlex.join(["python", "-m", "analysis.page", *parsed.tables, *words])
     with recorded(study, None, output):
         write_atomic(output, page_text(gathering, command, output.parent))

@@ -15,7 +15,14 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 
 from analysis.command import add_study_arguments, csv_text, output_files, study_of
-from analysis.costs import CHARACTERS_PER_TOKEN, Cost, cost_of, finished, text_megabytes
+from analysis.costs import (
+    CHARACTERS_PER_TOKEN,
+    Cost,
+    cost_of,
+    finished,
+    share_left,
+    text_megabytes,
+)
 from analysis.render import DASH, amount, duration, markdown_rows, megabytes
 from study.command import command_parser, run_command
 from study.errors import StudyError
@@ -134,7 +141,7 @@ def job_line(study: Study, job: Job, cost: Cost, speed: Speed) -> dict:
     """The line of a training job."""
     hours = speed.device_seconds(cost) / 3600
     done = finished(job) is not None
-    left = 0.0 if done else hours
+    left = 0.0 if done else hours * share_left(job)
     return {
         "level": "job",
         "cell": job.names["cell"],

@@ -13,6 +13,7 @@ would tell are null and `note` says so. `--trace` prints the chain of one number
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.command import add_study_arguments, check_known, study_of
+from analysis.command import add_study_arguments, check_known, snakemake_command, study_of
 from analysis.minimal_pairs import spread_groups
 from analysis.shown import Entry, ShownRow, read_rows
 from analysis.trace import trace_text
@@ -32,7 +33,7 @@ from study.identity import key_of
 from study.jobs import Job
 from study.manifest import MANIFEST_NAME, Manifest, load_manifest, write_atomic
 from study.places import source_entries
-from study.record import recorded
+from study.record import identity_of, is_current, recorded
 
 # What a run wrote about itself that is copied as it is.
 COPIED = ("code", "started", "wall_seconds")
@@ -197,7 +198,7 @@ def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
 
 def behind(study: Study, row: ShownRow, entry: Entry, runs: Runs) -> dict:
     """Keys of the runs behind one number of one cell, and the single scores of a score."""
-    seeds, task = study.config.seeds.pretraining, row.row.task_of(entry.column)
+    seeds, task = study.config.pretraining_seeds(row.cell), row.row.task_of(entry.column)
     keys: dict[str, Any] = {"pretraining": runs.add(study.pretrain_jobs([row.cell]))}
     if pairs := entry.column.pairs:
         scored = [study.jobs.minimal_pairs(row.cell, seed, pairs) for seed in seeds]
@@ -256,6 +257,16 @@ def to_json(value: Any, depth: int = 0, indent: int = 0) -> str:
     return "{\n" + ",\n".join(parts) + "\n" + " " * indent + "}"
 
 
+def other_numbers(study: Study, table: str) -> Iterator[str]:
+    """A warning where the table that is there is not this study's, so that its numbers differ."""
+    path = Path(f"results/{table}.csv")
+    if path.exists() and not is_current(path, identity_of(study, table)):
+        yield (
+            f"{path} may show another number: it was made for another scale, recipe or number of "
+            f"seeds, or changed since; this is the number of: {snakemake_command(study, path)}"
+        )
+
+
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.provenance`."""
     parser = command_parser(
@@ -279,7 +290,8 @@ def main(arguments: list[str] | None) -> None:
     for name in names:
         check_known(name, "table", name, known)
     if parsed.trace:
-        print(trace_text(build_provenance(study, names), *parsed.trace))
+        text = trace_text(build_provenance(study, names), *parsed.trace)
+        print(*other_numbers(study, names[0]), text, sep="\n")
     elif parsed.output is None:
         raise StudyError("expected --output FILE, or --trace TABLE ROW COLUMN")
     else:

@@ -22,7 +22,7 @@ from study.command import command_parser, run_command
 from study.errors import StudyError
 from study.graph import Study
 from study.jobs import Job
-from study.options import DEFAULT_SCALE, add_study_arguments
+from study.options import DEFAULT_SCALE, add_study_arguments, study_of
 
 
 def cpu_seconds(pid: int) -> float:
@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     add_study_arguments(parser, DEFAULT_SCALE)
     parser.add_argument("--turns", type=int, default=5, help="starts of each kind (default: 5)")
     args = parser.parse_args(arguments)
-    study = Study(args.scale, args.study, args.replicates)
+    study = study_of(args)
     jobs = [first_job(study, stage) for stage in ("pretrain", "finetune")]
     os.environ.update(dict.fromkeys(warm.THREADS, "1"))
     plain = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

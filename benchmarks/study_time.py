@@ -25,7 +25,7 @@ from study.graph import Study
 from study.jobs import Job, needed
 from study.manifest import MANIFEST_NAME
 from study.messages import hint
-from study.options import DEFAULT_SCALE, add_study_arguments
+from study.options import DEFAULT_SCALE, add_study_arguments, study_of
 from study.run import RECIPE_NAME
 from study.stored import runs_of
 
@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> None:
     add_study_arguments(parser, DEFAULT_SCALE)
     parser.add_argument("--cores", type=int, default=2, metavar="N", help="of the run (default: 2)")
     args = parser.parse_args(arguments)
-    study = Study(args.scale, args.study, args.replicates)
+    study = study_of(args)
     split = split_of(study, args.target, args.cores)
     total = sum(split.seconds.values())
     print(f"{args.target}: {total / args.cores:.0f} s on {args.cores} cores = {total:.0f} core-s")

@@ -15,9 +15,8 @@ from model import warm
 from study.command import outcome_of
 from study.errors import StudyError
 from study.file_locks import check_folders, end_future, lock_files
-from study.graph import Study
 from study.identity import canonical_json
-from study.options import check_cores, read_options
+from study.options import check_cores, read_options, study_of
 from study.places import Places, check_places
 from study.reach import check_reachable
 from study.record import identity_of, is_current
@@ -43,7 +42,7 @@ def read_study():
     """What --config asks for, and its study."""
     options = read_options(workflow.config_settings.config_args, config)
     check_cores(workflow.resource_settings.cores)
-    study = Study(options.scale, options.study, options.replicates)
+    study = study_of(options)
     check_places(study.source_recipes(), options.mirror)
     return options, study
 
@@ -99,9 +98,11 @@ with suppress(ImportError):  # other releases have their scheduler elsewhere
 
 with one_line():
     OPTIONS, STUDY = read_study()
-STUDY_ARGUMENTS = f"--study={shlex.quote(STUDY.study_path)} --scale={shlex.quote(STUDY.scale)}" + (
-    f" --replicates={OPTIONS.replicates}" if OPTIONS.replicates else ""
-)
+STUDY_ARGUMENTS = f"--study={shlex.quote(STUDY.study_path)} --scale={shlex.quote(STUDY.scale)}"
+if OPTIONS.replicates:
+    STUDY_ARGUMENTS += f" --replicates={OPTIONS.replicates}"
+if OPTIONS.finetuning_seeds:
+    STUDY_ARGUMENTS += f" --finetuning-seeds={OPTIONS.finetuning_seeds}"
 # Where files lie is part of no recipe and of no param: moving them re-runs nothing.
 PLACES = f"--mirror={shlex.quote(OPTIONS.mirror)}" if OPTIONS.mirror else ""
 if STUDY.jobs.places:

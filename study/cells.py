@@ -20,6 +20,7 @@ from study.fields import (
     Omitted,
     Positive,
     Section,
+    Seed,
     Share,
     Size,
     doc,
@@ -179,6 +180,7 @@ class Cell(Section):
     optimiser: Optimiser = doc("how weights are updated")
     evaluation: Evaluation = doc("held-out evaluations along training")
     finetuning: str = doc("one of the recipes of `finetuning`")
+    first_seed: Omitted[Seed] = doc("its pre-training seeds are the study's from this one on", 0)
 
     @model_validator(mode="after")
     def fits(self):

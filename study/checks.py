@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from study.errors import StudyError
+from study.fields import BEYOND_SEEDS
 from study.jobs import Jobs, store_name
 from study.messages import Fault, hint
 from study.names import same_file
@@ -71,6 +72,8 @@ def _check_cells(config: StudyFile) -> None:
             factors = f"batch.sequences {cell.batch.sequences} x length {cell.length} tokens"
             problem = f"{cell.steps} x {factors}, over {MOST_TOKENS:.0e}"
             raise Fault(problem, *where, "steps")
+        if max(config.pretraining_seeds(name)) >= BEYOND_SEEDS:
+            raise Fault(f"with it seeds go beyond {BEYOND_SEEDS - 1}", *where, "first_seed")
         for task, settings in config.finetuning[cell.finetuning].items():
             if settings.length > cell.model.positions:
                 most = f"model.positions {cell.model.positions} of cell {name}"
@@ -155,14 +158,19 @@ def _check_hyperparameter_table(config: StudyFile, name: str, table: Hyperparame
 
 
 def _check_twins(config: StudyFile) -> None:
-    """Two cell names with the same resolved recipe are an error: one name per thing."""
+    """Two cell names with the same resolved recipe and a seed are an error: one name per thing."""
     jobs = Jobs(config)
-    seen: dict[tuple[str, str], str] = {}
+    seen: dict[tuple[str, str], list[str]] = {}
     for name, cell in config.cells.items():
-        identity = (jobs.pretrain(name, 0).key, cell.finetuning)
-        if identity in seen:
-            raise Fault(f"the same recipe as cells.{seen[identity]}; use that name", "cells", name)
-        seen[identity] = name
+        twins = seen.setdefault((jobs.pretrain(name, 0).key, cell.finetuning), [])
+        for twin in twins:
+            same = f"the same recipe as cells.{twin}"
+            if cell.first_seed == config.cells[twin].first_seed:
+                raise Fault(f"{same}; use that name", "cells", name)
+            common = {*config.pretraining_seeds(name)}.intersection(config.pretraining_seeds(twin))
+            if common:
+                raise Fault(f"{same}, and its seed {min(common)}", "cells", name, "first_seed")
+        twins.append(name)
 
 
 def _distinct(names: list[str], *where: str) -> None:

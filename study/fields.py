@@ -54,7 +54,8 @@ AtLeastZero = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 HeldoutFraction = Annotated[float, Field(gt=0, lt=0.5)]  # of a corpus's documents
 MOST_SEEDS = 100
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
+BEYOND_SEEDS = 2**32
+Seed = Annotated[int, Field(ge=0, lt=BEYOND_SEEDS)]
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS), AfterValidator(_distinct)]
 OMITTED = object()  # marks a field that recipes leave out while it has its default
 T = TypeVar("T")

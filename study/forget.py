@@ -13,7 +13,7 @@ from study.errors import StudyError
 from study.graph import Study
 from study.jobs import Job
 from study.messages import hint
-from study.options import add_study_arguments
+from study.options import add_study_arguments, study_of
 from study.stored import dispose, runs_of
 
 
@@ -79,7 +79,7 @@ def main(arguments: list[str] | None) -> None:
     args = parser.parse_args(arguments)
     if not (args.cells or args.task or args.source):
         raise StudyError("expected a CELL, --task or --source to forget")
-    study = Study(args.scale, args.study, args.replicates)
+    study = study_of(args)
     jobs = with_what_reads_them(study, named_jobs(study, args.cells, args.task, args.source))
     runs = [run for job in jobs for run in runs_of(job)]
     shown = ", ".join(tables_of(study, jobs)) or "no table"

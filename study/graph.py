@@ -18,16 +18,22 @@ from study.yaml_file import read_yaml
 class Study:
     """The study file at `scale`, read and checked; raises StudyError in one line.
 
-    `replicates` takes that many pre-training seeds (0, 1, ...) instead of the scale's.
+    `replicates` takes that many pre-training seeds (0, 1, ...) instead of the scale's,
+    `finetuning_seeds` that many fine-tuning seeds of each.
     """
 
     def __init__(
-        self, scale: str, study_path: str | Path = STUDY_FILE, replicates: int | None = None
+        self,
+        scale: str,
+        study_path: str | Path = STUDY_FILE,
+        replicates: int | None = None,
+        finetuning_seeds: int | None = None,
     ):
         self.scale = scale
         self.study_path = str(study_path)
         self.replicates = replicates
-        self.config = load_study_file(scale, study_path, replicates)
+        self.finetuning_seeds = finetuning_seeds
+        self.config = load_study_file(scale, study_path, replicates, finetuning_seeds)
         written = {**self.config.tables, **self.config.hyperparameter_tables}
         self._published = {table: self._read_published(table, written) for table in written}
         self.config = self.config.shown_here()
@@ -47,7 +53,7 @@ class Study:
         return [
             self.jobs.finetune(cell, seed, task, setting)
             for cell in cells
-            for seed in self.config.seeds.pretraining
+            for seed in self.config.pretraining_seeds(cell)
             for task in tasks
             for setting in self.config.settings(cell, task)
         ]
@@ -137,7 +143,7 @@ class Study:
             self.jobs.minimal_pairs(cell, seed, pairs)
             for pairs in dict.fromkeys(c.pairs for c in self.config.tables[table].pairs_columns)
             for cell in self.table_cells(table)
-            for seed in self.config.seeds.pretraining
+            for seed in self.config.pretraining_seeds(cell)
         ]
 
     def all_minimal_pairs_jobs(self) -> list[Job]:
@@ -151,7 +157,7 @@ class Study:
             self.jobs.samples(cell, seed)
             for cell in self.table_cells(table)
             if self.config.cells[cell].format.pairs
-            for seed in self.config.seeds.pretraining
+            for seed in self.config.pretraining_seeds(cell)
         ]
 
     def all_table_jobs(self) -> list[Job]:
@@ -172,7 +178,7 @@ class Study:
         return [
             self.jobs.pretrain(cell, seed)
             for cell in (self.config.shown if cells is None else cells)
-            for seed in self.config.seeds.pretraining
+            for seed in self.config.pretraining_seeds(cell)
         ]
 
     def store_jobs(self) -> list[Job]:

@@ -99,7 +99,7 @@ class Jobs(dict[str, Job]):
 
     def _make_all(self) -> None:
         for cell in self.config.cells:
-            for seed in self.config.seeds.pretraining:
+            for seed in self.config.pretraining_seeds(cell):
                 self.pretrain(cell, seed)
                 for task in self.config.cell_tasks(cell):
                     for setting in self.config.settings(cell, task):
@@ -270,7 +270,7 @@ class Jobs(dict[str, Job]):
     @once
     def selection(self, family: str) -> Job:
         """The choice of a family's member by held-out perplexity (section 4.3)."""
-        seeds = self.config.seeds.pretraining
+        seeds = self.config.pretraining_seeds
         return self._add(
             "selection",
             {"family": family},
@@ -278,7 +278,7 @@ class Jobs(dict[str, Job]):
             members={
                 cell: {
                     "learning_rate": learning_rate,
-                    "pretrain": [self.pretrain(cell, seed) for seed in seeds],
+                    "pretrain": [self.pretrain(cell, seed) for seed in seeds(cell)],
                 }
                 for learning_rate, cell in self.config.families[family].members.items()
             },

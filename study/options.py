@@ -8,10 +8,12 @@ import argparse
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 from study.errors import StudyError, value_text
 from study.fields import MOST_SEEDS
+from study.graph import Study
 from study.messages import hint
 from study.read import STUDY_FILE
 
@@ -20,12 +22,13 @@ DEFAULT_SCALE = "demo"
 
 @dataclass(frozen=True)
 class Options:
-    """A scale, a study file, a mirror, a number of replicates, the FLOP/s of a device."""
+    """A scale, a study file, a mirror, numbers of seeds, the FLOP/s of a device."""
 
     scale: str = DEFAULT_SCALE
     study: str = STUDY_FILE
     mirror: str | None = None
     replicates: int | None = None
+    finetuning_seeds: int | None = None
     flops: float | None = None
 
 
@@ -41,8 +44,17 @@ def add_study_arguments(parser: argparse.ArgumentParser, scale: str | None = Non
         metavar="NAME",
         help="file of config/scales/" + (f" (default: {scale})" if scale else ""),
     )
-    replicates = "pre-training seeds 0..N-1 (default: the scale's)"
-    parser.add_argument("--replicates", type=int, metavar="N", help=replicates)
+    for option, seeds in (
+        ("--replicates", "pre-training seeds 0..N-1"),
+        ("--finetuning-seeds", "fine-tuning seeds 0..N-1 of each pre-training"),
+    ):
+        about = f"{seeds} (default: the scale's)"
+        parser.add_argument(option, type=int, metavar="N", help=about)
+
+
+def study_of(asked: argparse.Namespace | Options) -> Study:
+    """The study that parsed arguments or options name."""
+    return Study(asked.scale, asked.study, asked.replicates, asked.finetuning_seeds)
 
 
 def read_options(typed: Iterable[str], config: Mapping[str, Any]) -> Options:
@@ -66,9 +78,9 @@ def read_options(typed: Iterable[str], config: Mapping[str, Any]) -> Options:
     return Options(**values)
 
 
-def _replicates(text: str) -> int:
+def _seeds(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:10]) <= MOST_SEEDS:
-        raise StudyError(f"replicates: expected a number from 1 to {MOST_SEEDS}, found {text}")
+        raise StudyError(f"{name}: expected a number from 1 to {MOST_SEEDS}, found {text}")
     return int(text)
 
 
@@ -82,7 +94,10 @@ def _flops(text: str) -> float:
     return flops
 
 
-NUMBERS = {"replicates": _replicates, "flops": _flops}  # how their texts are read
+NUMBERS = {  # how their texts are read
+    **{name: partial(_seeds, name) for name in ("replicates", "finetuning_seeds")},
+    "flops": _flops,
+}
 
 
 def check_cores(cores: int | None) -> None:

@@ -1,11 +1,12 @@
 """`python -m study.prune --scale S`: list the runs that no configuration asks for any more.
 
-Of other recipes than today's, of cells and tasks that are gone. Whatever pre-training seeds lie
-there count as asked for: `replicates` may name them again. With --delete they go; a run at work
-never does.
+Of other recipes than today's, of cells and tasks that are gone. Whatever seeds lie there count as
+asked for: `replicates` and `finetuning_seeds` may name them again. With --delete they go; a run at
+work never does.
 """
 
 import json
+from collections.abc import Collection
 from itertools import count
 from pathlib import Path
 
@@ -17,26 +18,41 @@ from study.stored import StoredRun, all_runs, dispose, runs_of
 
 
 def unasked(scale: str, study_paths: list[str]) -> list[StoredRun]:
-    """The runs of a scale that none of these studies asks for, with any number of replicates."""
+    """The runs of a scale that none of these studies asks for, with any numbers of seeds."""
     runs = all_runs(Path("runs", scale))
-    seeds = {pretraining_seed(run) for run in runs}
+    seeds: dict[str, set[int]] = {"pretrain": set(), "finetune-seed": set()}
+    for run in runs:
+        stage, seed = stage_and_seed(run)
+        if stage in seeds:
+            seeds[stage].add(seed)
     wanted = set()
     for path in study_paths:
-        study = Study(scale, path)
-        there = seeds.union(study.config.seeds.pretraining)
-        most = next(seed for seed in count() if seed not in there)
-        for one in (study, *(Study(scale, path, number) for number in range(1, most + 1))):
-            wanted |= {run.directory for job in one.jobs.values() for run in runs_of(job)}
+        config = Study(scale, path).config
+        first = {cell.first_seed for cell in config.cells.values()}
+        there = {seed - start for seed in seeds["pretrain"] for start in first}
+        most = smallest_missing(there.union(config.seeds.pretraining))
+        numbers = [(None, None), *((number, None) for number in range(1, most + 1))]
+        # No job depends on both numbers: of the replicates the scale's and the most will do.
+        for number in range(1, smallest_missing(seeds["finetune-seed"]) + 1):
+            numbers += [(None, number), *([(most, number)] if most else [])]
+        for replicates, finetuning_seeds in numbers:
+            jobs = Study(scale, path, replicates, finetuning_seeds).jobs.values()
+            wanted |= {run.directory for job in jobs for run in runs_of(job)}
     return [run for run in runs if run.directory not in wanted]
 
 
-def pretraining_seed(run: StoredRun) -> int | None:
-    """The seed of a pre-training, from the recipe in its directory; None for other runs."""
+def smallest_missing(seeds: Collection[int]) -> int:
+    """The smallest number from 0 on that is not among `seeds`."""
+    return next(seed for seed in count() if seed not in seeds)
+
+
+def stage_and_seed(run: StoredRun) -> tuple[str | None, int | None]:
+    """The stage and seed in the recipe in a run's directory; None where there is none."""
     try:
         recipe = json.loads((run.directory / RECIPE_NAME).read_text())
-        return recipe["seed"] if recipe["stage"] == "pretrain" else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return recipe["stage"], recipe.get("seed")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None, None
 
 
 def main(arguments: list[str] | None) -> None:

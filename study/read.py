@@ -30,18 +30,30 @@ FileAndData = tuple[Path, dict]
 
 
 def load_study_file(
-    scale: str, study_path: str | Path = STUDY_FILE, replicates: int | None = None
+    scale: str,
+    study_path: str | Path = STUDY_FILE,
+    replicates: int | None = None,
+    finetuning_seeds: int | None = None,
 ) -> StudyFile:
     """Merge, fill and validate the study at `scale`; raises StudyError in one line.
 
-    `replicates` takes that many pre-training seeds (0, 1, ...) instead of the scale's.
+    `replicates` takes that many pre-training seeds (0, 1, ...) instead of the scale's,
+    `finetuning_seeds` that many fine-tuning seeds of each.
     """
     study_path = Path(study_path)
     study = read_included(study_path)
     scales = read_scales(study_path.parent / "scales", scale)
-    if replicates is not None and not 1 <= replicates <= MOST_SEEDS:
-        raise StudyError(f"replicates: expected 1 to {MOST_SEEDS}, found {replicates}")
-    return build_study_file(study, scales, replicates)
+    seeds = {}
+    for name, kind, number in (
+        ("replicates", "pretraining", replicates),
+        ("finetuning_seeds", "finetuning", finetuning_seeds),
+    ):
+        if number is None:
+            continue
+        if not 1 <= number <= MOST_SEEDS:
+            raise StudyError(f"{name}: expected 1 to {MOST_SEEDS}, found {number}")
+        seeds[kind] = list(range(number))
+    return build_study_file(study, scales, seeds)
 
 
 def read_scales(folder: Path, scale: str) -> list[FileAndData]:
@@ -78,9 +90,11 @@ def read_included(study_path: Path) -> list[FileAndData]:
 
 
 def build_study_file(
-    study: list[FileAndData], scales: list[FileAndData], replicates: int | None = None
+    study: list[FileAndData],
+    scales: list[FileAndData],
+    seeds: dict[str, list[int]] | None = None,
 ) -> StudyFile:
-    """The same from what the files hold, each with its path for errors."""
+    """The same from what the files hold, each with its path for errors; `seeds` are by kind."""
     origins = Origins(*scales, *study)
     try:
         joined = _join(study)
@@ -91,8 +105,8 @@ def build_study_file(
             changes = spread(scale, recipes)
             _check_additions(merged, changes)
             merged = merge(merged, changes)
-        if replicates is not None:
-            merged = merge(merged, {"seeds": {"pretraining": list(range(replicates))}})
+        if seeds:
+            merged = merge(merged, {"seeds": seeds})
         for section in MAPPINGS:
             if section in merged and not isinstance(merged[section], dict):
                 raise Fault(f"expected a mapping, found {value_text(merged[section])}", section)

@@ -66,6 +66,10 @@ class StudyFile(Section):
             return self.cells[column.cell]
         return self.finetuning[column.finetuning][column.task]
 
+    def pretraining_seeds(self, cell: str) -> list[int]:
+        """The pre-training seeds of a cell: the study's, from the cell's first one on."""
+        return [self.cells[cell].first_seed + seed for seed in self.seeds.pretraining]
+
     def settings(self, cell: str, task: str) -> dict[str, Finetuning]:
         """The fine-tuning settings of a cell on a task, by name."""
         return self.finetuning[self.cells[cell].finetuning][task].settings()

@@ -24,7 +24,7 @@ from study.errors import StudyError
 from study.graph import Study
 from study.jobs import Job, needed
 from study.messages import hint
-from study.options import DEFAULT_SCALE, add_study_arguments, check_cores
+from study.options import DEFAULT_SCALE, add_study_arguments, check_cores, study_of
 from study.places import Places
 from study.reach import check_reachable, sources_to_fetch
 from study.results import listing
@@ -177,10 +177,11 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("--cores", type=int, default=available_cores(), metavar="N", help=cores)
     args = parser.parse_args(arguments)
     check_cores(args.cores)
-    study = Study(args.scale, args.study, args.replicates)
+    study = study_of(args)
     jobs = needed_jobs(study, args.target)
     check_reachable(sources_to_fetch(jobs), Places(args.mirror, study.jobs.places))
-    given = {name: vars(args)[name] for name in ("scale", "study", "mirror", "replicates")}
+    names = ("scale", "study", "mirror", "replicates", "finetuning_seeds")
+    given = {name: vars(args)[name] for name in names}
     settings = [f"{name}={value}" for name, value in given.items() if value is not None]
     log = Path(study.root, "logs", "snakemake.log")
     # Another call may be at work and write there too: nothing of the file is thrown away.

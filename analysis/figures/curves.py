@@ -164,7 +164,7 @@ def curves_figure(frame: pd.DataFrame, groups: dict[str, list[str]], about: str)
         raise StudyError("no table shows a cell of ours, so there are no curves")
     across, down = grid_of(len(groups), PANELS_A_LINE)
     most = max(len(cells) for cells in groups.values())
-    seeds = frame["pretraining_seed"].nunique()
+    seeds = frame.groupby("cell")["pretraining_seed"].nunique().max()
     crosses = "; crosses: diverged" if is_broken(frame).any() else ""
     lines = f"median of {seeds} pre-training seeds, thin: each seed" if seeds > 1 else "one seed"
     caption = (

@@ -73,7 +73,8 @@ def test_a_page_says_what_was_run_by_which_code_where_and_when(study):
     assert f"```\n{command}results/page.md\n```" in text
     assert fields_of(text) == {
         "scale": "smoke, of `config/study.yaml`",
-        "seeds": "2 pre-training (0, 1), each with 2 fine-tuning (0, 1)",
+        "seeds": "2 pre-training (0, 1; of full-sentences-again 100, 101), each with 2 "
+        "fine-tuning (0, 1)",
         "when": "2026-01-01 00:00 to 2026-01-01 00:00 UTC",
         "code": "commit `abc123`, clean (128 runs)",
         "precision": "fp32",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import results_toy
 import smoke
 from project import ROOT
 
@@ -336,6 +337,16 @@ def test_wall_clock_is_device_time_over_devices_or_the_longest_chain(place):
     edit("scales/demo.yaml", lambda data: data.pop("budget", None))
     bare = Study("demo")
     assert line(plan_of(bare), table="table2", stage="all")["hours"] == two["hours"]  # as measured
+
+
+def test_of_a_fine_tuning_only_the_seeds_without_a_run_are_left(place):
+    few, many = (Study("paper", finetuning_seeds=number) for number in (1, 4))
+    results_toy.write_finetune(few, few.jobs.finetune("doc-sentences", 0, "sst2"), {0: 80.0})
+    names = {"level": "job", "cell": "doc-sentences", "task": "sst2"}
+    one, four = (line(plan_of(study, 1e9), **names) for study in (few, many))
+    assert (one["done"], one["device_hours_left"]) == (1, 0)
+    assert (four["done"], four["device_hours"]) == (0, pytest.approx(4 * one["device_hours"]))
+    assert four["device_hours_left"] == pytest.approx(3 * one["device_hours"])
 
 
 def test_a_budget_fits_or_does_not(place, capsys):

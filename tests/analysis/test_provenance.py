@@ -8,7 +8,7 @@ import pytest
 import results_toy
 from predictions_toy import publish_seeds
 
-from analysis import provenance
+from analysis import provenance, table
 from study.digests import sha256_file
 from study.errors import StudyError
 from study.graph import Study
@@ -215,6 +215,22 @@ def test_trace_prints_the_chain_of_one_number(study, capsys):
     assert "python 3.11.7, torch 2.13.0" in lines[-1]
     run("--trace", "table3", "batch_2k", "learning_rate")
     assert "chosen from its family by" in capsys.readouterr().out
+
+
+def test_trace_says_where_the_table_that_is_there_has_other_seeds(own_study, capsys):
+    arguments = ["table2", "--scale", "smoke", "--output", "results/table2.csv"]
+    table.main([*arguments, "--replicates", "2"])
+    traced = ("--trace", "table2", "doc_sentences", "mnli.accuracy", "--scale", "smoke")
+    provenance.main([*traced, "--replicates", "2"])
+    assert capsys.readouterr().out.startswith("table2, doc_sentences, mnli.accuracy: ")
+    provenance.main([*traced])
+    warning, number = capsys.readouterr().out.splitlines()[:2]
+    assert warning == (
+        "results/table2.csv may show another number: it was made for another scale, recipe or "
+        "number of seeds, or changed since; this is the number of: snakemake --cores all --config "
+        "scale=smoke mirror=DIR -- results/table2.csv"
+    )
+    assert number.startswith("table2, doc_sentences, mnli.accuracy: ")
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,36 @@ def test_cells_of_a_contrast_differ_in_one_thing(scale, monkeypatch):
     assert differing("batch-2k", "full-sentences") == {"batch", "steps", "optimiser"}
 
 
+def test_a_cell_may_have_seeds_of_its_own_which_are_all_that_tells_it_from_its_model(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    study = Study("demo", replicates=3)
+    seeds = {cell: study.config.pretraining_seeds(cell) for cell in study.config.cells}
+    assert seeds["full-sentences"] == seeds["doc-sentences"] == [0, 1, 2]
+    assert seeds["full-sentences-again"] == [100, 101, 102]
+    again = [job.recipe for job in study.pretrain_jobs(["full-sentences-again"])]
+    first = [job.recipe for job in study.pretrain_jobs(["full-sentences"])]
+    assert again == [{**recipe, "seed": recipe["seed"] + 100} for recipe in first]
+    tuned = study.score_jobs(["full-sentences-again"], ["mnli"])
+    assert [job.recipe["seeds"] for job in tuned] == [[100], [101], [102]]
+    tuned = Study("demo", finetuning_seeds=2).score_jobs(["full-sentences-again"], ["mnli"])
+    assert [job.recipe["seeds"] for job in tuned] == [[0, 1]] * 5
+
+
+def test_two_cells_of_one_recipe_have_no_seed_in_common(edit):
+    edit("study.yaml", "cells.full-sentences-again.first_seed", 3)
+    assert len(Study("demo", replicates=3).pretrain_jobs(["full-sentences-again"])) == 3
+    message = (
+        "config/study/cells.yaml: cells.full-sentences-again.first_seed: the same recipe as "
+        "cells.full-sentences, and its seed 3"
+    )
+    with pytest.raises(StudyError) as error:
+        Study("demo", replicates=4)
+    assert str(error.value) == message
+    edit("study.yaml", "cells.full-sentences-again.first_seed", 2**32 - 1)
+    with pytest.raises(StudyError, match=r"first_seed: with it seeds go beyond 4294967295$"):
+        Study("demo")
+
+
 def test_shared_cells_are_one_job(monkeypatch):
     monkeypatch.chdir(ROOT)
     study = Study("paper")

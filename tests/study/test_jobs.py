@@ -7,6 +7,7 @@ from project import ROOT
 
 from study.errors import StudyError
 from study.graph import Study
+from study.identity import key_of, seed_recipe
 from study.jobs import Jobs, needed
 from study.read import load_study_file
 from study.recipes import RECIPES
@@ -71,6 +72,39 @@ def test_manifests_lie_by_names_and_keys(study):
     tuned = jobs.finetune("large-160gb-500k", 0, "mnli", setting)
     folder = f"runs/demo/finetune/large-160gb-500k/seed-0/mnli.{setting}"
     assert tuned.path == f"{folder}/{tuned.key}.json"
+
+
+def seed_keys(study, task):
+    """Keys of the runs of all fine-tuning seeds of a cell on a task, by both seeds."""
+    cell = "doc-sentences" if task == "sst2" else "large-160gb-500k"
+    jobs = [job for job in study.score_jobs([cell], [task])]
+    return {
+        (job.names["seed"], job.names["setting"], seed): key_of(seed_recipe(job.recipe, seed))
+        for job in jobs
+        for seed in job.recipe["seeds"]
+    }
+
+
+def test_numbers_of_seeds_are_the_scales_or_as_asked_and_more_of_them_run_nothing_again(study):
+    own = seed_keys(study, "sst2")
+    assert list(own) == [(seed, "", seed) for seed in range(5)]
+    few = seed_keys(Study("demo", replicates=2, finetuning_seeds=2), "sst2")
+    assert list(few) == [(0, "", 0), (0, "", 1), (1, "", 0), (1, "", 1)]
+    many = seed_keys(Study("demo", replicates=3, finetuning_seeds=5), "sst2")
+    assert len(many) == 15 and few.items() <= many.items()
+    assert {seeds: own[seeds] for seeds in own if seeds in many}.items() <= many.items()
+    more = Study("demo", replicates=8)
+    assert {path for path, job in study.jobs.items() if job.stage == "pretrain"} <= set(more.jobs)
+
+
+def test_tasks_that_start_from_another_follow_the_choice_among_all_of_its_seeds(study):
+    """The best setting of MNLI, by the median over the seeds, may be another with one seed more."""
+    one, two = (
+        seed_keys(Study("demo", replicates=1, finetuning_seeds=number), "rte_from_mnli")
+        for number in (1, 2)
+    )
+    assert set(one) < set(two)
+    assert all(one[seeds] != two[seeds] for seeds in one)
 
 
 @pytest.mark.parametrize(

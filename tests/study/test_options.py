@@ -28,6 +28,7 @@ def test_text_stays_as_it_was_typed(mirror):
 def test_numbers_are_read_and_the_last_of_two_counts():
     assert typed("replicates=5", "flops=3.5e14") == Options(replicates=5, flops=3.5e14)
     assert typed("replicates=007").replicates == 7
+    assert typed("finetuning_seeds=3") == Options(finetuning_seeds=3)
     assert typed("mirror=a", "mirror=b").mirror == "b"
     assert typed("mirror=[a,b]").mirror == "[a,b]"
 
@@ -47,13 +48,21 @@ def test_values_of_a_configuration_file_have_no_text():
             (f"replicates={text}", f"replicates: expected a number from 1 to 100, found {text}")
             for text in ("two", "true", "1e9", "-1", "0", "1.5", "100000", "1" * 30, "²", "1_0")
         ),
+        (
+            "finetuning_seeds=own",
+            "finetuning_seeds: expected a number from 1 to 100, found own",
+        ),
         *(
             (f"flops={text}", f"flops: expected a number above 0, like 3.5e14, found {text}")
             for text in ("abc", "inf", "0", "-1", "nan", "1e999")
         ),
         ("mirror=", "--config mirror: expected a value, found ''"),
         ("mirrors=x", "--config mirrors: unknown key, did you mean mirror?"),
-        ("x1=x", "--config x1: unknown key; known: scale, study, mirror, replicates, flops"),
+        (
+            "x1=x",
+            "--config x1: unknown key; known: scale, study, mirror, replicates, "
+            "finetuning_seeds, flops",
+        ),
     ],
 )
 def test_a_wrong_value_ends_in_one_line(entry, message):
@@ -104,12 +113,14 @@ def test_snakemake_ends_with_the_line_and_status_2(project, setting, line):
     assert told.endswith(line)
 
 
-def test_a_mirror_of_digits_and_a_scale_reach_the_jobs(project):
-    result = snakemake(project, "scale=smoke", "mirror=007", "replicates=02", options=["-p"])
+def test_a_mirror_of_digits_a_scale_and_numbers_of_seeds_reach_the_jobs(project):
+    settings = ("scale=smoke", "mirror=007", "replicates=02", "finetuning_seeds=3")
+    result = snakemake(project, *settings, options=["-p"])
     assert result.returncode == 0, result.stderr
     shown = result.stdout + result.stderr
     assert re.search(r"--mirror=007\s", shown)
-    assert re.search(r"--replicates=2\s", shown)
+    assert re.search(r"--replicates=2 --finetuning-seeds=3\s", shown)
+    assert '"seeds":[0,1,2]' in shown
 
 
 def test_a_study_without_families_and_hyperparameter_tables_has_its_graph(project, tmp_path):
@@ -151,6 +162,7 @@ def test_what_nobody_foresaw_is_one_line_with_a_way_to_see_the_rest(project, tmp
         (["runs/x"], "runs/x: no result of this study"),
         (["all", "--cores", "0"], "--cores: expected at least 1, found 0"),
         (["all", "--replicates", "0"], "replicates: expected 1 to 100, found 0"),
+        (["all", "--finetuning-seeds", "101"], "finetuning_seeds: expected 1 to 100, found 101"),
     ],
 )
 def test_watch_ends_with_the_line_and_status_2(project, arguments, line):

@@ -52,16 +52,19 @@ def make(project, target, *variables, options=()):
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_values_arrive_as_they_were_typed(project, text):
-    typed = [f"{name}={text}" for name in ("SCALE", "CORES", "MIRROR", "REPLICATES", "FLOPS")]
+    names = ("SCALE", "CORES", "MIRROR", "REPLICATES", "FINETUNING_SEEDS", "FLOPS")
+    typed = [f"{name}={text}" for name in names]
     assert make(project, "table2", *typed, options=["-n"]) is None
     assert make(project, "table2", *typed) == [
         *("-m", "study.watch", "results/table2.csv", f"--scale={text}"),
-        *(f"--mirror={text}", f"--cores={text}", f"--replicates={text}"),
+        *(f"--mirror={text}", f"--cores={text}", f"--finetuning-seeds={text}"),
+        f"--replicates={text}",
     ]
     (project / "calls.jsonl").unlink()
     assert make(project, "plan", *typed) == [
         *("-m", "snakemake", "--quiet", "all", "--cores", text, "--config"),
-        *(f"scale={text}", f"mirror={text}", f"replicates={text}", f"flops={text}"),
+        *(f"scale={text}", f"mirror={text}", f"replicates={text}"),
+        *(f"finetuning_seeds={text}", f"flops={text}"),
         *("--", "results/plan.csv"),
     ]
 

@@ -216,10 +216,11 @@ def test_a_run_at_work_is_neither_forgotten_nor_pruned(project):
 
 
 def test_pruning_takes_what_no_configuration_asks_for(project):
-    """Runs of an earlier recipe and of a cell that is gone; not those of a further replicate."""
+    """Runs of an earlier recipe and of a cell that is gone; not those of further seeds."""
     nothing = "0 runs, 0 B to delete, with --delete\n"
     runs = project / "runs/smoke"
-    smoke.edit(project, "scales/smoke.yaml", lambda data: data["seeds"].update(pretraining=[3]))
+    fewer = {"pretraining": [3], "finetuning": [0]}
+    smoke.edit(project, "scales/smoke.yaml", lambda data: data["seeds"].update(fewer))
     assert command(project, "study.prune", "--scale", "smoke").stdout == nothing
     smoke.edit(project, "study.yaml", other_sst2)
     shutil.copytree(runs / "pretrain/doc-sentences", runs / "pretrain/gone")
