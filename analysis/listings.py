@@ -1,5 +1,7 @@
 """Results of one shape, a CSV with a line per run or per point: `analysis.listings pretraining`."""
 
+import math
+
 import pandas as pd
 
 from analysis.choices import compare_settings, read_selection
@@ -7,6 +9,7 @@ from analysis.command import add_study_arguments, csv_text, study_of
 from analysis.minimal_pairs import read_minimal_pairs
 from analysis.plateau import read_runs, transition
 from analysis.scores import read_scores
+from analysis.statistics.best_of import expected_best
 from analysis.values import token_rates
 from study.command import command_parser, run_command
 from study.graph import Study
@@ -69,7 +72,9 @@ def read_pretraining(study: Study) -> pd.DataFrame:
 def read_learning_rates(study: Study) -> pd.DataFrame:
     """Held-out perplexity of every member of every family and whether it was selected.
 
-    The perplexity of a pre-training that diverged is empty. Raises StudyError for results of
+    The perplexity of a pre-training that diverged is empty. `expected_best_of_<n>` is the lowest
+    that n of the family's rates are expected to reach, by their medians over replicates
+    (`analysis.statistics.best_of`); empty where one has none. Raises StudyError for results of
     another recipe.
     """
     rows = []
@@ -82,7 +87,28 @@ def read_learning_rates(study: Study) -> pd.DataFrame:
                 seed = job.names["seed"]
                 row = (study.scale, name, rate, cell, seed, cell == winner, perplexity, job.key)
                 rows.append(row)
-    return pd.DataFrame(rows, columns=LEARNING_RATE_COLUMNS)
+    frame = pd.DataFrame(rows, columns=LEARNING_RATE_COLUMNS)
+    reached = frame.assign(reached=frame["heldout_perplexity"].astype(float).fillna(math.inf))
+    medians = reached.groupby(["family", "cell"], sort=False)["reached"].median()
+    return with_expected_best(frame, ["family"], medians, lower_is_better=True)
+
+
+def with_expected_best(
+    frame: pd.DataFrame, grid: list[str], points: pd.Series, lower_is_better: bool = False
+) -> pd.DataFrame:
+    """`frame` with a column `expected_best_of_<n>` for every number of points that a grid has.
+
+    `grid` are its columns that name a grid; `points` hold a number per point, with `grid` among the
+    levels of their index. Of a smaller grid the last columns are empty.
+    """
+    sign, lines = -1 if lower_is_better else 1, []
+    for names, values in points.groupby(level=grid, sort=False):
+        curve = sign * expected_best(sign * values)
+        best = {f"expected_best_of_{number}": value for number, value in enumerate(curve, start=1)}
+        lines.append({**dict(zip(grid, names, strict=True)), **best})
+    if not lines:
+        return frame
+    return frame.merge(pd.DataFrame(lines), on=grid, how="left", validate="many_to_one")
 
 
 def read_corpora(study: Study) -> pd.DataFrame:
@@ -114,9 +140,13 @@ def read_corpora(study: Study) -> pd.DataFrame:
 
 
 def read_settings(study: Study) -> pd.DataFrame:
-    """`compare_settings` of every cell and task that a table shows."""
+    """`compare_settings` of every cell and task that a table shows, and what the best of n settings
+    is expected to reach, by their medians; empty where one has none.
+    """
     scores = read_scores(study, study.all_table_jobs(), "results/settings.csv")
-    return compare_settings(study, scores)
+    compared = compare_settings(study, scores)
+    medians = compared.set_index(["cell", "task", "setting"])["median"]
+    return with_expected_best(compared, ["cell", "task"], medians)
 
 
 def read_all_minimal_pairs(study: Study) -> pd.DataFrame:

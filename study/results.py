@@ -73,9 +73,9 @@ def _measured(study: Any) -> list:
     return [] if study.config.hardware else [study.jobs.throughput()]
 
 
-def _listed(name: str, about: str, jobs: Callable[[Any, str], list]) -> Result:
+def _listed(name: str, about: str, jobs: Callable[[Any, str], list], version: int = 1) -> Result:
     """A CSV of `analysis.listings`."""
-    return Result(name, name, CSV, f"analysis.listings {name}", about, jobs)
+    return Result(name, name, CSV, f"analysis.listings {name}", about, jobs, version=version)
 
 
 RESULTS = (
@@ -133,8 +133,9 @@ RESULTS = (
     ),
     _listed(
         "settings",
-        "every point of the fine-tuning grids, and which counts",
+        "every point of the fine-tuning grids, which counts, and the expected best of n points",
         jobs=lambda study, _: study.all_table_jobs(),
+        version=2,
     ),
     _listed(
         "pretraining",
@@ -143,8 +144,9 @@ RESULTS = (
     ),
     _listed(
         "learning_rates",
-        "the learning-rate grids of the families",
+        "the learning-rate grids of the families, and the expected best of n rates",
         jobs=lambda study, _: study.pretrain_jobs() + study.selection_jobs(),
+        version=2,
     ),
     _listed(
         "corpora",

@@ -315,12 +315,17 @@ def test_ensembles_are_not_compared_with_single_models(study):
         Study("smoke")
 
 
-def test_settings_csv_keeps_every_setting(study):
+def test_settings_csv_keeps_every_setting_and_tells_the_expected_best_of_fewer(study):
     for job in study.all_table_jobs():
-        publish_seeds(job, 50)
+        publish_seeds(job, 46 if job.names["setting"] == HIGH else 50)
     listings.main(["settings", "--scale", "smoke", "--output", "results/settings.csv"])
     found = pd.read_csv("results/settings.csv", keep_default_na=False)
     rows = found[(found["cell"] == "large-160gb-500k") & (found["task"] == "rte")]
     assert rows["setting"].tolist() == [LOW, HIGH]
     assert rows["selected"].tolist() == [True, False]
+    assert rows["median"].tolist() == [50.5, 46.5]
+    assert rows["expected_best_of_1"].tolist() == [48.5, 48.5]
+    assert rows["expected_best_of_2"].astype(float).tolist() == [49.5, 49.5]
+    alone = found[(found["cell"] == "full-sentences") & (found["task"] == "sst2")].iloc[0]
+    assert (alone["expected_best_of_1"], alone["expected_best_of_2"]) == (50.5, "")
     assert found.groupby(["cell", "task"])["selected"].sum().eq(1).all()

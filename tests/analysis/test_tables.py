@@ -127,6 +127,11 @@ def test_a_diverged_grid_point_is_never_selected(study):
     assert frame.iloc[1]["cell"] == "batch-2k"
     rates, _ = make(listings, "learning_rates")
     of_family = rates[rates["family"] == "batch-2k"]
+    assert of_family["expected_best_of_1"].isna().all()  # no mean has an infinite perplexity
+    other = rates[rates["family"] == "batch-8k"]  # medians over replicates: exp 1.6 and exp 2.1
+    low, high = math.exp(1.6), math.exp(2.1)
+    assert other["expected_best_of_1"].tolist() == pytest.approx([(low + high) / 2] * 6)
+    assert other["expected_best_of_2"].tolist() == pytest.approx([(3 * low + high) / 4] * 6)
     assert of_family["selected"].tolist() == [False] * 3 + [True] * 3
     assert of_family["heldout_perplexity"].isna().tolist() == [True] * 3 + [False] * 3
 
