@@ -28,18 +28,17 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from scipy.stats import chi2, f, norm
 
 from analysis.command import csv_text, result_command
+from analysis.examples import example_scores
 from analysis.medians import replicate_values
 from analysis.render import DASH
 from analysis.shown import Entry, read_rows
 from study.command import run_command
 from study.graph import Study
-from study.manifest import Manifest, load_manifest, seed_run
+from study.manifest import load_manifest, seed_run
 from study.tables import Column
-from study.tasks import Task
 
 TAIL = 0.025  # on either side of a 95 % interval
 ALL = "all"
@@ -160,21 +159,6 @@ def between_replicates(values: np.ndarray) -> Deviation:
         return UNKNOWN
     variance = values.var(1, ddof=1).mean()
     return _deviation(variance, _chi_square(variance, cells * (replicates - 1)))
-
-
-def example_scores(run: Manifest, task: Task, metric: str) -> np.ndarray | None:
-    """What each example adds to a metric, float64 (N,) in percent; None where it is no mean."""
-    split, name = "predictions", metric
-    for more in task.more_dev or {}:
-        if metric.startswith(f"{more}_"):
-            split, name = f"predictions-dev-{more}", metric.removeprefix(f"{more}_")
-    with pq.ParquetFile(run.file(f"{split}.parquet")) as file:
-        table = file.read()
-    if name in table.column_names:
-        return 100 * table[name].to_numpy()
-    if name == "accuracy":
-        return 100.0 * (table["prediction"].to_numpy() == table["label"].to_numpy())
-    return None
 
 
 class Crossed(NamedTuple):

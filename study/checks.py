@@ -7,6 +7,7 @@ reads the files adds which of them says it.
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from study.claims import IN_NATS, LOWER_IS_BETTER, Claim
 from study.errors import StudyError
 from study.fields import BEYOND_SEEDS
 from study.jobs import Jobs, store_name
@@ -31,6 +32,10 @@ def check(config: StudyFile) -> None:
     _check_rows(config)
     for name, hyperparameters in config.hyperparameter_tables.items():
         _check_hyperparameter_table(config, name, hyperparameters)
+    for name, claim in config.claims.items():
+        _check_claim(config, name, claim)
+    if config.claims and config.verdicts is None:
+        raise Fault("missing, and claims need it", "verdicts")
     _check_budget(config)
     _check_twins(config)
 
@@ -155,6 +160,32 @@ def _check_hyperparameter_table(config: StudyFile, name: str, table: Hyperparame
             except StudyError as error:
                 problem = f"{error}, that of column {column.id}"
                 raise Fault(problem, *where, "rows", row.id) from None
+
+
+def _check_claim(config: StudyFile, name: str, claim: Claim) -> None:
+    """A claim's table has its rows, of single models, and its columns, which have one unit."""
+    where = ("claims", name)
+    if claim.table is None:
+        return
+    _known([claim.table], config.tables, *where, "table")
+    table = config.tables[claim.table]
+    rows = {row.id: row for row in table.rows}
+    _known(claim.rows, rows, *where, "rows")
+    for row in claim.rows:
+        if rows[row].ensemble:
+            raise Fault(f"{row} is an ensemble, of which there is one", *where, "rows")
+    columns = {
+        column.name: column.value or ""
+        for column in table.columns
+        if column.compared or column.value == "learning_rate"
+    }
+    _known([*claim.columns, *claim.against], columns, *where, "columns")
+    values = [columns[column] for column in (*claim.columns, *claim.against)]
+    units = {
+        (value in IN_NATS, value in LOWER_IS_BETTER, value == "bits_per_byte") for value in values
+    }
+    if len(units) > 1:
+        raise Fault("a mean of columns of several units means nothing", *where, "columns")
 
 
 def _check_twins(config: StudyFile) -> None:

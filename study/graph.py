@@ -137,6 +137,16 @@ class Study:
         jobs += self.minimal_pairs_jobs(table)
         return list(dict.fromkeys([*jobs, *self.pair_samples_jobs(table)]))
 
+    def tables_of_claims(self, table: str = "") -> list[str]:
+        """The tables whose rows claims compare; only `table` where one is named."""
+        tables = [claim.table for claim in self.config.claims.values() if claim.table]
+        return [name for name in dict.fromkeys(tables) if table in ("", name)]
+
+    def claims_jobs(self, table: str = "") -> list[Job]:
+        """All jobs whose manifests the claims of a table read, or those of all tables."""
+        jobs = [job for name in self.tables_of_claims(table) for job in self.shown_jobs(name)]
+        return list(dict.fromkeys(jobs))
+
     def minimal_pairs_jobs(self, table: str) -> list[Job]:
         """The scores of minimal pairs that a table shows or chooses from."""
         return [

@@ -22,6 +22,7 @@ SECTIONS = (
     "executions",
     "tables",
     "hyperparameter_tables",
+    "claims",
 )
 # Names that share one folder: the files of two of them would be the same.
 SHARED = (("corpora", "tasks", "minimal_pairs"), ("tables", "hyperparameter_tables"))

@@ -64,6 +64,16 @@ def _of_hyperparameters(study: Any, name: str) -> dict:
     }
 
 
+def _of_claims(study: Any, table: str) -> dict:
+    """The claims of a table, or of all, when verdicts are given, and the tables themselves."""
+    claims = study.config.claims_of(table) if table else study.config.claims
+    return {
+        "claims": {name: claim.model_dump() for name, claim in claims.items()},
+        "verdicts": study.config.verdicts and study.config.verdicts.model_dump(),
+        "tables": {name: _of_table(study, name) for name in study.tables_of_claims(table)},
+    }
+
+
 def _by_name_only(config: Any, name: str) -> bool:
     return False
 
@@ -130,6 +140,39 @@ RESULTS = (
         shows=_of_table,
         names=lambda config: [name for name, one in config.tables.items() if one.score_columns],
         in_all=_by_name_only,
+    ),
+    Result(
+        "claims",
+        "claims",
+        ("csv", "md"),
+        "analysis.claims",
+        "verdicts on all claims: differences with intervals, p-values, what would decide them",
+        jobs=lambda study, _: study.claims_jobs(),
+        shows=_of_claims,
+        in_all=lambda config, _: bool(config.claims),
+    ),
+    Result(
+        "table_claims",
+        "claims/{table}",
+        ("csv", "md"),
+        "analysis.claims --table={table}",
+        "the same of one table, for which nothing else is trained",
+        jobs=lambda study, table: study.claims_jobs(table),
+        shows=_of_claims,
+        names=lambda config: [name for name in config.tables if config.claims_of(name)],
+        in_all=_by_name_only,
+    ),
+    Result(
+        "calibration",
+        "calibration",
+        ("csv", "md"),
+        "analysis.calibration",
+        "how often the verdicts are false, by simulation, beside recipes that are in common use",
+        jobs=lambda study, _: [],
+        shows=lambda study, _: {
+            "verdicts": study.config.verdicts and study.config.verdicts.model_dump()
+        },
+        in_all=lambda config, _: bool(config.claims),
     ),
     _listed(
         "settings",

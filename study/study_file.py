@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from study.cells import Cell, Family
+from study.claims import Claim, Verdicts
 from study.execution import Budget, Hardware, StageExecutions
 from study.fields import HeldoutFraction, Section, Seeds, doc
 from study.minimal_pairs import MinimalPairs
@@ -49,6 +50,8 @@ class StudyFile(Section):
         {},
     )
     hyperparameter_tables: dict[str, HyperparameterTable] = doc("recipes (tables 9 and 10)", {})
+    claims: dict[str, Claim] = doc("what is claimed of the tables, and how it is tested", {})
+    verdicts: Verdicts | None = doc("when verdicts on claims are given", None)
     seeds: StudySeeds = doc("replicates and their fine-tunings")
     execution: StageExecutions = doc("how jobs are computed: how fast, never what")
     executions: dict[str, StageExecutions] = doc("executions to be like", {})
@@ -73,6 +76,10 @@ class StudyFile(Section):
     def settings(self, cell: str, task: str) -> dict[str, Finetuning]:
         """The fine-tuning settings of a cell on a task, by name."""
         return self.finetuning[self.cells[cell].finetuning][task].settings()
+
+    def claims_of(self, table: str) -> dict[str, Claim]:
+        """The claims that compare rows of a table."""
+        return {name: claim for name, claim in self.claims.items() if claim.table == table}
 
     def row_cells(self, row: Row) -> list[str]:
         """The cells that a row shows or chooses from."""
