@@ -6,6 +6,7 @@ deviation of such numbers; so is the margin, which is 1. The functions are those
 results, beside recipes that are in common use:
 
     ours                     `analysis.statistics.verdicts`, at one look
+    ours, one claim          the same of a table with one claim, so without Holm
     ours, planned looks      the same at every planned number of replicates, until one decides
     runs as replicates       t-test of all fine-tunings of all pre-trainings
     one pre-training         t-test of the fine-tunings of one pre-training, as most papers have
@@ -88,10 +89,10 @@ def runs(draw: np.random.Generator, spread: Spread, replicates: int, seeds: int)
     return values / np.median(values, axis=-1).std()
 
 
-def study_verdicts(values: np.ndarray, level: float) -> list[str]:
-    """Verdicts on the claims of one study; values (cells, replicates)."""
+def study_verdicts(values: np.ndarray, level: float, claims: int = len(PAIRS)) -> list[str]:
+    """Verdicts on the first so many claims of one study; values (cells, replicates)."""
     samples = values.tolist()
-    found = [evidence("direction", [samples[a], samples[b]], MARGIN) for a, b in PAIRS]
+    found = [evidence("direction", [samples[a], samples[b]], MARGIN) for a, b in PAIRS[:claims]]
     return [verdict for verdict, _ in verdicts(found, level)]
 
 
@@ -100,7 +101,7 @@ def line(false: np.ndarray, **more: object) -> dict:
     return {"per_claim": false.mean(), "per_table": false.any(1).mean(), **more}
 
 
-def ours(values: np.ndarray, looks: tuple[int, ...]) -> Iterator[dict]:
+def ours(values: np.ndarray, looks: tuple[int, ...], claims: int = len(PAIRS)) -> Iterator[dict]:
     """The rates of the shipped functions at these looks; values (studies, cells, replicates).
 
     A claim that is decided at a look stays so.
@@ -109,15 +110,15 @@ def ours(values: np.ndarray, looks: tuple[int, ...]) -> Iterator[dict]:
     for difference in (0.0, MARGIN):
         shifted = values.copy()
         shifted[:, 1] -= difference  # the first claim is true by so much
-        false = np.zeros((len(values), len(PAIRS)), bool)
+        false = np.zeros((len(values), claims), bool)
         for number, study in enumerate(shifted):
-            final = [UNDECIDED] * len(PAIRS)
+            final = [UNDECIDED] * claims
             for look in looks:
-                now = study_verdicts(study[:, :look], level)
+                now = study_verdicts(study[:, :look], level, claims)
                 final = [b if a == UNDECIDED else a for a, b in zip(final, now, strict=True)]
-            allowed = [(REPLICATED, UNDECIDED) if difference else (EQUIVALENT, UNDECIDED)]
-            allowed += [(EQUIVALENT, UNDECIDED)] * (len(PAIRS) - 1)
-            false[number] = [a not in b for a, b in zip(final, allowed, strict=True)]
+            right = [REPLICATED if difference else EQUIVALENT] + [EQUIVALENT] * (claims - 1)
+            pairs = zip(final, right, strict=True)
+            false[number] = [found not in (UNDECIDED, true) for found, true in pairs]
         yield line(false[:, :1] if difference else false, difference=difference)
 
 
@@ -193,6 +194,8 @@ def lines(looks: tuple[int, ...]) -> Iterator[dict]:
         at = {"rule": "ours", "looks": str(replicates)}
         rates = [*ours(values, (replicates,)), *coverage_and_power(values, ALPHA)]
         yield from (where | at | found for found in rates)
+        alone = at | {"rule": "ours, one claim"}
+        yield from (where | alone | found for found in ours(values, (replicates,), 1))
         yield from (where | {"looks": str(replicates)} | found for found in wrong_recipes(single))
     for spread in SPREADS:
         draw = np.random.default_rng(0)

@@ -304,12 +304,13 @@ def main(arguments: list[str] | None) -> None:
         known = [table for table in study.config.tables if study.config.claims_of(table)]
         check_known(f"--table {parsed.table}", "table with claims", parsed.table, known)
     result = "claims" if parsed.table is None else f"claims/{parsed.table}"
-    with recorded(study, result, csv, markdown):
-        lines = list(Claims(study, parsed.table or "").lines())
-        whole = {name: "Int64" for name in ("replicates", "diverged")}
-        frame = pd.DataFrame(lines, columns=COLUMNS).astype(whole)
-        write_atomic(csv, csv_text(frame.round(5)))
-        write_atomic(markdown, to_markdown(study, frame))
+    with recorded(study, result, csv, markdown) as wanted:
+        if wanted:
+            lines = list(Claims(study, parsed.table or "").lines())
+            whole = {name: "Int64" for name in ("replicates", "diverged")}
+            frame = pd.DataFrame(lines, columns=COLUMNS).astype(whole)
+            write_atomic(csv, csv_text(frame.round(5)))
+            write_atomic(markdown, to_markdown(study, frame))
 
 
 if __name__ == "__main__":
