@@ -150,12 +150,12 @@ def test_verdicts_of_table2(toy):
 
 
 def test_the_next_look_is_told_with_its_command_and_cost(toy):
-    frame = toy(3, "table2", **{"looks: [2]": "looks: [3, 6, 12]"})
-    line = frame.loc[("C06", "")]
+    frame = toy(3, "table3", **{"looks: [2]": "looks: [3, 6, 12]"})
+    line = frame.loc[("C08c-tasks", "")]
     assert line["verdict"] == "undecided"
     assert float(line["target"]) == 0.5  # the study's margin, for sizes are not the paper's
     assert 3 < float(line["needed_low"]) < float(line["needed"])
-    command = "--config scale=smoke replicates=12 -- results/claims/table2.csv"
+    command = "--config scale=smoke replicates=12 -- results/claims/table3.csv"
     assert line["command"].endswith(command)
     assert float(line["core_hours"]) > 0
 
