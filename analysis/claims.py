@@ -37,7 +37,7 @@ from analysis.command import (
     snakemake_command,
     study_of,
 )
-from analysis.contrasts import Contrast, Table, unit_of
+from analysis.contrasts import Contrast, Table
 from analysis.gathering import spent
 from analysis.provenance import Runs
 from analysis.scaling import scaling_lines
@@ -51,6 +51,7 @@ from analysis.statistics.verdicts import (
     smallest_p,
     verdicts,
 )
+from analysis.values import unit_of
 from study.claims import Claim
 from study.command import command_parser, run_command
 from study.errors import StudyError

@@ -16,10 +16,10 @@ from analysis.examples import Scores, dev_set_error, mean_example_scores
 from analysis.shown import Entry, ShownRow
 from analysis.statistics.intervals import Estimate, estimate
 from analysis.statistics.verdicts import Evidence, Sample, evidence
-from study.claims import IN_NATS, LOWER_IS_BETTER, Claim, Kind
+from analysis.values import oriented, unit_of
+from study.claims import IN_NATS, Claim, Kind
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, load_manifest
-from study.tables import Column
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,6 @@ class Contrast:
 def mean_of(sample: Sample) -> float:
     """The mean of a sample, or the number that it is."""
     return sample if isinstance(sample, float) else fmean(sample)
-
-
-def unit_of(column: Column) -> str:
-    """What its differences are in: points, nats, or bits."""
-    if column.value in IN_NATS:
-        return "nats"
-    return "bits" if column.value == "bits_per_byte" else "points"
 
 
 class Table:
@@ -158,11 +151,6 @@ def sample(study: Study, row: ShownRow, entries: Sequence[Entry]) -> Sample:
         return published_mean(entries)
     series = [oriented(entry.column, replicates(study, row, entry)) for entry in entries]
     return [fmean(values) for values in zip(*series, strict=True)]
-
-
-def oriented(column: Column, values: Sequence[float]) -> list[float]:
-    """The higher the better."""
-    return [-value for value in values] if column.value in LOWER_IS_BETTER else list(values)
 
 
 def published_mean(entries: Sequence[Entry]) -> float | None:

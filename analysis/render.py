@@ -119,8 +119,9 @@ def mean_text(entry: Entry) -> str:
 
 
 def difference_text(entry: Entry) -> str:
-    """A difference with its interval: `+1.2 [-0.3, +2.7]`."""
-    return interval_text(entry.difference, DIFFERENCE_FORMATS.get(entry.column.value, "{:+.1f}"))
+    """A difference with its interval and verdict: `+1.2 [-0.3, +2.7] undecided`."""
+    form = DIFFERENCE_FORMATS.get(entry.column.value, "{:+.1f}")
+    return f"{interval_text(entry.difference, form)} {entry.verdict}".strip()
 
 
 def interval_text(interval: Mean | Difference | None, form: str) -> str:

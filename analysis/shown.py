@@ -4,6 +4,7 @@
 `analysis.provenance` leads from it to the runs. Scores are in percent.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -16,12 +17,17 @@ from analysis.medians import KEYS, replicate_values, summarise
 from analysis.minimal_pairs import pairs_scores
 from analysis.scores import COLUMNS, read_scores
 from analysis.statistics.intervals import Difference, Mean, replicate_mean, welch_difference
+from analysis.statistics.looks import ALPHA, look_level
+from analysis.statistics.verdicts import CONTRADICTED, evidence, verdicts
+from analysis.statistics.verdicts import REPLICATED as REPLICATED_CLAIM
 from analysis.values import (
     REPLICATED,
     Values,
     cell_values,
     compared_numbers,
+    oriented,
     shown_mean,
+    unit_of,
     value_fields,
 )
 from study.graph import Study
@@ -29,7 +35,9 @@ from study.tables import Column, Row, Table
 
 COUNTS = ("seeds", "replicates", "diverged")
 STATISTICS = ("median", "min", "max", *COUNTS)
-INTERVALS = (*Mean._fields, *Difference._fields)
+COMPARISON = (*Mean._fields, *Difference._fields, "p", "verdict")
+# What a verdict on a difference from a baseline is called.
+WORDS = {REPLICATED_CLAIM: "better", CONTRADICTED: "worse"}
 NO_SCORES = pd.DataFrame(columns=COLUMNS)
 
 
@@ -50,18 +58,21 @@ class Entry:
     replicates: list[float] = field(default_factory=list)  # as means and differences take them
     mean: Mean | None = None  # in units of the column; only where the table has a baseline
     difference: Difference | None = None  # from that baseline, in units of `replicates`
+    p: float | None = None  # of that difference, adjusted over the rows of the column
+    verdict: str = ""  # on it: better, worse, equivalent, undecided
     setting: str = ""  # of the fine-tuning grid, "" where there is none
     scores: pd.DataFrame = field(default_factory=NO_SCORES.copy)
     models: pd.DataFrame = field(default_factory=NO_SCORES.copy)
     left_out: pd.DataFrame = field(default_factory=NO_SCORES.copy)
 
     @property
-    def fields(self) -> dict[str, float | int | None]:
+    def fields(self) -> dict[str, float | int | str | None]:
         """The field as the CSV has it, by name: scores with four decimals, counts as integers."""
         numbers = {**self.statistics, "published": self.published}
         for interval in (self.mean, self.difference):
             numbers |= interval._asdict() if interval else {}
-        return {name: self._written(name, number) for name, number in numbers.items()}
+        written = {name: self._written(name, number) for name, number in numbers.items()}
+        return written | ({"p": self.p, "verdict": self.verdict} if self.verdict else {})
 
     def _written(self, name: str, number: float | None) -> float | int | None:
         if number is None:
@@ -132,26 +143,57 @@ def shown_rows(study: Study, name: str, scores: pd.DataFrame) -> list[ShownRow]:
         average = average_of(entries) if cell and table.average else None
         published_average = rounded(printed["average"]) if "average" in printed else None
         rows.append(ShownRow(row, cell, entries, average, published_average))
-    return with_intervals(table, rows)
+    return with_intervals(study, table, rows)
 
 
-def with_intervals(table: Table, rows: list[ShownRow]) -> list[ShownRow]:
+def with_intervals(study: Study, table: Table, rows: list[ShownRow]) -> list[ShownRow]:
     """The rows of a table that has a baseline, with means over replicates and differences from it;
-    those of any other as they are.
+    those of any other as they are. A row of the baseline's own cell has no difference.
     """
     baselines = [row for row in rows if row.row.id == table.baseline]
     if not baselines:
         return rows
     (baseline,) = baselines
+    columns = [
+        compared(study, entries, rows.index(baseline))
+        for entries in zip(*(row.entries for row in rows), strict=True)
+    ]
     shown = []
-    for row in rows:
-        entries = []
-        for entry, other in zip(row.entries, baseline.entries, strict=True):
-            mean = shown_mean(entry.column.value, replicate_mean(entry.replicates))
-            difference = welch_difference(entry.replicates, other.replicates)
-            itself = row.cell == baseline.cell
-            entries.append(replace(entry, mean=mean, difference=None if itself else difference))
+    for row, entries in zip(rows, zip(*columns, strict=True), strict=True):
+        itself = {"difference": None, "p": None, "verdict": ""}
+        alike = row.cell == baseline.cell
+        entries = [replace(entry, **itself) if alike else entry for entry in entries]
         shown.append(replace(row, entries=entries))
+    return shown
+
+
+def compared(study: Study, entries: Sequence[Entry], baseline: int) -> list[Entry]:
+    """The entries of a column with means, differences from one of them, and verdicts on these.
+
+    Of the rows of a column together one verdict in twenty is false (`analysis.statistics`).
+    """
+    column, rule = entries[0].column, study.config.verdicts
+    level = look_level(tuple(rule.looks)) if rule else ALPHA
+    margin = rule.margins.of(unit_of(column)) if rule else 0.0
+    ours = [oriented(column, entry.replicates) for entry in entries]
+    differences = [
+        welch_difference(entry.replicates, entries[baseline].replicates) for entry in entries
+    ]
+    told = [place for place, one in enumerate(differences) if one and place != baseline]
+    found = [evidence("direction", [ours[place], ours[baseline]], margin) for place in told]
+    judged = dict(zip(told, verdicts(found, level), strict=True))
+    shown = []
+    for place, (entry, difference) in enumerate(zip(entries, differences, strict=True)):
+        verdict, p = judged.get(place, ("", None))
+        shown.append(
+            replace(
+                entry,
+                mean=shown_mean(column.value, replicate_mean(entry.replicates)),
+                difference=difference,
+                p=None if p is None else float(np.round(p, 5)),
+                verdict=WORDS.get(verdict, verdict),
+            )
+        )
     return shown
 
 

@@ -15,7 +15,7 @@ from analysis.minimal_pairs import spread_groups
 from analysis.notes import choice_notes, difference_notes
 from analysis.plateau import plateau_notes
 from analysis.render import DASH, to_latex, to_markdown
-from analysis.shown import COUNTS, INTERVALS, ShownRow, field_names, read_rows
+from analysis.shown import COMPARISON, COUNTS, ShownRow, field_names, read_rows
 from analysis.values import cell_values, value_fields
 from study.command import run_command
 from study.graph import Study
@@ -36,7 +36,7 @@ def wide_table(study: Study, name: str, rows: list[ShownRow]) -> pd.DataFrame:
     fields = [
         *(f"{column.name}.{field}" for column in table.columns for field in field_names(column)),
         *(("average.value", "average.published") if table.average else ()),
-        *(f"{column.name}.{field}" for column in compared for field in INTERVALS),
+        *(f"{column.name}.{field}" for column in compared for field in COMPARISON),
     ]
     lines = []
     for row in rows:
@@ -47,7 +47,10 @@ def wide_table(study: Study, name: str, rows: list[ShownRow]) -> pd.DataFrame:
         line |= {"average.value": row.average, "average.published": row.published_average}
         lines.append(line)
     frame = pd.DataFrame(lines, columns=["row", "label", "cell", "scale", *fields])
-    return frame.astype({name: "Int64" if name.endswith(COUNTS) else float for name in fields})
+    kinds = {name: "Int64" if name.endswith(COUNTS) else float for name in fields}
+    return frame.astype(
+        {name: kind for name, kind in kinds.items() if not name.endswith(".verdict")}
+    )
 
 
 def notes_of(study: Study, name: str, rows: list[ShownRow]) -> list[str]:
@@ -116,7 +119,8 @@ def interval_notes(table: Table, replicates: int) -> Iterator[str]:
         return
     yield (
         "Means are over replicates, with 95 % intervals of Student's t, differences of means with "
-        "Welch's; a pre-training seed is one replicate."
+        "Welch's; a pre-training seed is one replicate. Better, worse, equivalent or undecided: Holm-"
+        "adjusted over the rows of a column (docs/verdicts.md)."
     )
     if any(column.value == "perplexity" for column in table.columns):
         yield (

@@ -24,15 +24,17 @@ they spell is in no loss.
 """
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
 from analysis.plateau import transition, unigram_entropy
 from analysis.statistics.intervals import Mean
 from model.network.sizes import vocabulary_parameters
+from study.claims import IN_NATS, LOWER_IS_BETTER
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, NUMBER, Manifest, load_manifest
-from study.tables import HELDOUT_VALUES
+from study.tables import HELDOUT_VALUES, Column
 
 REPLICATED = ("epochs", "transition", *HELDOUT_VALUES)
 # Of a pre-training that diverged what was measured is missing, which counts as the worst.
@@ -159,6 +161,18 @@ def compared_numbers(values: Values, name: str, corpus: str | None = None) -> li
     """
     numbers = values.get(("loss" if name == "perplexity" else name, corpus), [])
     return [math.nan if number is None else number for number in numbers]
+
+
+def unit_of(column: Column) -> str:
+    """What its differences are in: points, nats, or bits."""
+    if column.value in IN_NATS:
+        return "nats"
+    return "bits" if column.value == "bits_per_byte" else "points"
+
+
+def oriented(column: Column, values: Sequence[float]) -> list[float]:
+    """The higher the better."""
+    return [-value for value in values] if column.value in LOWER_IS_BETTER else list(values)
 
 
 def shown_mean(name: str | None, mean: Mean | None) -> Mean | None:

@@ -47,8 +47,10 @@ class Result:
 def _of_table(study: Any, name: str) -> dict:
     """The layout of a table, its published values, and the recipes that its notes compare."""
     cells = study.table_cells(name)
+    verdicts = study.config.verdicts
     return {
         "table": study.config.tables[name].model_dump(),
+        "verdicts": verdicts.model_dump() if verdicts else None,
         "published": study.published(name),
         "cells": {cell: study.config.cells[cell].model_dump() for cell in cells},
     }
@@ -99,7 +101,7 @@ RESULTS = (
         jobs=lambda study, table: study.shown_jobs(table),
         shows=_of_table,
         names=lambda config: config.tables,
-        version=2,
+        version=3,
     ),
     Result(
         "hyperparameters",
