@@ -119,8 +119,8 @@ def interval_notes(table: Table, replicates: int) -> Iterator[str]:
         return
     yield (
         "Means are over replicates, with 95 % intervals of Student's t, differences of means with "
-        "Welch's; a pre-training seed is one replicate. Better, worse, equivalent or undecided: Holm-"
-        "adjusted over the rows of a column (docs/verdicts.md)."
+        "Welch's; a pre-training seed is one replicate. Better, worse, equivalent or undecided is "
+        "Holm-adjusted over the rows of a column (docs/verdicts.md)."
     )
     if any(column.value == "perplexity" for column in table.columns):
         yield (
