@@ -37,6 +37,12 @@ def study_options(study: Study) -> dict[str, str]:
     return options | {name: str(number) for name, number in seeds.items() if number is not None}
 
 
+def option_words(study: Study) -> list[str]:
+    """What names a study to a command of ours: `--scale demo --replicates 2`."""
+    options = {name.replace("_", "-"): value for name, value in study_options(study).items()}
+    return [word for name, value in options.items() for word in (f"--{name}", value)]
+
+
 def snakemake_command(study: Study, *results: str | Path) -> str:
     """The command that makes these results; with a mirror to fill in where data are read."""
     told = [f"{name}={value}" for name, value in study_options(study).items()]

@@ -35,12 +35,13 @@ COUNTED = [stage for stages in PARTS.values() for stage in stages]
 
 @dataclass(frozen=True)
 class FinishedTable:
-    """A table that is there and current: its Markdown, and the runs behind it by key.
+    """A table that is there and current: its CSV, its Markdown, and the runs behind it by key.
 
     Of a fine-tuning these are the runs of its seeds, which took its time.
     """
 
     name: str
+    path: Path
     text: str
     runs: dict[str, dict]
 
@@ -63,12 +64,17 @@ class Gathering:
 
 @dataclass(frozen=True)
 class Spent:
-    """What runs took: hours of processor cores and of GPUs; how many runs do not tell."""
+    """What runs took: hours of processor cores and of GPUs; how many runs do not tell.
+
+    Energy is that of the GPUs of `metered` runs.
+    """
 
     runs: int
     core_hours: float
     gpu_hours: float
     untold: int
+    metered: int
+    kilowatt_hours: float
 
 
 def gather(study: Study, names: Sequence[str] = ()) -> Gathering:
@@ -86,7 +92,7 @@ def gather(study: Study, names: Sequence[str] = ()) -> Gathering:
         runs.add(study.result_jobs(name))
         text = path.with_suffix(".md").read_text()
         counted = {key: run for key, run in runs.runs.items() if run["stage"] in COUNTED}
-        tables.append(FinishedTable(name, text, counted))
+        tables.append(FinishedTable(name, path, text, counted))
         environments |= runs.environments
     return Gathering(study, tables, not_shown, environments)
 
@@ -169,7 +175,9 @@ def spent(study: Study, runs: Sequence[dict]) -> Spent:
         at_once = run.get("processes", 1) * (1 if on_gpu else run.get("threads", text.threads))
         hours["gpu" if on_gpu else "cpu"] += seconds * at_once / 3600
     untold = sum(run["wall_seconds"] is None for run in runs)
-    return Spent(len(runs), hours["cpu"], hours["gpu"], untold)
+    joules = [run["energy_joules"] * run["processes"] for run in runs if "energy_joules" in run]
+    energy = len(joules), sum(joules) / 3.6e6
+    return Spent(len(runs), hours["cpu"], hours["gpu"], untold, *energy)
 
 
 def period_of(runs: Iterable[dict]) -> str | None:

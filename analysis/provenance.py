@@ -37,6 +37,8 @@ from study.record import identity_of, is_current, recorded
 
 # What a run wrote about itself that is copied as it is.
 COPIED = ("code", "started", "wall_seconds")
+# And of a training.
+TRAINING_FACTS = ("processes", "training_seconds", "energy_joules")
 # The file whose digest stands for a run, by stage.
 RESULT = {
     "pretrain": "model.safetensors",
@@ -153,17 +155,18 @@ def read_record(path: Path) -> tuple[dict, str | None]:
 
 
 def computed_on(run_record: dict) -> dict:
-    """Device, and of a training precision, processes, the threads of each and seconds of work.
+    """Device, and of a training precision, processes, the threads of each, seconds of work, and
+    joules of its first GPU where it could be asked.
 
-    Where a run went on from a checkpoint, from which update: its wall-clock seconds are those of
-    its last process, its training's of all.
+    Where a run went on from a checkpoint, from which update: its wall-clock seconds and joules are
+    those of its last process, its training's seconds of all.
     """
     speed = run_record.get("training", run_record)
     execution = speed.get("execution", {})
     device = speed.get("gpu") or execution.get("device")
     facts = {"device": device or ("cpu" if run_record else None)}
     facts |= {name: execution[name] for name in ("precision", "threads") if name in execution}
-    facts |= {name: speed[name] for name in ("processes", "training_seconds") if name in speed}
+    facts |= {name: speed[name] for name in TRAINING_FACTS if speed.get(name) is not None}
     if speed.get("resumed_from"):
         facts["resumed_from"] = speed["resumed_from"]
     return facts

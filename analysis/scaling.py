@@ -10,6 +10,7 @@ from typing import Any
 
 from analysis.notes import flat
 from analysis.render import DASH, value_text
+from study.cells import Cell
 from study.graph import Study
 from study.read import load_study_file
 from study.study_file import StudyFile
@@ -30,11 +31,10 @@ def scaling_lines(study: Study, tables: Iterable[str]) -> list[tuple[str, str, s
 
     Of a family the cell counts that its members are made of.
     """
-    scales = Path(study.study_path).with_name("scales")
-    if study.scale == PAPER or not (scales / f"{PAPER}.yaml").is_file():
+    paper = paper_of(study)
+    if not paper:
         return []
-    paper = load_study_file(PAPER, study.study_path)
-    names = shown_names(study.config, [name for name in tables if name in study.config.tables])
+    names = shown_names(study.config, tables)
     ours, theirs = (sections(config, names) for config in (study.config, paper))
     lines = []
     for section, here in ours.items():
@@ -46,9 +46,37 @@ def scaling_lines(study: Study, tables: Iterable[str]) -> list[tuple[str, str, s
     return lines
 
 
-def shown_names(config: StudyFile, tables: Iterable[str]) -> dict[str, Iterable]:
-    """What these tables show, by section; of `finetuning` pairs of a recipe and a task."""
-    rows = [(config.tables[name], row) for name in tables for row in config.tables[name].rows]
+def paper_of(study: Study) -> StudyFile | None:
+    """The study at scale `paper`; None at that scale and where there is none."""
+    path = Path(study.study_path).with_name("scales") / f"{PAPER}.yaml"
+    if study.scale == PAPER or not path.is_file():
+        return None
+    return load_study_file(PAPER, study.study_path)
+
+
+def token_share(study: Study, tables: Iterable[str]) -> float | None:
+    """Tokens that the pre-trainings of these tables see, by those of the paper; None as above."""
+    paper = paper_of(study)
+    cells = shown_names(study.config, tables)["cells"]
+    if not paper or not cells:
+        return None
+    ours, theirs = (
+        sum(tokens_of(config.cells[name]) for name in cells) for config in (study.config, paper)
+    )
+    return ours / theirs
+
+
+def tokens_of(cell: Cell) -> int:
+    """Tokens that one pre-training sees: of an update as many as its sequences of full length."""
+    return cell.steps * cell.batch.sequences * cell.length
+
+
+def shown_names(config: StudyFile, names: Iterable[str]) -> dict[str, Iterable]:
+    """What those of these tables show that have cells, by section; of `finetuning` pairs of a
+    recipe and a task.
+    """
+    tables = [config.tables[name] for name in names if name in config.tables]
+    rows = [(table, row) for table in tables for row in table.rows]
     cells = [config.families[row.family].cell if row.family else row.cell for _, row in rows]
     cells = [name for name in dict.fromkeys(cells) if name]
     tasks = dict.fromkeys(

@@ -246,7 +246,7 @@ RESULTS = (
         shows=_of_table,
         names=lambda config: config.tables,
         in_all=_by_name_only,
-        version=2,
+        version=3,
     ),
     Result(
         "provenance",
@@ -256,7 +256,7 @@ RESULTS = (
         "the same of all tables",
         jobs=lambda study, _: study.all_jobs(),
         shows=lambda study, _: {table: _of_table(study, table) for table in study.config.tables},
-        version=2,
+        version=3,
     ),
     Result(
         "plan",

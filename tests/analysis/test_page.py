@@ -14,7 +14,7 @@ from analysis import hyperparameters, page, table
 from analysis.figures import learning_rate
 from analysis.figures import table as table_figure
 from analysis.gathering import busy_seconds, period_of
-from analysis.scaling import scaling_lines, values_text
+from analysis.scaling import scaling_lines, token_share, values_text
 from study.errors import StudyError
 from study.graph import Study
 
@@ -126,6 +126,15 @@ def test_sizes_are_told_beside_the_papers(study):
     assert scaling_lines(Study("paper"), SHOWN) == []
 
 
+def test_the_share_of_the_papers_tokens_is_over_all_cells_that_are_shown(study, edit):
+    # 20 updates of 8 inputs of 64 tokens, and the paper's 1M of 256 of 512.
+    assert token_share(study, ["table1"]) == 10_240 / 131_072_000_000
+    assert token_share(study, ["table9"]) is None
+    assert token_share(Study("paper"), ["table1"]) is None
+    edit("scales/smoke.yaml", "cells.static-segment-pair.steps", 100)
+    assert token_share(Study("smoke"), SHOWN) == (10_240 * 4 + 51_200) / (5 * 131_072_000_000)
+
+
 def test_a_column_that_a_scale_leaves_out_is_no_difference(edit):
     everything = [setting for setting, *_ in scaling_lines(Study("smoke"), ["table1"])]
     edit("scales/smoke.yaml", "left_out", {"squad20": "nothing is learnt"})
@@ -200,6 +209,17 @@ def test_code_that_was_changed_and_time_that_is_unknown_are_told(own_study):
     # Six runs of 12.5 s on one device, one of 60 s on four.
     assert re.search(r"\| pre-training +\| 8 +\| 0 s +\| 5.25 min \|", text)
     assert "- 1 runs do not tell how long they took." in text
+
+
+def test_energy_is_that_of_the_trainings_that_could_read_it(own_study):
+    assert "Energy" not in make("table2")
+    for seed, (joules, processes) in enumerate([(1.8e6, 4), (3.6e6, 1)]):
+        job = own_study.jobs.pretrain("doc-sentences", seed)
+        record = Path(job.path).with_suffix("") / "provenance.json"
+        facts = json.loads(record.read_text())
+        facts["training"] |= {"energy_joules": joules, "processes": processes}
+        record.write_text(json.dumps(facts))
+    assert "- Energy of GPUs: 3 kWh in the 2 trainings that could read it: " in make("table2")
 
 
 def test_threads_of_a_run_are_those_that_it_tells(own_study):
