@@ -17,13 +17,20 @@ def to_markdown(study: Study, frame: pd.DataFrame) -> str:
     """The lines of `analysis.claims` as tables, each claim above what its columns say."""
     blocks = []
     for table, lines in frame.groupby("table", sort=False, dropna=False):
-        known = study.config.tables.get(table)
-        labels = {one.id: one.label for one in known.rows} if known else {}
-        labels |= {one.name: one.label for one in known.columns} if known else {}
+        known, labels = study.config.tables.get(table), labels_of(study, table)
         rows = [HEADER, *(row_of(line, labels) for line in lines.to_dict("records"))]
         caption = known.caption if known else "Claims that no table here can test"
         blocks.append(markdown_table(f"Claims. {caption}", rows, decisions(lines)))
     return "\n".join([*blocks, *(f"- {note}" for note in notes(study)), ""])
+
+
+def labels_of(study: Study, table: str) -> dict[str, str]:
+    """What a reader sees of the rows and columns of a table, by their names."""
+    known = study.config.tables.get(table)
+    if known is None:
+        return {}
+    rows = {row.id: row.label for row in known.rows}
+    return rows | {column.name: column.label for column in known.columns}
 
 
 def row_of(line: dict, labels: dict[str, str]) -> list[str]:

@@ -22,6 +22,8 @@ from study.graph import Study
 from study.manifest import MAYBE_NUMBER, load_manifest
 from study.tables import Table
 
+SLASH_NOTE = "; after the slash the published value, for orientation"
+
 
 def wide_table(study: Study, name: str, rows: list[ShownRow]) -> pd.DataFrame:
     """The wide table: a line per row of the paper, per column its fields and `published`.
@@ -106,8 +108,7 @@ def scores_note(table: Table, runs: str) -> str:
     """What the numbers of a table are, and over how many runs."""
     over = f"over {runs}, development sets" if table.score_columns else "over pre-training seeds"
     numbers = "Scores" if table.scored_columns else "Numbers"
-    slash = "; after the slash the published value, for orientation" if table.published else ""
-    return f"{numbers}: median [minimum, maximum] {over}{slash}."
+    return f"{numbers}: median [minimum, maximum] {over}{SLASH_NOTE if table.published else ''}."
 
 
 def interval_notes(table: Table, replicates: int) -> Iterator[str]:

@@ -35,7 +35,8 @@ def record_path(path: str | Path) -> Path | None:
 def identity_of(
     study: Study, result: str, flops: float | None = None, cores: int | None = None
 ) -> str:
-    """Key of what a result shows: its own identity, and the bytes of the manifests that it reads.
+    """Key of what a result shows: its own identity, and the bytes of the manifests that it reads,
+    or the other results that it is made of.
 
     `flops` and `cores` are what the plan is told to assume.
     """
@@ -44,7 +45,20 @@ def identity_of(
         for job in study.result_jobs(result)
     }
     assumed = {"flops": flops} | ({"cores": cores} if cores else {})
-    return key_of({"result": study.identity(result), "manifests": manifests, **assumed})
+    entry, _ = study.result(result)
+    others = {"results": other_results(study, result)} if entry.last else {}
+    return key_of({"result": study.identity(result), "manifests": manifests, **others, **assumed})
+
+
+def other_results(study: Study, result: str) -> dict[str, str | None]:
+    """What all other results that are there were made for; None of one that is out of date."""
+    there: dict[str, str | None] = {}
+    for other in study.results:
+        shown = first_file(study, other)
+        if other != result and (shown.exists() or kept_file(study.scale, shown).exists()):
+            path = current_file(study, other)
+            there[other] = json.loads(record_path(path).read_text())["identity"] if path else None
+    return there
 
 
 def is_current(path: str | Path, identity: str) -> bool:

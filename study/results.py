@@ -31,6 +31,7 @@ class Result:
     needs: Callable[[Any], list] | None = None  # jobs that come first, where not all of `jobs` do
     takes: str | None = None  # options of the workflow's own: places, speed
     in_all: Callable[[Any, str], bool] = lambda config, name: True  # part of the target `all`
+    last: bool = False  # made of all others that are there, after those that are asked for with it
     version: int = 1  # raised when the command writes other files from the same runs
 
     def named(self, name: str) -> str:
@@ -289,6 +290,17 @@ RESULTS = (
         "what the leaderboard of SQuAD 2.0 takes",
         jobs=lambda study, _: study.squad_submission_jobs(),
         in_all=_by_name_only,
+    ),
+    Result(
+        "report",
+        "report",
+        ("html",),
+        "analysis.report",
+        "one page to send around of all that is finished: tables, verdicts, figures, data, cost, "
+        "provenance; nothing is trained for it",
+        jobs=lambda study, _: [],
+        shows=lambda study, _: {"config": study.config.model_dump(mode="json")},
+        last=True,
     ),
 )
 
