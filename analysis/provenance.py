@@ -2,9 +2,11 @@
 
 The file has three sections, one line per entry:
 
-    tables        table -> row -> column: what is shown, and the keys of the runs behind it
+    tables        table -> row -> column: what is shown, the keys of the runs behind it, and the
+                  number of each replicate, as differences are taken of it
     runs          recipe key -> stage, folder, inputs (keys), seed, code version, environment,
-                  device, wall-clock seconds, digests; sources with the digests of their files
+                  device, wall-clock seconds, digests, names and recipe; sources with the digests
+                  of their files
     environments  what runs were computed with: package versions, processor, cores
 
 A run's `provenance.json` is not declared to Snakemake; where it was deleted, the fields that it
@@ -62,7 +64,8 @@ class Runs:
             if self.known(job.key, Path(job.path).with_suffix("")):
                 continue
             keys = {name: [read.key for read in inputs] for name, inputs in job.inputs.items()}
-            self.runs[job.key] = self.record(Path(job.path), job.key, job.recipe, keys)
+            run = self.record(Path(job.path), job.key, job.recipe, keys)
+            self.runs[job.key] = run | {"names": job.names, "recipe": job.recipe}
             if job.stage == "finetune":
                 self.add_seeds(job, keys)
             self.add([*chain.from_iterable(job.inputs.values())][::-1])
@@ -79,7 +82,8 @@ class Runs:
             recipe = {"stage": "finetune-seed", "seed": int(seed)}
             # Of all settings of the task to start from, the one that was taken.
             start = {"init": [result["init"]]} if "init" in result else {}
-            self.runs[key] = self.record(path, key, recipe, inputs | start)
+            run = self.record(path, key, recipe, inputs | start)
+            self.runs[key] = run | {"names": job.names}
 
     def known(self, key: str, folder: Path) -> bool:
         """Whether the run is there; the same recipe under another name is noted with it."""
@@ -173,7 +177,9 @@ def computed_on(run_record: dict) -> dict:
 
 
 def plain(value: Any) -> Any:
-    """A number of a data frame as JSON has it: missing or infinite is null."""
+    """A number of a data frame, or a word, as JSON has it: missing or infinite is null."""
+    if isinstance(value, str):
+        return value
     if pd.isna(value) or math.isinf(value):
         return None
     return value.item() if hasattr(value, "item") else value
@@ -200,18 +206,28 @@ def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
 
 
 def behind(study: Study, row: ShownRow, entry: Entry, runs: Runs) -> dict:
-    """Keys of the runs behind one number of one cell, and the single scores of a score."""
+    """Keys of the runs behind one number of one cell, the single scores of a score, and what is
+    compared of each replicate, by the key of its last run.
+    """
     seeds, task = study.config.pretraining_seeds(row.cell), row.row.task_of(entry.column)
-    keys: dict[str, Any] = {"pretraining": runs.add(study.pretrain_jobs([row.cell]))}
+    last = runs.add(study.pretrain_jobs([row.cell]))
+    keys: dict[str, Any] = {"pretraining": last}
     if pairs := entry.column.pairs:
-        scored = [study.jobs.minimal_pairs(row.cell, seed, pairs) for seed in seeds]
-        return keys | {"minimal_pairs": runs.add(scored)}
-    if not task:
-        return keys
-    finetuning = [study.jobs.finetune(row.cell, seed, task, entry.setting) for seed in seeds]
-    keys |= {"setting": entry.setting} if entry.setting else {}
-    keys |= {"finetuning": runs.add(finetuning), "scores": score_lines(entry.models)}
-    return keys | ({"left_out": score_lines(entry.left_out)} if row.row.ensemble else {})
+        last = runs.add([study.jobs.minimal_pairs(row.cell, seed, pairs) for seed in seeds])
+        keys |= {"minimal_pairs": last}
+    elif task:
+        jobs = [study.jobs.finetune(row.cell, seed, task, entry.setting) for seed in seeds]
+        last = runs.add(jobs)
+        keys |= {"setting": entry.setting} if entry.setting else {}
+        keys |= {"finetuning": last, "scores": score_lines(entry.models)}
+        keys |= {"left_out": score_lines(entry.left_out)} if row.row.ensemble else {}
+    if entry.replicates:
+        # Scores have the order of their seeds, values that of the study file.
+        by_key = dict(zip(seeds, last, strict=True))
+        order = sorted(seeds) if entry.column.scored else seeds
+        numbers = zip(order, entry.replicates, strict=True)
+        keys["replicates"] = {by_key[seed]: plain(number) for seed, number in numbers}
+    return keys
 
 
 def score_lines(scores: pd.DataFrame) -> list[dict]:

@@ -247,7 +247,7 @@ RESULTS = (
         shows=_of_table,
         names=lambda config: config.tables,
         in_all=_by_name_only,
-        version=3,
+        version=4,
     ),
     Result(
         "provenance",
@@ -257,7 +257,7 @@ RESULTS = (
         "the same of all tables",
         jobs=lambda study, _: study.all_jobs(),
         shows=lambda study, _: {table: _of_table(study, table) for table in study.config.tables},
-        version=3,
+        version=4,
     ),
     Result(
         "plan",

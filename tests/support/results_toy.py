@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from unittest import mock
 
@@ -94,10 +95,12 @@ def write_finetune(
     write_run(job.path, job.recipe, job.key, {"seeds": seeds, "majority": 50.0}, {})
 
 
-def write_study(study: Study) -> None:
-    """Every job; the n-th pre-trained model scores 50 + n + fine-tuning seed / 4 everywhere."""
+def write_study(study: Study, jobs: Iterable[Job] | None = None) -> None:
+    """Every job, or these; the n-th pre-trained model scores 50 + n + fine-tuning seed / 4
+    everywhere.
+    """
     pretrained = [job.key for job in study.jobs.values() if job.stage == "pretrain"]
-    for job in study.jobs.values():
+    for job in study.jobs.values() if jobs is None else jobs:
         stage = job.stage
         if stage == "pretrain":
             number = pretrained.index(job.key)

@@ -1,0 +1,1 @@
+"""What two results folders hold, compared: `analysis.compare` writes it."""
