@@ -123,6 +123,18 @@ def test_ensembles_lead_to_the_models_that_they_average_and_where_these_started(
     assert told.count("fine-tuning seed 1: 51, diverged, not in the ensemble") == 2
 
 
+def test_a_cell_with_seeds_of_its_own_leads_to_their_runs(study):
+    record = record_of("table_calibration")
+    entry = record["tables"]["table_calibration"]["again"]["sst2.accuracy"]
+    jobs = [study.jobs.pretrain("full-sentences-again", seed) for seed in (100, 101)]
+    assert entry["pretraining"] == [job.key for job in jobs]
+    assert [record["runs"][key]["seed"] for key in entry["pretraining"]] == [100, 101]
+    seeds = [(score["pretraining_seed"], score["finetuning_seed"]) for score in entry["scores"]]
+    assert seeds == [(100, 0), (100, 1), (101, 0), (101, 1)]
+    first = record["tables"]["table_calibration"]["full_sentences"]["sst2.accuracy"]
+    assert not {*entry["pretraining"]} & {*first["pretraining"]}
+
+
 def test_values_and_families_are_traced_too(study):
     record = record_of("table3")
     entry = record["tables"]["table3"]["batch_2k"]["perplexity"]
