@@ -35,8 +35,11 @@ class Number:
         """The means over replicates, whose difference is judged; else what is shown."""
         if not self.apart:
             return self.first.number, self.second.number
-        first, second = (fmean(sample.values()) for sample in self.replicates)
-        return first, second
+        first, second = self.replicates
+        if self.apart.paired:
+            both = first.keys() & second.keys()
+            first, second = ({key: one[key] for key in both} for one in (first, second))
+        return fmean(first.values()), fmean(second.values())
 
     @property
     def outcome(self) -> str:

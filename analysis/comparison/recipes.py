@@ -5,12 +5,12 @@ that follows. What is told is where it began: the runs behind a number are walke
 at once, and of two recipes the fields are compared that are no keys of other runs.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from analysis.comparison.folder import Entry, Run
+from study.identity import canonical_json
 
 BEHIND = ("finetuning", "minimal_pairs", "pretraining", "selection")
 # Another seed is another run of the same recipe; that of a source is what its text is.
@@ -69,7 +69,7 @@ class Changes:
 
 def names_of(run: Run) -> str:
     """What a run is of, to compare: its names as JSON."""
-    return json.dumps(run.names, sort_keys=True)
+    return canonical_json(run.names)
 
 
 def label_of(run: Run) -> str:
@@ -88,4 +88,4 @@ def leaves(value: Any, runs: dict[str, Run], where: str = "") -> Iterator[tuple[
         isinstance(part, str) and part in runs
         for part in (value if isinstance(value, list) else [value])
     ):
-        yield where, json.dumps(value, ensure_ascii=False)
+        yield where, canonical_json(value)

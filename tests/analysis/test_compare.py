@@ -200,6 +200,21 @@ def test_replicates_of_other_seeds_are_not_paired(ours, theirs, capsys):
     assert rows_of(text)["table1 static sst2.accuracy"][-1] == "5 / 5"
 
 
+def test_a_study_with_fewer_replicates_is_compared_in_those_that_both_have(ours, theirs, capsys):
+    for file in (theirs / "provenance").iterdir():
+        record = json.loads(file.read_text())
+        for rows in record["tables"].values():
+            for entry in (entry for row in rows.values() for entry in row.values()):
+                entry["replicates"] = dict([*entry.get("replicates", {}).items()][:3])
+        file.write_text(json.dumps(record))
+    status, text = told(capsys, ours, theirs)
+    assert status == 0
+    assert section(text, "Numbers").startswith("11 in both: 2 equal, 9 within noise.")
+    row = rows_of(text)["table1 static sst2.accuracy"]
+    assert row[0] == row[1]
+    assert row[2:] == ["+0", "[+0, +0]", "1", "5 / 3, paired"]
+
+
 def test_a_study_whose_runs_all_failed_is_not_the_same(ours, theirs, capsys):
     change(theirs, lambda *place: place[-1] if place[-2] is None else None)
     status, text = told(capsys, ours, theirs)

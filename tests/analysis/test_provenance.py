@@ -1,6 +1,7 @@
 """Every number leads back to its runs and data, also where a run's own record is gone."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -60,11 +61,18 @@ def test_a_number_leads_to_its_runs_and_its_data(study):
     assert [(s["pretraining_seed"], s["finetuning_seed"]) for s in entry["scores"]] == [
         *((0, 0), (0, 1), (1, 0), (1, 1))
     ]
+    # Of each replicate what is compared: the median of its two fine-tunings.
+    assert entry["replicates"] == {
+        jobs[0].key: (values[0] + values[1]) / 2,
+        jobs[1].key: (values[2] + values[3]) / 2,
+    }
     score = record["runs"][entry["scores"][3]["run"]]
     assert (score["stage"], score["seed"], score["device"]) == ("finetune-seed", 1, "cpu")
     assert Path(score["folder"], "metrics.json").read_text() == str(values[3])
     pretrain = record["runs"][entry["pretraining"][1]]
     assert (pretrain["stage"], pretrain["seed"], pretrain["device"]) == ("pretrain", 1, "GPU")
+    assert pretrain["names"] == {"cell": "doc-sentences", "seed": 1}
+    assert (pretrain["recipe"]["steps"], pretrain["recipe"]["seed"]) == (20, 1)
     weights = Path(pretrain["folder"], "model.safetensors")
     assert pretrain["sha256"] == {"model.safetensors": sha256_file(weights)}
     assert (pretrain["code"], pretrain["wall_seconds"]) == ("abc123", 12.5)
@@ -143,6 +151,11 @@ def test_values_and_families_are_traced_too(study):
     members = record["runs"][selection]["inputs"]["pretrain"]
     assert set(entry["pretraining"]) < set(members)
     assert "finetuning" not in entry
+    # Of perplexities the losses.
+    assert list(entry["replicates"]) == entry["pretraining"]
+    losses = [math.exp(loss) for loss in entry["replicates"].values()]
+    assert (min(losses), max(losses)) == (entry["shown"]["min"], entry["shown"]["max"])
+    assert "replicates" not in record["tables"]["table3"]["batch_2k"]["steps"]
 
 
 def test_references_hold_what_was_published_and_no_runs(study):
