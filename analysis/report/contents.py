@@ -37,7 +37,7 @@ from analysis.report.reading import (
     read_tables,
 )
 from analysis.report.tables import shown_table
-from analysis.scaling import scaling_lines, token_share
+from analysis.scaling import scaling_lines, source_text, token_share
 from analysis.table import SLASH_NOTE
 from study.graph import Study
 from study.record import current_file, first_file
@@ -116,9 +116,9 @@ def claim_files(study: Study, of_all: Path | None) -> list[Path]:
 
 def stamp_text(share: float | None) -> str:
     """What a scale can say: `1/76,000 of the paper's pre-training tokens: compares directions
-    only`; "" at the paper's own.
+    only`; "" at the paper's own, and where nothing is trained.
     """
-    if share is None:
+    if not share:
         return ""
     size = f"1/{float(f'{1 / share:.2g}'):,.0f}" if share <= 0.5 else f"{share:.2g}"
     return f"{size} of the paper's pre-training tokens: compares directions only"
@@ -130,7 +130,9 @@ def sentences(gathering: Gathering) -> list[str]:
     if not runs:
         return ["No table whose numbers come from runs is finished yet."]
     names = [table.name for table in gathering.tables if table.name in config.tables]
-    cells = {cell for name in names for cell in study.table_cells(name)}
+    cells = dict.fromkeys(cell for name in names for cell in study.table_cells(name))
+    data = dict.fromkeys(corpus for cell in cells for corpus in config.cells[cell].data)
+    read = [f"{name} ({source_text(config.corpora[name])})" for name in data]
     tasks = {column.task for name in names for column in config.tables[name].score_columns}
     stages = [run["stage"] for run in runs]
     trained, tuned = stages.count("pretrain"), stages.count("finetune-seed")
@@ -140,6 +142,7 @@ def sentences(gathering: Gathering) -> list[str]:
         f"{trained:,} pre-trainings of {len(cells)} cells (ways to pre-train a masked language "
         f"model) and {tuned:,} fine-tunings on {len(tasks)} tasks stand behind the "
         f"{len(gathering.tables)} tables below.",
+        f"Pre-training reads {', '.join(read)}.",
         f"Seeds: {seeds_text(config)}.",
         f"Cost: {duration(took.core_hours)} of processor time{on_gpu}, "
         f"{period_of(runs) or 'at unknown times'}.",

@@ -84,6 +84,8 @@ def test_it_says_in_plain_words_what_was_run(html):
     # Five cells of Table 2, one with three tasks only of Table 1, all with 2 x 2 seeds.
     assert "12 pre-trainings of 6 cells (ways to pre-train a masked language model) and 112" in text
     assert "112 fine-tunings on 5 tasks stand behind the 4 tables below." in text
+    books, wiki = "books (lucadiliello/bookcorpusopen)", "wiki (wikimedia/wikipedia)"
+    assert f"Pre-training reads {books}, {wiki}." in text
     assert "Seeds: 2 pre-training (0, 1; of full-sentences-again 100, 101), each with 2" in text
     assert "Cost: " in text and " of GPU time, 2026-01-01 00:00 to 2026-01-01 00:00 UTC." in text
     assert "Energy is not known" in text
@@ -121,7 +123,7 @@ def test_claims_have_their_verdicts_in_words(html):
     ]
     assert columns[2][1:5] == ["-4.0 [-7.0, -1.0] points", "+1.7", "0.15", "0 %"]
     headings = [text for level, text in page.headings if level == 4]
-    assert headings[0] == claims[1][0].removesuffix(" Table 2, section 4.2")
+    assert headings[0] == claims[1][0].removesuffix(" section 4.2, Table 2")
 
 
 def test_every_number_has_the_command_that_leads_to_its_runs(html, capsys):
