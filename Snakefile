@@ -40,8 +40,4 @@ localrules:
 rule all:
     default_target: True
     input:
-        [
-            f"results/{result}.{entry.endings[0]}"
-            for result, (entry, name) in STUDY.results.items()
-            if entry.in_all(STUDY.config, name)
-        ],
+        files_of_all(),

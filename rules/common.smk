@@ -20,7 +20,7 @@ from study.options import check_cores, read_options, study_of
 from study.places import Places, check_places
 from study.reach import check_reachable
 from study.record import identity_of, is_current
-from study.results import RESULTS, WILDCARD
+from study.results import FIGURE, RESULTS, TABLE, WILDCARD
 from study.scheduling import keep_one_timer
 from study.stages import PATHS
 
@@ -224,7 +224,8 @@ def made_from(entry):
     """Input function: the manifests that a result waits for.
 
     A result that is there but was made for something else (another scale, recipe or argument), or
-    from manifests that are gone or changed, is made again.
+    from manifests that are gone or changed, is made again. One that is made of all others waits for
+    those that this call was asked for.
     """
 
     def paths(wildcards):
@@ -239,16 +240,43 @@ def made_from(entry):
                 make_again(path)
         except StudyError as error:
             raise WorkflowError(f"results/{result}: {error}") from None
-        return [job.path for job in jobs]
+        others = [other for other in asked_for() if other != path] if entry.last else []
+        return [job.path for job in jobs] + others
 
     return paths
 
 
+def files_of_all():
+    """A file of every result of the target `all`."""
+    return [
+        f"results/{result}.{entry.endings[0]}"
+        for result, (entry, name) in STUDY.results.items()
+        if entry.in_all(STUDY.config, name)
+    ]
+
+
+def asked_for():
+    """The files of results that this call is to make: by name, or all."""
+    dag = workflow.dag
+    everything = any(rule.name == "all" for rule in dag.targetrules)
+    return files_of_all() if everything else sorted(dag.targetfiles & STUDY.result_files().keys())
+
+
 def files_of(entry):
-    """What a result writes, `first` the file that its command is told."""
+    """What a result writes, `first` the file that its command is told.
+
+    That file stands in the report of `snakemake --report` too, on its table's page.
+    """
     names = ["first", *entry.endings[1:]]
     files = [f"results/{entry.pattern}.{ending}" for ending in entry.endings]
-    return dict(zip(names, files, strict=True))
+    kind = "figure" if entry.endings == FIGURE else "table" if entry.endings == TABLE else "result"
+    shown = report(
+        files[0],
+        caption=f"captions/{kind}.rst",
+        category="{table}" if "table" in WILDCARD.findall(entry.pattern) else "study",
+        labels={"file": files[0], "shows": entry.about},
+    )
+    return dict(zip(names, [shown, *files[1:]], strict=True))
 
 
 def command_of(entry):
