@@ -202,7 +202,7 @@ class Claims:
         notes = [] if column else [*one.notes, *self.disagreement(contrast, line)]
         found = contrast.estimate
         if found is None:
-            notes.append(f"{contrast.diverged} replicates without a score count as the worst")
+            notes.append("replicates without a score count as the worst, ranks are compared")
         else:
             low, high = found.interval()
             deviation, _ = contrast.deviation

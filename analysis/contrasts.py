@@ -7,7 +7,7 @@ perplexities) in nats with their sign turned. A published row has one number, wh
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from statistics import fmean
@@ -31,7 +31,7 @@ class Contrast:
     margin: float
     published: float | None  # difference, or the number of a claim of kind `value`
     dev_set_error: float  # NaN where it is not known
-    diverged: int  # replicates without a score, in any of the rows and columns
+    diverged: int  # runs without a score or with a loss that was not finite
 
     @property
     def replicates(self) -> int:
@@ -73,9 +73,7 @@ class Contrast:
     def first(self, replicates: int) -> "Contrast":
         """The same of the first so many replicates of each row."""
         cut = [one if isinstance(one, float) else one[:replicates] for one in self.samples]
-        return Contrast(
-            self.kind, cut, self.margin, self.published, self.dev_set_error, self.diverged
-        )
+        return replace(self, samples=cut)
 
 
 def mean_of(sample: Sample) -> float:
@@ -112,7 +110,7 @@ class Table:
             margin,
             published_difference(published),
             self.dev_set_error(fields[:2]),
-            sum(value != value for _, es in fields for entry in es for value in entry.replicates),
+            sum(diverged(entry) for _, entries in fields for entry in entries),
         )
 
     def dev_set_error(self, fields: Sequence[tuple[ShownRow, list[Entry]]]) -> float:
@@ -143,6 +141,12 @@ def published_difference(numbers: Sequence[float | None]) -> float | None:
 def entry_of(row: ShownRow, column: str) -> Entry:
     """A row's field of a column."""
     return next(entry for entry in row.entries if entry.column.name == column)
+
+
+def diverged(entry: Entry) -> int:
+    """How many of the runs behind a field failed; of values, of its pre-trainings."""
+    failed = sum(value != value for value in entry.replicates)
+    return int(entry.statistics.get("diverged", failed))
 
 
 def sample(study: Study, row: ShownRow, entries: Sequence[Entry]) -> Sample:

@@ -155,7 +155,7 @@ def test_the_next_look_is_told_with_its_command_and_cost(toy):
     assert line["verdict"] == "undecided"
     assert float(line["target"]) == 0.5  # the study's margin, for sizes are not the paper's
     assert 3 < float(line["needed_low"]) < float(line["needed"])
-    command = "--config scale=smoke replicates=12 -- results/claims/table3.csv"
+    command = "--config scale=smoke replicates=12 mirror=DIR -- results/claims/table3.csv"
     assert line["command"].endswith(command)
     assert float(line["core_hours"]) > 0
 
