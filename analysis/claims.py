@@ -308,8 +308,10 @@ def main(arguments: list[str] | None) -> None:
     with recorded(study, result, csv, markdown) as wanted:
         if wanted:
             lines = list(Claims(study, parsed.table or "").lines())
-            whole = {name: "Int64" for name in ("replicates", "diverged")}
-            frame = pd.DataFrame(lines, columns=COLUMNS).astype(whole)
+            kinds = {name: "Int64" for name in ("replicates", "diverged")}
+            # A table may have nothing published at all.
+            kinds |= {name: "float64" for name in ("published", "dev_set_se")}
+            frame = pd.DataFrame(lines, columns=COLUMNS).astype(kinds)
             write_atomic(csv, csv_text(frame.round(5)))
             write_atomic(markdown, to_markdown(study, frame))
 
