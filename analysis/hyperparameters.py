@@ -8,7 +8,8 @@ stands what the paper prints, and the Markdown marks where the two differ.
 import pandas as pd
 
 from analysis.command import csv_text, result_command
-from analysis.render import latex_table, markdown_table, value_text
+from analysis.latex import to_latex
+from analysis.render import Field, Grid, Head, to_markdown, value_text
 from study.command import run_command
 from study.graph import Study
 from study.tables import hyperparameter
@@ -17,29 +18,30 @@ from study.tables import hyperparameter
 def hyperparameter_files(study: Study, name: str) -> tuple[str, str, str]:
     """A table as CSV (per column `<id>`, ours, and `<id>.published`), Markdown and LaTeX.
 
-    For reading a field is `ours / published`, or one figure where they agree.
+    For reading a field has ours and the published figure, or one where they agree.
     """
     table, published = study.config.hyperparameter_tables[name], study.published(name)
-    lines, texts = [], [["", *(column.label for column in table.columns)]]
+    lines, rows = [], []
     for row in table.rows:
-        line, fields = {"row": row.id, "label": row.label}, [row.label]
+        line, fields = {"row": row.id, "label": row.label}, []
         for column in table.columns:
             ours = hyperparameter(study.config.recipe_of(column), row.key)
             printed = published.get(row.id, {}).get(column.id)
             line |= {column.id: ours, f"{column.id}.published": printed}
-            both = (ours,) if ours == printed else (ours, printed)
-            fields.append(" / ".join(map(value_text, both)))
+            fields.append(
+                Field(value_text(ours), (), "" if ours == printed else value_text(printed))
+            )
         lines.append(line)
-        texts.append(fields)
+        rows.append((row.label, fields))
     notes = [
         f"Scale: {study.scale} ({study.config.about}).",
-        "Rendered from the recipes that run; `ours / published` where they differ.",
+        "Rendered from the recipes that run; the published figure beside it where it differs.",
     ]
-    return (
-        csv_text(pd.DataFrame(lines, dtype=object)),
-        markdown_table(table.caption, texts, notes),
-        latex_table(table.caption, texts, notes),
+    grid = Grid(
+        table.caption, [Head(column.label) for column in table.columns], rows, aligned=False
     )
+    wide = csv_text(pd.DataFrame(lines, dtype=object))
+    return wide, to_markdown([grid], notes), to_latex(name, [grid], notes)
 
 
 def main(arguments: list[str] | None) -> None:

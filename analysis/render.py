@@ -1,4 +1,4 @@
-"""Tables for reading: Markdown, and LaTeX with booktabs rules.
+"""Tables for reading: what their fields say, and Markdown; `analysis.latex` sets the same grids.
 
 A score is `median [min, max] / published`, a value of a recipe `value / published`; reference rows
 show their published value alone. Fine-tunings that diverged or have no score are counted beside the
@@ -6,16 +6,53 @@ median, or it is one of them and the field says `failed`.
 """
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from analysis.shown import Entry, ShownRow
 from analysis.statistics.intervals import Difference, Mean
-from analysis.values import DIFFERENCE_FORMATS, FORMATS
+from analysis.values import DIFFERENCE_FORMATS, FORMATS, metric_name
 from study.tables import Table
 
 DASH = "–"
+
+
+class Field(NamedTuple):
+    """One field as text: our number, what is said of it (a range), the published number.
+
+    `ours` is empty in reference rows, `published` a dash where none was printed and empty where
+    nothing is to be shown.
+    """
+
+    ours: str = ""
+    said: tuple[str, ...] = ()
+    published: str = DASH
+
+
+class Head(NamedTuple):
+    """What stands above a column: its label, and of a score the metric."""
+
+    label: str
+    metric: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as text, before it is Markdown or LaTeX."""
+
+    caption: str
+    heads: list[Head]
+    rows: list[tuple[str, list[Field]]]  # label, and a field per column
+    rules: Collection[int] = ()  # rows, from 0, with a rule above them
+    aligned: bool = True  # whether the numbers of a column stand with their points in a line
+
+    @property
+    def printed(self) -> list[bool]:
+        """Whether a column has published values."""
+        columns = zip(*(fields for _, fields in self.rows), strict=True)
+        return [any(field.published.strip(DASH) for field in column) for column in columns]
 
 
 def value_text(value: Any) -> str:
@@ -55,104 +92,113 @@ def amount(value: float) -> str:
     return f"{value:.0f}"
 
 
-def field_text(entry: Entry) -> str:
-    """One field: `84.3 [83.9, 84.6] / 84.7`, with a dash for what is not there."""
+def entry_field(entry: Entry) -> Field:
+    """An entry of a table: `84.3`, `[83.9, 84.6]` and `84.7`."""
     column, fields = entry.column, entry.fields
     show = FORMATS.get(column.value, "{:.1f}").format
     published = DASH if entry.published is None else show(fields["published"])
     if not entry.statistics:
-        return published
+        return Field(published=published)
     if "value" in fields:
-        return f"{show(fields['value'])} / {published}"
+        return Field(show(fields["value"]), (), published)
     if pd.isna(fields["median"]):
-        return f"{'not yet' if column.value == 'transition' else 'failed'} / {published}"
+        return Field("not yet" if column.value == "transition" else "failed", (), published)
     low, high = fields["min"], fields["max"]
     ranged = not pd.isna(low) if column.scored else low < high
-    spread = f" [{show(low)}, {show(high)}]" if ranged else ""
-    failures = f" ({fields['diverged']} failed)" if fields.get("diverged") else ""
-    return f"{show(fields['median'])}{spread}{failures} / {published}"
+    said = [f"[{show(low)}, {show(high)}]"] if ranged else []
+    said += [f"({fields['diverged']} failed)"] if fields.get("diverged") else []
+    return Field(show(fields["median"]), tuple(said), published)
 
 
-def average_text(row: ShownRow) -> str:
+def average_field(row: ShownRow) -> Field:
     """Our average, or in a reference row the published one: two definitions, never side by side."""
     average = row.average if row.cell else row.published_average
-    return DASH if average is None else f"{average:.1f}"
+    return Field(DASH if average is None else f"{average:.1f}")
 
 
-def text_rows(table: Table, rows: list[ShownRow]) -> list[list[str]]:
-    """Header and rows of a table as text; a column that was never published has no slash."""
-    lines = [["", *(column.label for column in table.columns)]]
-    lines += [[row.row.label, *map(field_text, row.entries)] for row in rows]
-    for number, entries in enumerate(zip(*(row.entries for row in rows), strict=True), start=1):
-        if all(entry.published is None for entry in entries):
-            for line in lines[1:]:
-                line[number] = line[number].removesuffix(f" / {DASH}")
-    if table.average:
-        for line, text in zip(lines, ["Average", *map(average_text, rows)], strict=True):
-            line.append(text)
-    return lines
+def mean_field(entry: Entry) -> Field:
+    """A mean over replicates with its interval: `61.2`, `[59.7, 62.7]`."""
+    return interval_field(entry.mean, FORMATS.get(entry.column.value, "{:.1f}"))
 
 
-def to_markdown(table: Table, rows: list[ShownRow], notes: list[str]) -> str:
-    """A table as Markdown; means and differences from a baseline stand in tables of their own."""
-    text = markdown_table(table.caption, text_rows(table, rows), notes)
-    for caption, lines in interval_tables(table, rows):
-        text += "\n" + markdown_table(caption, lines, [])
-    return text
-
-
-def to_latex(table: Table, rows: list[ShownRow], notes: list[str]) -> str:
-    """A table as LaTeX, with a rule where references begin and end; means and differences as in
-    Markdown.
+def difference_field(entry: Entry) -> Field:
+    """A difference with its interval, p-value and verdict: `+1.2`, `[-0.3, +2.7]`, `p = 0.131`,
+    `undecided`.
     """
-    ours = [row.row.ours for row in rows]
-    rules = [number for number in range(1, len(ours)) if ours[number] != ours[number - 1]]
-    text = latex_table(table.caption, text_rows(table, rows), notes, rules)
-    for caption, lines in interval_tables(table, rows):
-        text += latex_table(caption, lines, [])
-    return text
-
-
-def mean_text(entry: Entry) -> str:
-    """A mean over replicates with its interval: `61.2 [59.7, 62.7]`."""
-    return interval_text(entry.mean, FORMATS.get(entry.column.value, "{:.1f}"))
-
-
-def difference_text(entry: Entry) -> str:
-    """A difference with its interval and verdict: `+1.2 [-0.3, +2.7] undecided`."""
     form = DIFFERENCE_FORMATS.get(entry.column.value, "{:+.1f}")
-    return f"{interval_text(entry.difference, form)} {entry.verdict}".strip()
+    field = interval_field(entry.difference, form)
+    if not entry.verdict:
+        return field
+    p_value = "p < 0.001" if entry.p < 0.001 else f"p = {entry.p:.3f}"
+    return field._replace(said=(*field.said, p_value, entry.verdict))
 
 
-def interval_text(interval: Mean | Difference | None, form: str) -> str:
+def interval_field(interval: Mean | Difference | None, form: str) -> Field:
     """A value with the ends of its interval, a dash where there is none."""
     if interval is None:
-        return DASH
+        return Field(DASH)
     value, low, high = map(form.format, interval)
-    return f"{value} [{low}, {high}]"
+    return Field(value, (f"[{low}, {high}]",))
 
 
-def interval_tables(table: Table, rows: list[ShownRow]) -> Iterator[tuple[str, list[list[str]]]]:
-    """Caption, header and rows of the means over replicates and of the differences from the table's
-    baseline; without columns of dashes, and none where no others are left.
+def table_grid(table: Table, rows: list[ShownRow]) -> Grid:
+    """A table with a rule where references begin and end."""
+    heads = [Head(column.label, metric_name(column)) for column in table.columns]
+    lines = [(row.row.label, [entry_field(entry) for entry in row.entries]) for row in rows]
+    if table.average:
+        heads.append(Head("Average"))
+        for (_, fields), row in zip(lines, rows, strict=True):
+            fields.append(average_field(row))
+    ours = [row.row.ours for row in rows]
+    rules = [number for number in range(1, len(ours)) if ours[number] != ours[number - 1]]
+    return Grid(table.caption, heads, lines, rules)
+
+
+def interval_grids(table: Table, rows: list[ShownRow]) -> Iterator[Grid]:
+    """The means over replicates and the differences from the table's baseline; without columns of
+    dashes, and none where no others are left.
     """
     if not table.baseline:
         return
     labels = {row.row.id: row.row.label for row in rows}
     ours = [row for row in rows if row.cell]
     others = [row for row in ours if row.row.id != table.baseline]
-    for caption, shown, text, logarithm in (
-        ("Means over replicates", ours, mean_text, ""),
-        (f"Differences from {labels[table.baseline]}", others, difference_text, "ln "),
+    for caption, shown, field_of, logarithm in (
+        ("Means over replicates", ours, mean_field, ""),
+        (f"Differences from {labels[table.baseline]}", others, difference_field, "ln "),
     ):
         columns = []
         for number, column in enumerate(table.columns):
-            head = (logarithm if column.value == "perplexity" else "") + column.label
-            columns.append([head, *(text(row.entries[number]) for row in shown)])
-        columns = [[label, *texts] for label, *texts in columns if set(texts) - {DASH}]
+            fields = [field_of(row.entries[number]) for row in shown]
+            if any(field.ours != DASH for field in fields):
+                label = (logarithm if column.value == "perplexity" else "") + column.label
+                columns.append((Head(label, metric_name(column)), fields))
         if columns:
-            names = ["", *(row.row.label for row in shown)]
-            yield caption, [list(line) for line in zip(names, *columns, strict=True)]
+            heads, fields = zip(*columns, strict=True)
+            names = [row.row.label for row in shown]
+            lines = [(name, list(line)) for name, *line in zip(names, *fields, strict=True)]
+            yield Grid(caption, list(heads), lines)
+
+
+def text_rows(grid: Grid) -> list[list[str]]:
+    """Header and rows as text: `84.3 [83.9, 84.6] / 84.7`; a column that was never published has no
+    slash.
+    """
+    lines = [["", *(head.label for head in grid.heads)]]
+    for label, fields in grid.rows:
+        texts = []
+        for field, printed in zip(fields, grid.printed, strict=True):
+            ours = " ".join([field.ours, *field.said])
+            texts.append(" / ".join(filter(None, [ours, field.published if printed else ""])))
+        lines.append([label, *(text or DASH for text in texts)])
+    return lines
+
+
+def to_markdown(grids: list[Grid], notes: list[str]) -> str:
+    """A table as Markdown, its notes below it; means and differences are tables of their own."""
+    first, *others = grids
+    text = markdown_table(first.caption, text_rows(first), notes)
+    return text + "".join("\n" + markdown_table(one.caption, text_rows(one), []) for one in others)
 
 
 def one_line(text: str) -> str:
@@ -177,41 +223,3 @@ def markdown_table(caption: str, rows: list[list[str]], notes: list[str]) -> str
     listed = "\n".join(f"- {one_line(note)}" for note in notes)
     parts = [f"**{one_line(caption)}**", markdown_rows(rows), listed]
     return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def latex_table(
-    caption: str, rows: list[list[str]], notes: list[str], rules: Collection[int] = ()
-) -> str:
-    """A LaTeX table (package booktabs); `rules` are the rows, from 0 below the header, that have a
-    rule above them.
-    """
-    header, *body = [" & ".join(map(escape_latex, row)) + r" \\" for row in rows]
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        r"\small",
-        r"\begin{tabular}{l" + "c" * (len(rows[0]) - 1) + "}",
-        r"\toprule",
-        header,
-        r"\midrule",
-    ]
-    for number, line in enumerate(body):
-        lines += [r"\midrule", line] if number in rules else [line]
-    lines += [
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\caption{" + escape_latex(" ".join([caption + ".", *notes])) + "}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-LATEX_ESCAPES = str.maketrans(
-    {character: f"\\{character}" for character in "&%$#_{}"}
-    | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "–": "--"}
-)
-
-
-def escape_latex(text: str) -> str:
-    """Text with LaTeX's special characters escaped, on one line."""
-    return one_line(text).translate(LATEX_ESCAPES)

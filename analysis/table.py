@@ -11,10 +11,11 @@ import pandas as pd
 from analysis.choices import read_selection
 from analysis.command import csv_text, result_command
 from analysis.coverage import text_notes
+from analysis.latex import to_latex
 from analysis.minimal_pairs import spread_groups
 from analysis.notes import choice_notes, difference_notes
 from analysis.plateau import plateau_notes
-from analysis.render import DASH, to_latex, to_markdown
+from analysis.render import DASH, interval_grids, table_grid, to_markdown
 from analysis.shown import COMPARISON, COUNTS, ShownRow, field_names, read_rows
 from analysis.values import cell_values, value_fields
 from study.command import run_command
@@ -23,6 +24,7 @@ from study.manifest import MAYBE_NUMBER, load_manifest
 from study.tables import Table
 
 SLASH_NOTE = "; after the slash the published value, for orientation"
+BESIDE_NOTE = "; publ.: the published value, for orientation"
 
 
 def wide_table(study: Study, name: str, rows: list[ShownRow]) -> pd.DataFrame:
@@ -216,7 +218,9 @@ def table_files(study: Study, name: str) -> tuple[str, str, str]:
     table, rows = study.config.tables[name], read_rows(study, name, f"results/{name}.csv")
     notes = notes_of(study, name, rows)
     wide = csv_text(wide_table(study, name, rows))
-    return wide, to_markdown(table, rows, notes), to_latex(table, rows, notes)
+    grids = [table_grid(table, rows), *interval_grids(table, rows)]
+    beside = [note.replace(SLASH_NOTE, BESIDE_NOTE) for note in notes]
+    return wide, to_markdown(grids, notes), to_latex(name, grids, beside)
 
 
 def main(arguments: list[str] | None) -> None:

@@ -34,6 +34,7 @@ from model.network.sizes import vocabulary_parameters
 from study.claims import IN_NATS, LOWER_IS_BETTER
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, NUMBER, Manifest, load_manifest
+from study.minimal_pairs import ACCURACY
 from study.tables import HELDOUT_VALUES, Column
 
 REPLICATED = ("epochs", "transition", *HELDOUT_VALUES)
@@ -58,9 +59,28 @@ FORMATS = {
     "bits_per_byte": "{:.3f}",
     "nsp_accuracy": "{:.1f}",
 }
+METRIC_NAMES = {
+    "f1": "F1",
+    "em": "exact match",
+    "matthews": "Matthews correlation",
+    "pearson": "Pearson correlation",
+    "spearman": "Spearman correlation",
+    "middle": "accuracy",
+    "high": "accuracy",
+}
 # Differences of perplexities are those of their logarithms, the losses.
 DIFFERENCE_FORMATS = {"perplexity": "{:+.3f}", "bits_per_byte": "{:+.3f}"}
 Values = dict[tuple[str, str | None], float | list[float | None]]
+
+
+def metric_name(column: Column) -> str:
+    """What a column of scores shows, in words (`F1`, `accuracy`); of a value nothing.
+
+    Metrics of a part or of a further split are named as that metric: `no_answer_f1`, `mm_accuracy`.
+    """
+    metric = ACCURACY if column.pairs else column.metric
+    last = (metric or "").rpartition("_")[2]
+    return METRIC_NAMES.get(last, last)
 
 
 def total(store: Manifest, split: str, figure: str, corpus: str | None = None) -> int:

@@ -97,12 +97,12 @@ RESULTS = (
         "{table}",
         TABLE,
         "analysis.table {table}",
-        "a table: medians, ranges and counts beside the published values; md and tex (booktabs) "
-        "are for reading",
+        "a table: medians, ranges and counts beside the published values; md and tex are for "
+        "reading",
         jobs=lambda study, table: study.shown_jobs(table),
         shows=_of_table,
         names=lambda config: config.tables,
-        version=3,
+        version=4,
     ),
     Result(
         "hyperparameters",
@@ -113,6 +113,7 @@ RESULTS = (
         jobs=lambda study, table: [],
         shows=_of_hyperparameters,
         names=lambda config: config.hyperparameter_tables,
+        version=2,
     ),
     Result(
         "scores",
