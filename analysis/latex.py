@@ -150,7 +150,7 @@ class Column:
         if len(self.parts) == 1:
             return f"{{{text}}}" if text else ""
         gap = "" if last else rf"\hspace{{{GAP}pt}}"
-        return rf"\multicolumn{{{len(self.parts)}}}{{c@{{{gap}}}}}{{{text}}}"
+        return rf"\multicolumn{{{len(self.parts)}}}{{@{{}}c@{{{gap}}}}}{{{text}}}"
 
     def shows(self, row: int) -> bool:
         """Whether there is anything in a row."""

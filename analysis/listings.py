@@ -1,6 +1,7 @@
 """Results of one shape, a CSV with a line per run or per point: `analysis.listings pretraining`."""
 
 import math
+from collections.abc import Collection
 
 import pandas as pd
 
@@ -53,7 +54,7 @@ def read_pretraining(study: Study) -> pd.DataFrame:
     label, are percent and empty without next-sentence prediction.
     """
     rows = []
-    for job, run, entropy in read_runs(study):
+    for job, run, entropy in read_runs(study, study.pretrain_jobs()):
         row = {
             "scale": study.scale,
             "cell": job.names["cell"],
@@ -69,8 +70,8 @@ def read_pretraining(study: Study) -> pd.DataFrame:
     return frame[[*frame.columns.drop("key"), "key"]]
 
 
-def read_learning_rates(study: Study) -> pd.DataFrame:
-    """Held-out perplexity of every member of every family and whether it was selected.
+def read_learning_rates(study: Study, families: Collection[str] | None = None) -> pd.DataFrame:
+    """Held-out perplexity of every member of these families, or of all, and whether it was chosen.
 
     The perplexity of a pre-training that diverged is empty. `expected_best_of_<n>` is the lowest
     that n of the family's rates are expected to reach, by their medians over replicates
@@ -78,7 +79,8 @@ def read_learning_rates(study: Study) -> pd.DataFrame:
     another recipe.
     """
     rows = []
-    for name, family in study.config.families.items():
+    for name in study.config.families if families is None else families:
+        family = study.config.families[name]
         winner = read_selection(study, name)
         for rate, cell in family.members.items():
             for job in study.pretrain_jobs([cell]):

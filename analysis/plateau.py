@@ -12,7 +12,7 @@ lies FALL nats under it.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from study.errors import StudyError
 from study.graph import Study
@@ -77,14 +77,12 @@ def transition(run: Manifest, entropy: float) -> float:
     return math.inf
 
 
-def read_runs(
-    study: Study, cells: list[str] | None = None
-) -> Iterator[tuple[Job, Manifest, float]]:
-    """Job, manifest and `unigram_entropy` of every pre-training of these cells, or of all that a
-    table shows; StudyError for results of another recipe.
+def read_runs(study: Study, jobs: Iterable[Job]) -> Iterator[tuple[Job, Manifest, float]]:
+    """Each of these pre-trainings with its manifest and `unigram_entropy`; StudyError for results
+    of another recipe.
     """
     entropies: dict[str, float] = {}
-    for job in study.pretrain_jobs(cells):
+    for job in jobs:
         store = study.jobs.store_of(job.names["cell"])
         if store.key not in entropies:
             found = load_manifest(store.path, key=store.key, stage="store")
@@ -100,7 +98,8 @@ def plateau_notes(study: Study, name: str, cells: dict[str, str]) -> Iterator[st
     table, parts = study.config.tables[name], []
     labels = {row.id: row.label for row in table.rows}
     for row, cell in cells.items():
-        reached = [transition(run, entropy) for _, run, entropy in read_runs(study, [cell])]
+        runs = read_runs(study, study.pretrain_jobs([cell]))
+        reached = [transition(run, entropy) for _, run, entropy in runs]
         if left := sum(map(math.isinf, reached)):
             parts.append(f"{labels[row]} ({left} of {len(reached)} pre-trainings)")
     if parts:

@@ -4,6 +4,7 @@ import re
 import shlex
 import traceback
 from contextlib import contextmanager, suppress
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from statistics import mode
@@ -220,12 +221,23 @@ def request_of(stage):
     return {"nodes": 1, **resources}
 
 
+@cache
+def asked_jobs():
+    """The jobs behind all that this call of snakemake was asked for; a job's own knows of none."""
+    if not workflow.is_main_process:
+        return frozenset()
+    try:
+        return STUDY.asked_jobs(workflow.dag_settings.targets or ["all"])
+    except StudyError:  # the input function of the result that it is about will say so
+        return frozenset()
+
+
 def made_from(entry):
     """Input function: the manifests that a result waits for.
 
     A result that is there but was made for something else (another scale, recipe or argument), or
     from manifests that are gone or changed, is made again. One that is made of all others waits for
-    those that this call was asked for.
+    those that this call was asked for, one that shows what is there for what these need.
     """
 
     def paths(wildcards):
@@ -233,7 +245,7 @@ def made_from(entry):
         path = f"results/{result}.{entry.endings[0]}"
         flops, cores = (OPTIONS.flops, CORES) if entry.takes == "speed" else (None, None)
         try:
-            jobs = [] if flops else STUDY.needed_jobs(result)
+            jobs = [] if flops else STUDY.needed_jobs(result, asked_jobs())
             if Path(path).exists() and not is_current(
                 path, identity_of(STUDY, result, flops, cores)
             ):

@@ -13,6 +13,8 @@ for entry in RESULTS:
             f"{LOGS}/results/{entry.pattern}.log",
         wildcard_constraints:
             **{name: one_of(entry.names(STUDY.config)) for name in WILDCARD.findall(entry.pattern)},
+        # What is ready goes before trainings that wait for a core.
+        priority: 1
         localrule: True
         conda:
             "../environment.yml"

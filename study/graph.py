@@ -2,6 +2,8 @@
 
 import copy
 import math
+import os
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from study.errors import StudyError, value_text
@@ -204,6 +206,14 @@ class Study:
         """The selections of all families."""
         return [self.jobs.selection(family) for family in self.config.families]
 
+    def family_jobs(self, family: str | None = None) -> list[Job]:
+        """The pre-trainings of a family's members and its selection, or those of all families."""
+        jobs: list[Job] = []
+        for name in self.config.families if family is None else [family]:
+            members = list(self.config.families[name].members.values())
+            jobs += [*self.pretrain_jobs(members), self.jobs.selection(name)]
+        return list(dict.fromkeys(jobs))
+
     def plan_jobs(self) -> list[Job]:
         """All jobs behind all tables, each once, in the order in which they are registered."""
         ends = [job for table in self.config.tables for job in self.shown_jobs(table)]
@@ -260,10 +270,40 @@ class Study:
         entry, name = self.result(result)
         return entry.jobs(self, name)
 
-    def needed_jobs(self, result: str) -> list[Job]:
-        """The jobs that a result waits for: all that it reads, of the plan only the measurement."""
+    def needed_jobs(self, result: str, others: Collection[Job] = ()) -> list[Job]:
+        """The jobs that a result waits for: all that it reads, of the plan only the measurement.
+
+        One that shows what is there waits for those of `others` and those that are finished.
+        """
         entry, name = self.result(result)
-        return entry.needs(self) if entry.needs else entry.jobs(self, name)
+        jobs = entry.needs(self) if entry.needs else entry.jobs(self, name)
+        if entry.of_what_is_there:
+            awaited = {*others, *self.finished(jobs)}
+            return [job for job in jobs if job in awaited]
+        return jobs
+
+    def asked_jobs(self, targets: Iterable[str]) -> set[Job]:
+        """All jobs behind these targets: files of results, manifests, names of rules, `all`.
+
+        Behind a result that shows what is there stands none.
+        """
+        asked, ends = set(map(os.path.normpath, targets)), []
+        ends += [job for path, job in self.jobs.items() if path in asked]
+        for result, (entry, name) in self.results.items():
+            files = {f"results/{result}.{ending}" for ending in entry.endings}
+            meant = "all" in asked and entry.in_all(self.config, name)
+            if (meant or asked & {entry.rule, *files}) and not entry.of_what_is_there:
+                ends += self.needed_jobs(result)
+        return set(needed(ends))
+
+    def finished(self, jobs: Iterable[Job]) -> list[Job]:
+        """Those of these jobs whose manifests are there, as are all that they were made from."""
+        known: dict[Job, bool] = {}
+        for job in jobs:
+            for one in needed([job]):
+                if one not in known:
+                    known[one] = Path(one.path).is_file()
+        return [job for job in jobs if all(known[one] for one in needed([job]))]
 
     def identity(self, result: str) -> str:
         """Key of a result: the version of its command, what it shows, the keys of its jobs."""

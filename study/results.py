@@ -29,6 +29,7 @@ class Result:
     shows: Callable[[Any, str], dict] = lambda study, name: {}  # what else it is made of
     names: Callable[[Any], Iterable[str]] = lambda config: [""]  # in the study file
     needs: Callable[[Any], list] | None = None  # jobs that come first, where not all of `jobs` do
+    of_what_is_there: bool = False  # waits for those of `jobs` alone that others ask for as well
     takes: str | None = None  # options of the workflow's own: places, speed
     in_all: Callable[[Any, str], bool] = lambda config, name: True  # part of the target `all`
     last: bool = False  # made of all others that are there, after those that are asked for with it
@@ -225,18 +226,34 @@ RESULTS = (
         "figures/curves",
         FIGURE,
         "analysis.figures.curves",
-        "held-out loss over tokens seen, for all pre-trainings",
+        "held-out loss over tokens seen, for all pre-trainings that are finished",
         jobs=lambda study, _: study.pretrain_jobs() + study.store_jobs(),
         shows=lambda study, _: {"panels": study.cells_of_tables()},
+        of_what_is_there=True,
+        version=2,
     ),
     Result(
         "learning_rate_figure",
         "figures/learning_rate",
         FIGURE,
         "analysis.figures.learning_rate",
-        "held-out perplexity over the peak learning rate, and which one was chosen",
-        jobs=lambda study, _: study.pretrain_jobs() + study.selection_jobs(),
+        "held-out perplexity over the peak learning rate, and which one was chosen, of the "
+        "families that are finished",
+        jobs=lambda study, _: study.family_jobs(),
         in_all=lambda config, _: bool(config.families),
+        of_what_is_there=True,
+        version=2,
+    ),
+    Result(
+        "claims_figure",
+        "figures/claims",
+        FIGURE,
+        "analysis.figures.claims",
+        "the claims of the tables that are finished: differences with intervals, and verdicts",
+        jobs=lambda study, _: study.claims_jobs(),
+        shows=lambda study, _: _of_claims(study, ""),
+        in_all=lambda config, _: bool(config.claims),
+        of_what_is_there=True,
     ),
     Result(
         "table_provenance",

@@ -1,1 +1,1 @@
-"""Figures of the study, as PNG and PDF: `table` (a table's scores), `curves`, `learning_rate`."""
+"""Figures of the study, as PNG and PDF, of the size at which they are printed."""

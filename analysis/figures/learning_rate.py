@@ -1,7 +1,8 @@
 """Held-out perplexity over the peak learning rate, a panel per family of cells (Table 3).
 
 A *family* holds cells that differ in their peak learning rate alone, as one batch size does; the
-member with the lowest median perplexity stands for it (`analysis.choices`).
+member with the lowest median perplexity stands for it (`analysis.choices`). Families whose choice
+is not made yet are named, not drawn.
 """
 
 import math
@@ -12,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.command import result_command
+from analysis.command import result_command, snakemake_command
 from analysis.figures import style
-from analysis.figures.style import figure_files, grid_of, new_figure, panels_of, styled
+from analysis.figures.style import LINE, figure_files, grid_of, new_figure, panels_of, styled
 from analysis.listings import read_learning_rates
 from study.command import run_command
 from study.errors import StudyError
@@ -22,7 +23,7 @@ from study.graph import Study
 
 COLUMNS = ("family", "learning_rate", "pretraining_seed", "selected", "heldout_perplexity")
 WINNER = {"marker": "o", "ms": 11, "mfc": "none", "mec": style.ORANGE, "mew": 1.4, "ls": ""}
-PANELS_A_LINE = 4
+PANELS_A_LINE = 3
 LOG_FROM = 4.0  # largest over smallest perplexity
 
 
@@ -62,28 +63,31 @@ def draw_family(axes: Axes, frame: pd.DataFrame) -> None:
     for rate, count in failed.items():
         axes.plot([rate], [1.0], **style.DIVERGED, **edge)
         if count > 1:
-            axes.text(rate, 1.0, f"   {count}", va="center", fontsize=6.5, **edge)
+            axes.text(rate, 1.0, f"   {count}", va="center", **edge)
     axes.grid(axis="y")
 
 
 @styled
-def learning_rate_figure(frame: pd.DataFrame, about: str) -> Figure:
+def learning_rate_figure(frame: pd.DataFrame, about: str, missing: str = "") -> Figure:
     """The figure of `frame`, a line per pre-training with COLUMNS as in `analysis.listings`.
 
-    A missing perplexity stands for a diverged run; `about` tells the caption what scale this is.
-    Families stand in the order of `frame`. Raises StudyError if a column or every line is missing.
+    A missing perplexity stands for a diverged run; `about` says what scale this is, `missing` which
+    families are not finished. Families stand in the order of `frame`. Raises StudyError if a column
+    or every line is missing.
     """
-    missing = [name for name in COLUMNS if name not in frame]
-    if missing or frame.empty:
+    lacking = [name for name in COLUMNS if name not in frame]
+    if lacking or frame.empty:
         nothing = "no runs: the study has no family"
-        raise StudyError(f"learning rates: {'no column ' + missing[0] if missing else nothing}")
+        raise StudyError(f"learning rates: {'no column ' + lacking[0] if lacking else nothing}")
     frame = frame.astype({"heldout_perplexity": float, "learning_rate": float})
     families = list(frame["family"].unique())
     across, down = grid_of(len(families), PANELS_A_LINE)
     seeds = frame["pretraining_seed"].nunique()
-    caption = (
-        f"{about}; {seeds} pre-training seed{'s' if seeds > 1 else ''}; held-out documents; "
-        "the winner has the lowest median, a diverged seed counting as infinite."
+    told = (
+        f"{about}; {seeds} pre-training seed{'s' if seeds > 1 else ''}; per masked "
+        "token of held-out documents; the winner has the lowest median, where a diverged seed "
+        "counts as infinite."
+        f"{f' Not finished: {missing}.' if missing else ''}"
     )
     marks = [
         Line2D([], [], label="pre-training seed", **style.REPLICATE),
@@ -92,23 +96,29 @@ def learning_rate_figure(frame: pd.DataFrame, about: str) -> Figure:
     ]
     if frame["heldout_perplexity"].isna().any():
         marks.append(Line2D([], [], label="diverged, how many", **style.DIVERGED))
-    title = "Held-out perplexity by peak learning rate"
-    figure = new_figure(0.6 + 2.2 * max(across, 2), 2.3 * down + 0.9, title, caption, marks)
+    figure = new_figure(down * (1.45 + 4 * LINE), told, marks)
     panels = panels_of(figure, len(families), across, share_y=True)
     for axes, family in zip(panels, families, strict=True):
         draw_family(axes, frame[frame["family"] == family])
-        axes.set_title(family, loc="left", pad=10)
+        axes.set_title(family, loc="left", pad=8)
         axes.set_xlabel("peak learning rate")
     scale_perplexity(panels[0], frame["heldout_perplexity"])
     for axes in panels[::across]:
-        axes.set_ylabel("perplexity (per masked token)")
+        axes.set_ylabel("held-out perplexity")
     return figure
 
 
 def files(study: Study, _: str) -> list[bytes]:
     """The figure of the study as PNG and PDF."""
     about = f"Scale {study.scale} ({study.config.about})"
-    return figure_files(learning_rate_figure(read_learning_rates(study), about))
+    there = set(study.finished(study.selection_jobs()))
+    made = [name for name in study.config.families if study.jobs.selection(name) in there]
+    missing = [name for name in study.config.families if name not in made]
+    if missing and not made:
+        command = snakemake_command(study, study.jobs.selection(missing[0]).path)
+        raise StudyError(f"no family is finished; one is made by: {command}")
+    frame = read_learning_rates(study, made)
+    return figure_files(learning_rate_figure(frame, about, ", ".join(missing)))
 
 
 def main(arguments: list[str] | None) -> None:

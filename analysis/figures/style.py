@@ -1,5 +1,8 @@
 """The look of all figures, and how they become files whose bytes depend on nothing but the data.
 
+Figures have the size at which they are printed: WIDTH across, as a page's column of text, and
+letters of TEXT points. A title is the business of their caption in a paper; a line at the foot says
+what scale was run.
 Every mark is told apart by its shape and fill, so that a figure reads in black and white; the
 colours are those of Okabe and Ito, which colour-blind readers can tell apart. The fonts are the
 ones that matplotlib brings along, embedded as TrueType.
@@ -32,25 +35,29 @@ PUBLISHED = {"marker": "D", "ms": 5, "mfc": "none", "mec": ORANGE, "mew": 1.2, "
 TRANSITION = {"marker": "o", "ms": 5.5, "mec": "white", "mew": 0.5, "ls": "", "zorder": 3}
 DIVERGED = {"marker": "x", "ms": 5, "mec": BLACK, "mew": 1.3, "ls": ""}
 
+WIDTH = 5.5  # inches
+TEXT = 8  # points
+LINE = 0.145  # inches of height that a line of such text takes
+LETTER = 0.06  # inches that a letter of it takes, most words fewer
 DPI = 200
 STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": GREY,
     "axes.labelcolor": BLACK,
-    "axes.labelsize": 7.5,
+    "axes.labelsize": TEXT,
     "axes.linewidth": 0.6,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlesize": 8.5,
+    "axes.titlesize": TEXT,
     "axes.titleweight": "bold",
-    "figure.constrained_layout.h_pad": 0.06,
-    "figure.constrained_layout.w_pad": 0.06,
+    "figure.constrained_layout.h_pad": 0.05,
+    "figure.constrained_layout.w_pad": 0.04,
     "figure.dpi": DPI,
     "font.family": "DejaVu Sans",
-    "font.size": 7.5,
+    "font.size": TEXT,
     "grid.color": "#d9d9d9",
     "grid.linewidth": 0.5,
-    "legend.fontsize": 7,
+    "legend.fontsize": TEXT,
     "legend.frameon": False,
     "lines.linewidth": 1.3,
     "pdf.fonttype": 42,
@@ -58,10 +65,10 @@ STYLE = {
     "text.parse_math": False,
     "xtick.color": GREY,
     "xtick.labelcolor": BLACK,
-    "xtick.labelsize": 7,
+    "xtick.labelsize": TEXT,
     "ytick.color": GREY,
     "ytick.labelcolor": BLACK,
-    "ytick.labelsize": 7.5,
+    "ytick.labelsize": TEXT,
 }
 # What PDF and PNG would say of the time and of the program.
 NO_METADATA = {
@@ -81,24 +88,29 @@ def styled(draw: Callable) -> Callable:
     return drawn
 
 
-def new_figure(
-    width: float, height: float, title: str, caption: str, marks: Sequence[Artist] = ()
-) -> Figure:
-    """An empty figure, sizes in inches: a title above, a legend of `marks` and a caption below."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    # An inch holds about 12 characters of the title, 19 of 7-point text; a mark's label needs two.
-    title = textwrap.fill(title, int(width * 12))
-    figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
-    lines = textwrap.wrap(caption, int(width * 19))
-    foot = 0.06 + 0.14 * len(lines)
-    figure.text(0.01, 0.06 / height, "\n".join(lines), va="bottom", fontsize=7, color=GREY)
+def wrapped(text: str, width: float) -> str:
+    """A text in lines that are so many inches wide, words whole."""
+    return textwrap.fill(text, max(1, int(width / LETTER)), break_long_words=False)
+
+
+def new_figure(height: float, told: str, marks: Sequence[Artist] = ()) -> Figure:
+    """An empty figure whose panels take `height` inches, above a legend of `marks` and a text."""
+    told = wrapped(told, WIDTH)
+    foot = 0.06 + LINE * (told.count("\n") + 1)
+    across = 1
     if marks:
-        across = min(len(marks), int(width / 1.9))
-        place = {"loc": "lower left", "bbox_to_anchor": (0, foot / height), "borderaxespad": 0.3}
+        longest = max(len(str(mark.get_label())) for mark in marks)
+        across = max(1, min(len(marks), int(WIDTH / (0.45 + LETTER * longest))))
+    legend = (LINE + 0.03) * math.ceil(len(marks) / across)
+    height += foot + legend
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.text(0.01, 0.06 / height, told, va="bottom", color=GREY)
+    if marks:
+        place = {"loc": "lower left", "bbox_to_anchor": (0, foot / height), "borderaxespad": 0.2}
         figure.legend(handles=marks, ncols=across, **place)
-        foot += 0.08 + 0.16 * math.ceil(len(marks) / across)
-    figure.get_layout_engine().set(rect=(0, foot / height, 1, 1 - foot / height))
+    foot = (foot + legend) / height
+    figure.get_layout_engine().set(rect=(0, foot, 1, 1 - foot))
     return figure
 
 

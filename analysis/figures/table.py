@@ -6,6 +6,7 @@ that would happen, a panel's axis holds our values only and the published ones s
 shaded margin beside it.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
@@ -17,31 +18,34 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.command import result_command
 from analysis.figures import style
-from analysis.figures.style import figure_files, grid_of, new_figure, panels_of, styled
+from analysis.figures.style import (
+    LETTER,
+    LINE,
+    WIDTH,
+    figure_files,
+    grid_of,
+    new_figure,
+    panels_of,
+    styled,
+    wrapped,
+)
 from analysis.medians import replicate_values
 from analysis.minimal_pairs import spread_groups
 from analysis.shown import Entry, ShownRow, read_rows
+from analysis.values import metric_name
 from study.command import run_command
 from study.errors import StudyError
 from study.graph import Study
-from study.minimal_pairs import ACCURACY
 from study.tables import Row
 
-METRICS = {
-    "f1": "F1 (%)",
-    "em": "exact match (%)",
-    "accuracy": "accuracy (%)",
-    "matthews": "Matthews correlation (%)",
-    "pearson": "Pearson correlation (%)",
-    "spearman": "Spearman correlation (%)",
-}
-PANELS_A_LINE = 5
+PANEL = 1.2  # inches that a panel is wide at least
+LABEL = 1.3  # inches that a row's label is wide at most, unless a word is wider
 # The published values share our axis if our values still fill this part of it.
 OUR_SHARE = 0.5
 LEAST_SPAN = 1.0  # points; equal scores are not blown up to noise
 PADDING = 0.09  # of the span, on both sides
 EDGE = 0.16  # of the span: room for crosses at the lower end
-MARGIN = 0.62  # width of the shaded margin, in spans
+MARGIN = 0.8  # width of the shaded margin, in spans
 LANE = 0.19  # rows between replicates and their fine-tuning seeds
 
 
@@ -114,7 +118,7 @@ def draw_row(axes: Axes, scale: Scale, y: int, scores: pd.DataFrame, median: flo
         axes.plot([scale.low + 0.04 * span], [y], **style.DIVERGED)
         if crosses.sum() > 1:
             count = "all" if crosses.all() else f"{crosses.sum()}"
-            axes.text(scale.low + 0.08 * span, y, count, va="center", fontsize=6.5)
+            axes.text(scale.low + 0.08 * span, y, count, va="center")
 
 
 def draw_published(axes: Axes, scale: Scale, y: int, value: float) -> None:
@@ -123,17 +127,17 @@ def draw_published(axes: Axes, scale: Scale, y: int, value: float) -> None:
         axes.plot([value], [y], **style.PUBLISHED)
         return
     left, right = scale.margin
-    axes.plot([left + 0.18 * (right - left)], [y], **style.PUBLISHED)
+    axes.plot([left + 0.12 * (right - left)], [y], **style.PUBLISHED)
     arrow = " →" if value > scale.high else " ←" if value < scale.low else ""
     text = f"{value:.1f}{arrow}"
-    axes.text(left + 0.3 * (right - left), y, text, va="center", fontsize=6.5)
+    axes.text(left + 0.24 * (right - left), y, text, va="center")
 
 
 def finish_panel(axes: Axes, scale: Scale, rows: list[Row]) -> None:
     """Limits, ticks on our part of the axis only, lines per row, the shaded margin."""
     axes.set_xlim(*scale.limits)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    ticks = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(scale.low, scale.high)
+    ticks = MaxNLocator(3, steps=[1, 2, 5, 10]).tick_values(scale.low, scale.high)
     axes.set_xticks([tick for tick in ticks if scale.low <= tick <= scale.high])
     axes.grid(axis="both")
     axes.tick_params(axis="y", length=0)
@@ -141,7 +145,7 @@ def finish_panel(axes: Axes, scale: Scale, rows: list[Row]) -> None:
     if scale.margin is not None:
         axes.axvspan(*scale.margin, color=style.LIGHT, zorder=1.5, lw=0)
         centre = sum(scale.margin) / 2
-        axes.text(centre, -0.53, "published", ha="center", va="bottom", fontsize=6.5)
+        axes.text(centre, -0.53, "published", ha="center", va="bottom")
         axes.spines["bottom"].set_bounds(scale.low, scale.high)
     for y, (row, below) in enumerate(pairwise(rows)):
         if row.ours != below.ours:
@@ -198,20 +202,24 @@ def table_figure(study: Study, name: str, rows: list[ShownRow]) -> Figure:
     columns = table.scored_columns
     if not columns:
         raise StudyError(f"{name}: no column of it is a score, so it has no figure")
-    across, down = grid_of(len(columns), PANELS_A_LINE)
-    caption = f"Scale {study.scale} ({study.config.about}); {runs_text(study)}; development sets."
-    height = down * (0.72 + 0.3 * len(table.rows)) + 0.85
-    width = max(6.4, 0.5 + 0.065 * max(len(row.label) for row in table.rows) + 1.6 * across)
+    labels = [wrapped(row.label, LABEL) for row in table.rows]
+    beside = WIDTH - LETTER * max(len(line) for label in labels for line in label.split("\n"))
+    across, down = grid_of(len(columns), max(1, int(beside / PANEL)))
+    across = math.ceil(len(columns) / down)  # the last line is about as full as the others
+    names = [wrapped(f"{metric_name(column)} (%)", beside / across) for column in columns]
+    rows_high = sum(0.09 + LINE * (label.count("\n") + 1) for label in labels)
+    below = LINE * max(name.count("\n") + 1 for name in names)
+    told = f"Scale {study.scale} ({study.config.about}); {runs_text(study)}; development sets."
     entries = [[entry for entry in row.entries if entry.column.scored] for row in rows]
     marks = legend_of(list(chain.from_iterable(entries)), bool(study.published(name)))
-    figure = new_figure(width, height, table.caption, caption, marks)
+    figure = new_figure(down * (0.75 + rows_high + below), told, marks)
     panels = panels_of(figure, len(columns), across, share_y=True)
-    for axes, column, shown in zip(panels, columns, zip(*entries, strict=True), strict=True):
+    by_column = zip(columns, names, zip(*entries, strict=True), strict=True)
+    for axes, (column, name_of_metric, shown) in zip(panels, by_column, strict=True):
         draw_panel(axes, table.rows, list(shown))
-        axes.set_title(column.label, pad=12)
-        metric = ACCURACY if column.pairs else column.metric
-        axes.set_xlabel(METRICS.get(metric, f"{metric} (%)"))
-    panels[0].set_yticks(range(len(table.rows)), [row.label for row in table.rows])
+        axes.set_title(wrapped(column.label, beside / across), pad=14)
+        axes.set_xlabel(name_of_metric)
+    panels[0].set_yticks(range(len(table.rows)), labels)
     return figure
 
 

@@ -2,20 +2,19 @@
 
 import re
 import shutil
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import results_toy
-from hypothesis import given
-from hypothesis import strategies as st
+from matplotlib.text import Text
 from predictions_toy import publish_seeds
 
-from analysis.figures import curves, learning_rate, style
+from analysis.figures import claims, curves, learning_rate, style
 from analysis.figures import table as table_command
-from analysis.figures.curves import curves_figure, read_curves, spread
+from analysis.figures.claims import claims_figure
+from analysis.figures.curves import curves_figure, read_curves, unfinished
 from analysis.figures.learning_rate import learning_rate_figure, rate_text
 from analysis.figures.table import scale_of, table_figure
 from analysis.listings import read_learning_rates
@@ -64,6 +63,16 @@ def marks(axes, look):
     return [tuple(map(float, point)) for line in lines for point in line.get_xydata()]
 
 
+def told(figure):
+    """What the line at the foot of a figure says."""
+    return figure.texts[-1].get_text().replace("\n", " ")
+
+
+def names_in(axes):
+    """The names in a panel's legend."""
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
 def scores_of(study, name="table2"):
     return read_scores(study, study.table_jobs(name), "x")
 
@@ -74,7 +83,7 @@ def figure_of(study, name, scores):
 
 def test_table_figure_has_a_panel_a_column_and_a_mark_a_seed(study):
     figure = figure_of(study, "table2", scores_of(study))
-    panels = figure.axes
+    panels = [axes for axes in figure.axes if axes.get_visible()]
     labels = [column.label for column in study.config.tables["table2"].columns]
     assert [axes.get_title() for axes in panels] == labels
     rows = [text.get_text() for text in panels[0].get_yticklabels()]
@@ -89,8 +98,8 @@ def test_table_figure_has_a_panel_a_column_and_a_mark_a_seed(study):
     ]
     assert len(marks(sst2, style.SEED)) == 4 * 3 * 2
     assert marks(sst2, style.MEDIAN)[0] == (51.125, 0)
-    assert "3 replicates x 2 fine-tuning seeds" in figure.texts[-1].get_text()
-    assert "Scale smoke" in figure.texts[-1].get_text()
+    assert "3 replicates x 2 fine-tuning seeds" in told(figure)
+    assert "Scale smoke" in told(figure)
 
 
 def test_full_replicates_are_one_mark_each(study):
@@ -216,7 +225,7 @@ def test_curves_are_losses_over_tokens_per_table(study):
     assert shown == list(groups)
     axes = figure.axes[0]
     assert axes.get_xlabel() == "tokens seen (thousands)"
-    assert [text.get_text().strip() for text in axes.texts] == groups["table1"]
+    assert names_in(axes) == groups["table1"]
     # Three seeds thin, their median with a marker: here the seed in the middle.
     thick = next(line for line in axes.lines if line.get_marker() == "s")
     assert thick.get_ydata().tolist() == pytest.approx([4.9, 3.9])
@@ -245,26 +254,12 @@ def test_diverged_pretrainings_are_crosses_and_named(own_study):
         results_toy.write_pretrain(job, [], diverged=3)
     figure = curves_figure(read_curves(own_study), own_study.cells_of_tables(), "Scale smoke")
     axes = figure.axes[1]
-    told = [text.get_text().strip() for text in axes.texts]
-    assert "doc-sentences (1 of 3 diverged)" in told
-    assert "no finite loss: sentence-pair" in told
+    assert "doc-sentences (1 of 3 diverged)" in names_in(axes)
+    assert "sentence-pair (3 of 3 diverged): no finite loss" in names_in(axes)
     assert len(marks(axes, style.DIVERGED)) == 1 + 3
-    assert "crosses: diverged" in figure.texts[-1].get_text().replace("\n", " ")
+    assert "crosses: diverged" in told(figure)
     results_toy.write_pretrain(jobs[1], [None, None])
     style.figure_files(curves_figure(read_curves(own_study), own_study.cells_of_tables(), ""))
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
-def test_labels_keep_their_order_and_a_distance(heights):
-    placed = spread(heights, 0.1)
-    order = sorted(range(len(heights)), key=lambda i: heights[i])
-    for one, next_one in pairwise(order):
-        assert placed[next_one] - placed[one] > 0.1 - 1e-9
-
-
-def test_labels_that_have_room_stay_where_they_are():
-    assert spread([0.9, 0.1, 0.5], 0.2) == pytest.approx([0.9, 0.1, 0.5])
-    assert spread([0.5, 0.5], 0.2) == pytest.approx([0.4, 0.6])
 
 
 def rates():
@@ -330,7 +325,8 @@ def test_learning_rates_that_do_not_fit_are_refused():
 def test_every_table_has_a_figure_of_its_score_columns(study, name):
     table = study.config.tables[name]
     figure = figure_of(study, name, scores_of(study, name))
-    assert [axes.get_title() for axes in figure.axes] == [c.label for c in table.score_columns]
+    titles = [axes.get_title() for axes in figure.axes if axes.get_visible()]
+    assert titles == [column.label for column in table.score_columns]
     # Of a family the member that was selected is shown, and no other.
     ours = sum(row.ours for row in table.rows)
     assert len(marks(figure.axes[0], style.REPLICATE)) == 3 * ours
@@ -350,7 +346,133 @@ def test_bad_input_is_one_line_and_leaves_nothing(own_study):
     Path(own_study.jobs.finetune("doc-sentences", 0, "sst2").path).unlink()
     with pytest.raises(StudyError, match=r"1 of 60 scores .* -- results/figures/table2.png"):
         table_command.main(arguments("f/x.png", "table2"))
-    Path(own_study.jobs.pretrain("doc-sentences", 0).path).unlink()
-    with pytest.raises(StudyError, match="No such file or directory; snakemake makes it"):
-        curves.main(arguments("f/x.png"))
     assert not Path("f").exists()
+
+
+def test_curves_show_what_is_there_and_name_what_is_not(own_study):
+    whole = read_curves(own_study)
+    assert unfinished(own_study) == ""
+    gone = [own_study.jobs.pretrain("doc-sentences", seed) for seed in (0, 1, 2)]
+    gone += [own_study.jobs.pretrain("static-segment-pair", 1)]
+    for job in gone:
+        Path(job.path).unlink()
+    frame = read_curves(own_study)
+    assert len(whole) - len(frame) == 2 * len(gone)
+    missing = unfinished(own_study)
+    assert missing == "static-segment-pair (1 of 3), doc-sentences (3 of 3)"
+    figure = curves_figure(frame, own_study.cells_of_tables(), "Scale smoke", missing)
+    assert f"Not finished: {missing}." in told(figure)
+    assert names_in(figure.axes[1]) == ["segment-pair", "sentence-pair", "full-sentences"]
+    # A cell looks as it will once all are there.
+    whole_figure = curves_figure(whole, own_study.cells_of_tables(), "Scale smoke")
+    looks = [figure.axes[1].get_legend().legend_handles[2] for figure in (figure, whole_figure)]
+    assert looks[0].get_marker() == looks[1].get_marker()
+    curves.main(arguments("f/curves.png"))
+    assert Path("f/curves.pdf").exists()
+
+
+def test_a_run_whose_text_is_due_again_is_no_finished_one(own_study):
+    Path(own_study.jobs.store_of("byte-level").path).unlink()
+    assert "byte-level (3 of 3)" in unfinished(own_study)
+
+
+def test_without_any_pretraining_there_are_no_curves(own_study):
+    for job in own_study.pretrain_jobs():
+        Path(job.path).unlink()
+    with pytest.raises(
+        StudyError, match="no pre-training is finished; some are made by: snakemake"
+    ):
+        curves.main(arguments("f/x.png"))
+    with pytest.raises(StudyError, match=r"no family is finished; one is made by: .*/selections/"):
+        learning_rate.main(arguments("f/x.png"))
+    assert not Path("f").exists()
+
+
+def test_learning_rates_show_the_families_that_are_finished(own_study):
+    Path(own_study.jobs.selection("batch-2k").path).unlink()
+    learning_rate.main(arguments("f/x.png"))
+    frame = read_learning_rates(own_study, ["batch-256", "batch-8k"])
+    figure = learning_rate_figure(frame, "Scale smoke", "batch-2k")
+    shown = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
+    assert shown == ["batch-256", "batch-8k"]
+    assert "Not finished: batch-2k." in told(figure)
+
+
+def test_figures_have_the_size_at_which_they_are_printed(study):
+    """5.5 inches wide, text of 8 points, nothing cut off, no title but of panels."""
+    frame, groups = read_curves(study), study.cells_of_tables()
+    figures = [
+        *(figure_of(study, name, scores_of(study, name)) for name in ("table1", "table3")),
+        curves_figure(frame, groups, "Scale smoke"),
+        learning_rate_figure(read_learning_rates(study), "Scale smoke"),
+        claims_figure(claims_of(), {}, "Scale smoke"),
+    ]
+    for figure in figures:
+        png, _ = style.figure_files(figure)
+        assert figure.get_figwidth() == 5.5
+        assert int.from_bytes(png[16:20], "big") == 5.5 * 200  # the width in PNG's header
+        assert figure.get_suptitle() == ""
+        texts = [text for text in figure.findobj(Text) if text.get_text().strip()]
+        assert {text.get_fontsize() for text in texts} == {8}
+        drawn, room = figure.get_tightbbox(), 0.02
+        assert -room <= drawn.x0 and drawn.x1 <= 5.5 + room
+        assert -room <= drawn.y0 and drawn.y1 <= figure.get_figheight() + room
+
+
+def claims_of():
+    """Lines of `analysis.claims`: two claims in points, one in nats, one without a verdict."""
+
+    def line(claim, table, kind, rows, difference, verdict, **more):
+        low, high = difference - 1.5, difference + 1.5
+        return {
+            **{"claim": claim, "table": table, "kind": kind, "rows": rows, "column": ""},
+            **{"unit": "points", "margin": 1.0, "published": np.nan, "needed": np.nan},
+            **{"difference": difference, "low": low, "high": high, "verdict": verdict, **more},
+        }
+
+    c03 = line("C03", "table2", "direction", "a > b", 4.0, "replicated", published=2.0)
+    return pd.DataFrame(
+        [
+            c03,
+            {**c03, "column": "sst2.accuracy"},
+            line("C04", "table2", "at_least", "c >= b", -1.0, "undecided", published=99, needed=12),
+            line("C08a", "table3", "direction", "d > e", -2.0, "contradicted", unit="nats"),
+            line("C01", "table1", "equivalent", "f = g", np.nan, "not testable"),
+        ]
+    )
+
+
+def test_claims_are_a_forest_plot_by_unit():
+    figure = claims_figure(claims_of(), {"table2": {"a": "SEGMENT-PAIR"}}, "Scale smoke")
+    points, nats = figure.axes
+    assert [text.get_text() for text in points.get_yticklabels()] == [
+        "C03  SEGMENT-PAIR > b",
+        "C04  c >= b",
+    ]
+    assert nats.get_xlabel().startswith("difference (nats)")
+    assert [text.get_text() for text in points.texts] == ["replicated", "+99", "undecided (12)"]
+    intervals = [[*line.get_xdata()] for line in points.lines if len(line.get_xdata()) == 2]
+    assert [2.5, 5.5] in intervals and [-2.5, 0.5] in intervals
+    assert [-1, 1] in intervals  # the margin of `at_least`
+    assert marks(points, style.PUBLISHED) == [(2.0, 0.0)]
+    assert "Not drawn, as results/claims.md explains: C01." in told(figure)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["replicated", "contradicted", "undecided", "published", "margin"]
+
+
+def test_marks_differ_by_more_than_their_colours():
+    shapes = [(mark["marker"], mark["mfc"] == "white") for mark in claims.MARKS.values()]
+    assert len(set(shapes)) == len(shapes)
+    for number in range(13):
+        looks = [(look["ls"], look["marker"]) for look in map(curves.look_of, range(number))]
+        assert len(set(looks)) == len(looks)
+
+
+def test_no_testable_claim_leaves_a_figure_that_says_so(study):
+    none = claims_of().assign(verdict="not testable")
+    figure = claims_figure(none, {}, "Scale smoke")
+    assert figure.axes == []
+    assert "C03, C04, C08a, C01" in told(figure)
+    style.figure_files(figure)
+    claims.main(arguments("claims/claims.png"))
+    assert sorted(path.name for path in Path("claims").iterdir()) == ["claims.pdf", "claims.png"]

@@ -89,8 +89,8 @@ def tables(tmp_path_factory):
 def test_every_table_of_the_demo_study_fits_its_column_and_page(tables, tmp_path):
     log, pages = compiled(tables.values(), tmp_path)
     assert_fits(log)
-    assert len(tables) == 17
-    assert len(tables) <= pages <= 32
+    assert {"table1", "table5", "table10", "table_heldout"} <= set(tables)
+    assert len(tables) <= pages <= 2 * len(tables)
 
 
 def test_tables_have_labels_metrics_and_notes_below(tables):
@@ -99,6 +99,7 @@ def test_tables_have_labels_metrics_and_notes_below(tables):
         captions = re.findall(r"\\caption\{(.*)\}", text)
         assert not [caption for caption in captions if "Scale: demo" in caption]
         assert text.index("\\end{tabular}") < text.index("Scale: demo")
+    assert "; publ.: the published value" in tables["table2"] and "slash" not in tables["table2"]
     assert "{\\scriptsize Matthews}" in tables["table5"]
     assert "{\\scriptsize exact" in tables["table6"]
 
@@ -116,7 +117,7 @@ def test_a_table_with_a_baseline_has_differences_with_their_signs(tables):
     assert "retain-explicit-plus" in differences and "retain-explicit-plus" not in means
     assert re.search(r"SENTENCE-PAIR & [+-]\d+\.\d & ", differences)
     assert re.search(r"\{\\scriptsize \[\$-\$\d+\.\d, [+]?[\d$]", differences)
-    assert re.search(r"\{\\scriptsize p = 0\.\d{3}\}", differences)
+    assert re.search(r"\{\\scriptsize p (=|\\textless\{\}) 0\.\d{3}\}", differences)
     assert re.search(r"\{\\scriptsize (better|worse|equivalent|undecided)\}", differences)
 
 
@@ -130,13 +131,13 @@ def test_the_source_of_a_table():
 {\small
 \begin{tabular}{@{}l@{\hspace{8pt}}S[table-format=2.1]@{\hspace{6pt}}S[table-format=2.1]@{\hspace{8pt}}S[table-format=1.1]@{\hspace{8pt}}S[table-format=4]@{}}
 \toprule
- & \multicolumn{2}{c@{\hspace{8pt}}}{SQuAD 1.1} &  &  \\
- & \multicolumn{2}{c@{\hspace{8pt}}}{{\scriptsize F1}} & {Accuracy} & {steps} \\
+ & \multicolumn{2}{@{}c@{\hspace{8pt}}}{SQuAD 1.1} &  &  \\
+ & \multicolumn{2}{@{}c@{\hspace{8pt}}}{{\scriptsize F1}} & {Accuracy} & {steps} \\
 \cmidrule(r{8pt}){2-3}
  & {\scriptsize ours} & {\scriptsize publ.} &  &  \\
 \midrule
 PAIRS & 73.8 & 90.4 & 9.5 & 1800 \\
- & \multicolumn{2}{c@{\hspace{8pt}}}{{\scriptsize [70.6, 77.1]}} &  &  \\
+ & \multicolumn{2}{@{}c@{\hspace{8pt}}}{{\scriptsize [70.6, 77.1]}} &  &  \\
 \midrule
 BERT\_BASE &  & 88.5 &  &  \\
 \bottomrule

@@ -100,5 +100,5 @@ def test_the_figure_shows_where_each_cell_leaves_the_plateau(study):
     assert dotted.get_linestyle() != "-"
     (dot,) = [line for line in axes.lines if line.get_markersize() == style.TRANSITION["ms"]]
     assert (list(dot.get_xdata()), list(dot.get_ydata())) == ([7.68], [5.0])
-    told = [text.get_text().strip() for text in axes.texts]
+    told = [text.get_text() for text in axes.get_legend().get_texts()]
     assert told == ["static-segment-pair", "segment-pair (2 of 2 on the plateau)"]

@@ -30,6 +30,21 @@ def keys_in(recipe):
             yield from ((name, key) for key in (value if isinstance(value, list) else [value]))
 
 
+def test_a_figure_of_what_is_there_waits_for_what_others_ask_for_alone(study):
+    curves = "results/figures/curves.png"
+    assert study.needed_jobs("figures/curves") == []
+    assert study.asked_jobs([curves]) == set()
+    asked = study.asked_jobs([curves, "./results/table1.md"])
+    waits = study.needed_jobs("figures/curves", asked)
+    cells = ["static-segment-pair", "segment-pair"]
+    assert {job for job in waits if job.stage == "pretrain"} == set(study.pretrain_jobs(cells))
+    everything = study.asked_jobs(["all"])
+    assert set(study.pretrain_jobs()) <= everything
+    assert set(study.needed_jobs("figures/learning_rate", everything)) == set(study.family_jobs())
+    manifest = study.jobs.pretrain("byte-level", 0)
+    assert study.asked_jobs([manifest.path]) == set(needed([manifest]))
+
+
 def test_a_recipe_holds_the_keys_of_what_the_job_reads(study):
     for job in study.jobs.values():
         keys = list(keys_in(job.recipe))

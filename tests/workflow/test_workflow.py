@@ -192,6 +192,20 @@ def test_figures_and_provenance_are_targets_of_their_own(project):
         assert planned(project, target)[rule] == [target]
 
 
+def test_curves_train_nothing_and_wait_for_what_is_asked_for(project):
+    curves = "results/figures/curves.png"
+    assert planned(project, curves) == {"curves": [curves]}
+    result = snakemake(project, curves)
+    assert result.returncode == 0, result.stderr
+    assert planned(project, curves) == {}
+    told = snakemake(project, "-n", curves, "results/table1.csv")
+    waits = re.search(r"rule curves:\n    input: (.*)", told.stdout + told.stderr)[1]
+    assert "pretrain/static-segment-pair/" in waits
+    (manifest,) = project.glob("runs/smoke/pretrain/doc-sentences/seed-0/*.json")
+    manifest.rename(project / "elsewhere.json")
+    assert planned(project, curves) == {"curves": [curves]}
+
+
 def test_another_recipe_and_back_never_shows_the_wrong_result(project):
     """Without Snakemake's metadata as well: a result knows what it stands for."""
     target = "results/cells/doc-sentences.csv"

@@ -123,7 +123,7 @@ def test_the_table_shows_differences_from_random_weights(study):
     assert "**Means over replicates**" in markdown
     assert f"| 41.0 [{41 - half:.1f}, {41 + half:.1f}] |" in markdown
     assert "**Differences from random initialisation**" in markdown
-    assert f"| +20.0 [{low:+.1f}, {high:+.1f}] better |" in markdown
+    assert f"| +20.0 [{low:+.1f}, {high:+.1f}] p < 0.001 better |" in markdown
     p = ttest_ind([60.0, 61.0, 62.0], [40.0, 41.0, 42.0], equal_var=False).pvalue
     assert row["sst2.accuracy.p"] == pytest.approx(2 * p, abs=1e-5)  # Holm, two rows alike
     assert row["sst2.accuracy.verdict"] == "better"
