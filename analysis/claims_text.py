@@ -76,8 +76,11 @@ def decisions(lines: pd.DataFrame) -> list[str]:
         if math.isnan(line["needed"]):
             said += "nothing tells how many replicates would decide it"
         else:
+            size, equal = f"{line['target']:.2g} {line['unit']}", ("at_least", "equivalent")
+            told_apart = f"a difference of {size} shows"
+            alike = f"rows that are equal are told to be within {size}"
             said += (
-                f"a difference of {line['target']:.2g} {line['unit']} shows with about "
+                f"{alike if line['kind'] in equal else told_apart} with about "
                 f"{count(line['needed'])} replicates ({count(line['needed_low'])} to "
                 f"{count(line['needed_high'])})"
             )
