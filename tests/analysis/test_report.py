@@ -84,7 +84,7 @@ def test_it_says_in_plain_words_what_was_run(html):
     # Five cells of Table 2, one with three tasks only of Table 1, all with 2 x 2 seeds.
     assert "12 pre-trainings of 6 cells (ways to pre-train a masked language model) and 112" in text
     assert "112 fine-tunings on 5 tasks stand behind the 4 tables below." in text
-    books, wiki = "books (lucadiliello/bookcorpusopen)", "wiki (wikimedia/wikipedia)"
+    books, wiki = "books (bookcorpus-like/gutenberg)", "wiki (wikimedia/wikipedia)"
     assert f"Pre-training reads {books}, {wiki}." in text
     assert "Seeds: 2 pre-training (0, 1; of full-sentences-again 100, 101), each with 2" in text
     assert "Cost: " in text and " of GPU time, 2026-01-01 00:00 to 2026-01-01 00:00 UTC." in text
