@@ -169,6 +169,15 @@ def test_learning_rates_are_compared_as_each_replicate_chooses(toy):
     assert float(perplexity["published"]) == pytest.approx(math.log(3.99 / 3.68), abs=1e-5)
 
 
+def test_a_table_of_which_nothing_is_published_has_verdicts_too(toy):
+    frame = toy(2, "table_calibration")
+    assert list(frame.loc["A-A"].index) == ["", *TABLE2]
+    assert set(frame["published"]) == {""}
+    assert set(frame["replicates"]) == {2}
+    # The toy's cells differ by points: here the second one is better than the first.
+    assert frame.loc[("A-A", ""), "verdict"] == "contradicted"
+
+
 def test_all_claims_are_in_one_file(toy):
     frame = toy(1)
     claims = [name for name, column in frame.index if not column]
