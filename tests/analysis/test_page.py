@@ -240,7 +240,10 @@ def test_figures_are_linked_where_they_lie_beside(own_study):
     title = "Input formats, with and without next-sentence prediction (Table 2, section 4.2)"
     assert beside.count("![") == 2
     assert f"![{title}](figures/table2.png)" in section(beside, title)
-    about = "held-out perplexity over the peak learning rate, and which one was chosen"
+    about = (
+        "held-out perplexity over the peak learning rate, and which one was chosen, of the "
+        "families that are finished"
+    )
     assert f"![{about}](figures/learning_rate.png)" in section(beside, "Figures")
     assert "![" not in make("table2", output="docs/page.md")
     Path("docs/figures").mkdir()
