@@ -109,7 +109,8 @@ class Claims:
     def lines(self) -> Iterator[dict]:
         """A line per claim and column, the claims of a table together."""
         for table, claims in self.by_table.items():
-            scaled = bool(table and scaling_lines(self.study, [table]))
+            known = table in self.study.config.tables
+            scaled = known and bool(scaling_lines(self.study, [table]))
             tested = self.test(table, claims, scaled)
             testable = [one.contrast for one in tested if one.contrast]
             judged = iter(verdicts([one.evidence for one in testable], self.level))
@@ -129,8 +130,12 @@ class Claims:
 
     def test(self, table: str | None, claims: dict[str, Claim], scaled: bool) -> list[Tested]:
         """The claims of one table, each with its contrasts or the reason why it has none."""
-        if table is None:
-            return [Tested(name, claim, claim.not_testable) for name, claim in claims.items()]
+        if table not in self.study.config.tables:
+            tables = self.study.config.tables
+            return [
+                Tested(name, claim, claim.not_testable or claim.lacking(tables))
+                for name, claim in claims.items()
+            ]
         try:
             shown = Table(self.study, read_rows(self.study, table, "results/claims.csv"))
         except StudyError as error:
@@ -139,6 +144,8 @@ class Claims:
 
     def test_one(self, name: str, claim: Claim, shown: Table, scaled: bool) -> Tested:
         """A claim's contrasts, of the replicates of the last planned look."""
+        if lacking := claim.lacking(self.study.config.tables):
+            return Tested(name, claim, lacking)
         rows = [shown.rows[row] for row in claim.rows]
         published = [row.row.label for row in rows if row.cell is None]
         there = {entry.column.name for entry in rows[0].entries}
@@ -148,8 +155,6 @@ class Claims:
         if scaled and (published or claim.kind == "value"):
             what = ", ".join(published) or "its number"
             return Tested(name, claim, f"{what} is published; sizes here are not the paper's")
-        if not places:
-            return Tested(name, claim, "this scale leaves out all of its columns")
         columns = [claim.columns[place] for place in places]
         against = [claim.against[place] for place in places] if claim.against else []
         whole = shown.contrast(claim, columns, against)
@@ -161,7 +166,7 @@ class Claims:
             for place, column in enumerate(columns if len(columns) > 1 else [])
         }
         gone = [column for column in claim.columns if column not in there]
-        notes = [f"without {', '.join(gone)}, which this scale leaves out"] if gone else []
+        notes = [f"without {', '.join(gone)}, which the table does not have here"] if gone else []
         notes += [claim.note] if claim.note else []
         return Tested(name, claim, None, whole.first(look), apart, tuple(notes))
 
@@ -169,8 +174,9 @@ class Claims:
         """What a line is about."""
         claim = one.claim
         unit = ""
-        if claim.table:
-            columns = {each.name: each for each in self.study.config.tables[claim.table].columns}
+        tables = self.study.config.tables
+        if claim.table in tables:
+            columns = {each.name: each for each in tables[claim.table].columns}
             unit = next((unit_of(columns[name]) for name in claim.columns if name in columns), "")
         return {
             "claim": one.name,

@@ -163,27 +163,23 @@ def _check_hyperparameter_table(config: StudyFile, name: str, table: Hyperparame
 
 
 def _check_claim(config: StudyFile, name: str, claim: Claim) -> None:
-    """A claim's table has its rows, of single models, and its columns, which have one unit."""
-    where = ("claims", name)
-    if claim.table is None:
+    """A claim compares single models, in columns of one unit, in which replicates differ.
+
+    What a study does not have it does not claim: such a claim is not testable.
+    """
+    if claim.table is None or claim.lacking(config.tables):
         return
-    _known([claim.table], config.tables, *where, "table")
-    table = config.tables[claim.table]
-    rows = {row.id: row for row in table.rows}
-    _known(claim.rows, rows, *where, "rows")
-    for row in claim.rows:
-        if rows[row].ensemble:
-            raise Fault(f"{row} is an ensemble, of which there is one", *where, "rows")
-    columns = {
-        column.name: column.value or ""
-        for column in table.columns
-        if column.compared or column.value == "learning_rate"
-    }
-    _known([*claim.columns, *claim.against], columns, *where, "columns")
-    values = [columns[column] for column in (*claim.columns, *claim.against)]
-    units = {
-        (value in IN_NATS, value in LOWER_IS_BETTER, value == "bits_per_byte") for value in values
-    }
+    where, table = ("claims", name), config.tables[claim.table]
+    for row in table.rows:
+        if row.id in claim.rows and row.ensemble:
+            raise Fault(f"{row.id} is an ensemble, of which there is one", *where, "rows")
+    named = {*claim.columns, *claim.against}
+    columns = [column for column in table.columns if column.name in named]
+    for column in columns:
+        if not (column.compared or column.value == "learning_rate"):
+            raise Fault(f"{column.name}: replicates do not differ in it", *where, "columns")
+    values = [column.value for column in columns]
+    units = {(one in IN_NATS, one in LOWER_IS_BETTER, one == "bits_per_byte") for one in values}
     if len(units) > 1:
         raise Fault("a mean of columns of several units means nothing", *where, "columns")
 

@@ -12,11 +12,14 @@ them. Table 2's third claim:
       columns: [squad11.f1, squad20.f1, mnli.accuracy, sst2.accuracy, race.accuracy]
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from study.fields import AboveZero, NonEmpty, Positive, Section, doc
+from study.messages import hint
+from study.tables import Table
 
 # What the rows have to do with each other, the better one named first. "Better" is higher, but of
 # what is lost (perplexity, bits per byte) lower.
@@ -72,6 +75,22 @@ class Claim(Section):
         if self.margin and not self.reason:
             raise ValueError("reason: why this margin")
         return self
+
+    def lacking(self, tables: Mapping[str, Table]) -> str | None:
+        """What the study does not have of what it compares, in words; None if it has all.
+
+        Columns that a table does not have are left out of the claim, if there are others.
+        """
+        if self.table not in tables:
+            return f"no table {self.table}{hint(self.table, tables)}"
+        rows = [row.id for row in tables[self.table].rows]
+        for row in self.rows:
+            if row not in rows:
+                return f"{self.table} has no row {row}{hint(row, rows)}"
+        columns = [column.name for column in tables[self.table].columns]
+        if not set(columns).intersection(self.columns):
+            return f"{self.table} has no column {self.columns[0]}{hint(self.columns[0], columns)}"
+        return None
 
 
 class Margins(Section):

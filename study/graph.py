@@ -141,7 +141,8 @@ class Study:
 
     def tables_of_claims(self, table: str = "") -> list[str]:
         """The tables whose rows claims compare; only `table` where one is named."""
-        tables = [claim.table for claim in self.config.claims.values() if claim.table]
+        tables = [claim.table for claim in self.config.claims.values()]
+        tables = [name for name in tables if name in self.config.tables]
         return [name for name in dict.fromkeys(tables) if table in ("", name)]
 
     def claims_jobs(self, table: str = "") -> list[Job]:

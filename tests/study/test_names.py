@@ -285,9 +285,9 @@ def test_replicates_are_few(edit, replicates):
     assert str(error.value) == f"replicates: expected 1 to 100, found {replicates}"
 
 
-def test_a_study_may_have_no_families_hyperparameter_tables_or_claims(edit):
+def test_a_study_may_have_neither_families_nor_hyperparameter_tables(edit):
     def change(study):
-        del study["families"], study["hyperparameter_tables"], study["claims"]
+        del study["families"], study["hyperparameter_tables"]
         study["tables"] = {"table2": study["tables"]["table2"]}
 
     smoke.edit(Path(), "study.yaml", change)

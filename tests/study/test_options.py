@@ -128,7 +128,7 @@ def test_a_study_without_families_and_hyperparameter_tables_has_its_graph(projec
     shutil.copytree(project, copy)
 
     def change(study):
-        del study["families"], study["hyperparameter_tables"], study["claims"]
+        del study["families"], study["hyperparameter_tables"]
         study["tables"] = {"table2": study["tables"]["table2"]}
 
     smoke.edit(copy, "study.yaml", change)
