@@ -81,8 +81,8 @@ def mean_of(sample: Sample) -> float:
     return sample if isinstance(sample, float) else fmean(sample)
 
 
-class Table:
-    """A table's rows by name, and the example scores of its cells, each read once."""
+class Rows:
+    """The rows of a table by name, and the example scores of its cells, each read once."""
 
     def __init__(self, study: Study, rows: Sequence[ShownRow]):
         self.study = study
@@ -112,6 +112,13 @@ class Table:
             self.dev_set_error(fields[:2]),
             sum(diverged(entry) for _, entries in fields for entry in entries),
         )
+
+    def unpublished(self, row: ShownRow, columns: Sequence[str], claim: Claim) -> str | None:
+        """The first of these columns whose published number is to be compared and is not there."""
+        if row.cell and claim.kind != "value":
+            return None
+        gaps = (name for name in columns if entry_of(row, name).published is None)
+        return next(gaps, None)
 
     def dev_set_error(self, fields: Sequence[tuple[ShownRow, list[Entry]]]) -> float:
         """Of the difference of two rows, or of one row's mean, from the examples of dev sets."""

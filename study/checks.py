@@ -170,9 +170,13 @@ def _check_claim(config: StudyFile, name: str, claim: Claim) -> None:
     if claim.table is None or claim.lacking(config.tables):
         return
     where, table = ("claims", name), config.tables[claim.table]
-    for row in table.rows:
-        if row.id in claim.rows and row.ensemble:
+    rows = {row.id: row for row in table.rows}
+    compared = [rows[row] for row in claim.rows]
+    for row in compared:
+        if row.ensemble:
             raise Fault(f"{row.id} is an ensemble, of which there is one", *where, "rows")
+        if not row.ours and row is not compared[-1] and any(one.ours for one in compared):
+            raise Fault(f"{row.id} is published; only the last row may be", *where, "rows")
     named = {*claim.columns, *claim.against}
     columns = [column for column in table.columns if column.name in named]
     for column in columns:

@@ -160,7 +160,7 @@ RESULTS = (
         "table_claims",
         "claims/{table}",
         ("csv", "md"),
-        "analysis.claims --table={table}",
+        "analysis.claims {table}",
         "the same of one table, for which nothing else is trained",
         jobs=lambda study, table: study.claims_jobs(table),
         shows=_of_claims,

@@ -40,11 +40,13 @@ class Evidence(NamedTuple):
 
     `p` is how likely as much is where the claim is on the edge of being true; `side` is 1 where it
     speaks for the claim, -1 against. `p_equivalent` is of the difference being beyond the margin.
+    `otherwise` is the verdict where nothing of this is small.
     """
 
     p: float
     side: int
     p_equivalent: float = 1.0
+    otherwise: str = UNDECIDED
 
 
 def evidence(kind: Kind, samples: Sequence[Sample], margin: float) -> Evidence:
@@ -94,12 +96,12 @@ def _ordering(pairs: list[Evidence]) -> Evidence:
 
 
 def _prediction(ours: Sequence[float], claimed: float) -> Evidence:
-    """Whether one further run may fall on the claimed number: 95 % of them do (`side` 1)."""
+    """Whether one further run may fall on the claimed number: it may, unless that is unlikely."""
     found = estimate(ours, claimed)
     if found is None:
         return Evidence(1.0, -1)
-    p = found._replace(error=found.error * math.sqrt(len(ours) + 1)).p_other(0.0)
-    return Evidence(0.0, 1) if p > ALPHA else Evidence(p, -1)
+    further = found._replace(error=found.error * math.sqrt(len(ours) + 1))
+    return Evidence(further.p_other(0.0), -1, otherwise=REPLICATED)
 
 
 def _dealt(ours: Sequence[float], other: Sample, bound: float) -> Evidence:
@@ -164,5 +166,5 @@ def verdicts(claims: Sequence[Evidence], level: float = ALPHA) -> list[tuple[str
         elif claim.p_equivalent * len(claims) <= level:
             found.append((EQUIVALENT, adjusted))
         else:
-            found.append((UNDECIDED, adjusted))
+            found.append((claim.otherwise, adjusted))
     return found

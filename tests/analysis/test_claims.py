@@ -1,5 +1,6 @@
 """The claims of the paper, verdicts on them, and what would decide them."""
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -8,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import results_toy
+import yaml
 from project import ROOT
+from scipy.stats import ttest_1samp
 
 from analysis import claims as claims_command
 from analysis.calibration import CELLS, PAIRS, SPREADS, ours, runs
@@ -106,7 +109,7 @@ def toy(tmp_path, monkeypatch):
         study = Study("smoke", replicates=replicates)
         results_toy.write_study(study)
         words = ["--scale", "smoke", "--replicates", str(replicates)]
-        words += ["--table", table] if table else []
+        words = [table, *words] if table else words
         output = f"results/claims/{table}.csv" if table else "results/claims.csv"
         claims_command.main([*words, "--output", output])
         return pd.read_csv(output, keep_default_na=False).set_index(["claim", "column"])
@@ -200,6 +203,37 @@ def test_what_a_study_does_not_have_it_does_not_claim(toy):
     assert frame.loc[("C04", ""), "verdict"] != "not testable"
 
 
+def test_published_numbers_are_compared_where_sizes_are_the_papers(toy):
+    """Without a scale `paper` beside it, this scale's sizes are the paper's."""
+    Path("config/scales/paper.yaml").unlink()
+    own = {
+        "value": {"rows": ["dynamic"], "columns": ["mnli.accuracy"]},
+        "direction": {"rows": ["dynamic", "reference"], "columns": ["mnli.accuracy"]},
+        "ordering": {"rows": ["dynamic", "static", "reference"], "columns": ["sst2.accuracy"]},
+    }
+    common = {"statement": "s", "where": "w", "table": "table1"}
+    claims = {f"own-{kind}": {**common, "kind": kind, **rest} for kind, rest in own.items()}
+    gap = {**common, "table": "table2", "kind": "direction", "columns": ["squad11.f1"]}
+    claims["own-gap"] = {**gap, "rows": ["full_sentences", "xlnet_base_k7"]}
+    Path("config/paper/claims.yaml").write_text(json.dumps({"claims": claims}))
+    frame = toy(3, **{"looks: [2]": "looks: [3]"}).xs("", level="column")
+    reference = frame.loc["own-direction"]
+    values = [float(reference["difference"]) + 84.3 + step for step in (-1, 0, 1)]
+    assert float(reference["p"]) == pytest.approx(ttest_1samp(values, 84.3).pvalue, abs=1e-5)
+    assert reference["verdict"] == "contradicted"
+    assert frame.loc["own-value", "verdict"] == "contradicted"
+    assert float(frame.loc["own-value", "published"]) == 84.0
+    assert frame.loc["own-ordering", "verdict"] == "contradicted"
+    assert frame.loc["own-gap", "reason"] == "XLNet_BASE (K=7) has no published squad11.f1"
+
+
+def test_the_example_of_the_docs_is_a_claim():
+    text = (ROOT / "docs/verdicts.md").read_text().split("```yaml\n")[1].split("```")[0]
+    study = Study("demo").config
+    for claim in yaml.safe_load(text)["claims"].values():
+        assert Claim.model_validate(claim).lacking(study.tables) is None
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -229,6 +263,7 @@ def test_half_a_claim_is_refused(change, said):
             "claims.C08a.columns: batch: replicates do not",
         ),
         ("rows: [roberta, bert_large]", "rows: [ensemble, bert_large]", "ensemble is an ensemble"),
+        ("rows: [static, reference]", "rows: [reference, static]", "only the last row may be"),
     ],
 )
 def test_a_claim_that_nothing_could_test_is_refused(tmp_path, monkeypatch, old, new, said):

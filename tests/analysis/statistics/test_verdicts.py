@@ -67,9 +67,11 @@ def test_an_ordering_holds_if_every_pair_does_and_fails_if_one_does():
 
 def test_a_published_number_is_compared_with_where_one_more_run_may_fall():
     """Five values of mean 8.1: one more falls within t * sd * sqrt(1 + 1/5) of it."""
-    assert evidence("value", [HIGH, 11.0], 1.0).side == 1
+    near = evidence("value", [HIGH, 11.0], 1.0)
+    assert near.p > 0.05
+    assert verdicts([near]) == [(REPLICATED, near.p)]
     far = evidence("value", [HIGH, 20.0], 1.0)
-    assert far.side == -1
+    assert verdicts([far]) == [(CONTRADICTED, far.p)]
     sd = math.sqrt(sum((x - 8.1) ** 2 for x in HIGH) / 4)
     scaled = [8.1 + (x - 8.1) * math.sqrt(6) for x in HIGH]  # standard error sd * sqrt(6 / 5)
     assert far.p == pytest.approx(ttest_1samp(scaled, 20.0).pvalue)
