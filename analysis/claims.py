@@ -5,8 +5,9 @@ one for each of its columns where there are several:
 
     difference, low, high  of the first row and the second, with Welch's 95 % interval; positive
                            speaks for the claim; of an ordering, of the two that are least apart
-    p, p_permutation       two-sided, Welch's and over exact permutations (of nothing but where
-                           the claim is on the edge: at_least minus the margin)
+    p, p_permutation       two-sided, Welch's and over exact permutations: how likely as much is
+                           where the claim is on the edge of being true (no difference; of
+                           at_least, a difference of minus the margin)
     p_adjusted             Holm's, over the claims of a table; of a column over the claim's columns
     published              the same difference of the paper's numbers
     dev_set_se             what of it hangs on the examples that the development sets happen to hold
@@ -29,15 +30,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from analysis.claims_text import to_markdown
-from analysis.command import (
-    add_study_arguments,
-    check_known,
-    csv_text,
-    output_files,
-    snakemake_command,
-    study_of,
-)
-from analysis.contrasts import Contrast, Table
+from analysis.command import csv_text, result_command, snakemake_command
+from analysis.contrasts import Contrast, Rows
 from analysis.gathering import spent
 from analysis.provenance import Runs
 from analysis.scaling import scaling_lines
@@ -53,11 +47,9 @@ from analysis.statistics.verdicts import (
 )
 from analysis.values import unit_of
 from study.claims import Claim
-from study.command import command_parser, run_command
+from study.command import run_command
 from study.errors import StudyError
 from study.graph import Study
-from study.manifest import write_atomic
-from study.record import recorded
 
 NAMES = ("claim", "statement", "where", "table", "kind", "rows", "column", "unit")
 NUMBERS = (
@@ -77,10 +69,9 @@ NUMBERS = (
 )
 SIGNS = {"at_least": ">=", "equivalent": "="}  # between the rows of a claim
 TRAININGS = ("pretrain", "finetune-seed")
-COLUMNS = (
-    *(*NAMES, *NUMBERS, "verdict", "reason"),
-    *("target", "needed", "needed_low", "needed_high", "command", "core_hours"),
-)
+DECISION = ("target", "needed", "needed_low", "needed_high", "command", "core_hours")
+COLUMNS = (*NAMES, *NUMBERS, "verdict", "reason", *DECISION)
+COUNTS = ("replicates", "diverged")
 
 
 @dataclass(frozen=True)
@@ -137,12 +128,12 @@ class Claims:
                 for name, claim in claims.items()
             ]
         try:
-            shown = Table(self.study, read_rows(self.study, table, "results/claims.csv"))
+            shown = Rows(self.study, read_rows(self.study, table, "results/claims.csv"))
         except StudyError as error:
             return [Tested(name, claim, f"no results: {error}") for name, claim in claims.items()]
         return [self.test_one(name, claim, shown, scaled) for name, claim in claims.items()]
 
-    def test_one(self, name: str, claim: Claim, shown: Table, scaled: bool) -> Tested:
+    def test_one(self, name: str, claim: Claim, shown: Rows, scaled: bool) -> Tested:
         """A claim's contrasts, of the replicates of the last planned look."""
         if lacking := claim.lacking(self.study.config.tables):
             return Tested(name, claim, lacking)
@@ -156,6 +147,9 @@ class Claims:
             what = ", ".join(published) or "its number"
             return Tested(name, claim, f"{what} is published; sizes here are not the paper's")
         columns = [claim.columns[place] for place in places]
+        for row in rows:
+            if gap := shown.unpublished(row, columns, claim):
+                return Tested(name, claim, f"{row.row.label} has no published {gap}")
         against = [claim.against[place] for place in places] if claim.against else []
         whole = shown.contrast(claim, columns, against)
         look = look_at(self.looks, whole.replicates)
@@ -295,31 +289,23 @@ def too_few(replicates: int, looks: Sequence[int]) -> str:
     return f"{replicates} replicates; verdicts are planned at {planned}"
 
 
+def claims_frame(study: Study, table: str = "") -> pd.DataFrame:
+    """The lines of all claims of a study, or of those of one table, with COLUMNS."""
+    frame = pd.DataFrame(list(Claims(study, table).lines()), columns=COLUMNS)
+    # Also where nothing is published, or all is decided, columns of numbers are such.
+    numbers = {*NUMBERS, *DECISION} - {"command"}
+    return frame.astype({name: "Int64" if name in COUNTS else float for name in numbers})
+
+
+def claims_files(study: Study, table: str) -> tuple[str, str]:
+    """The claims of a study, or of one of its tables, as CSV and Markdown."""
+    frame = claims_frame(study, table)
+    return csv_text(frame.round(5)), to_markdown(study, frame)
+
+
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.claims`."""
-    parser = command_parser(
-        "analysis.claims",
-        "Write verdicts on the claims of a study, or of one of its tables.",
-        "python -m analysis.claims --table=table2 --scale demo --output results/claims/table2.csv",
-    )
-    parser.add_argument("--table", metavar="NAME", help="only the claims of this table")
-    add_study_arguments(parser)
-    parsed = parser.parse_args(arguments)
-    csv, markdown = output_files(parsed.output, ("csv", "md"))
-    study = study_of(parsed)
-    if parsed.table is not None:
-        known = [table for table in study.config.tables if study.config.claims_of(table)]
-        check_known(f"--table {parsed.table}", "table with claims", parsed.table, known)
-    result = "claims" if parsed.table is None else f"claims/{parsed.table}"
-    with recorded(study, result, csv, markdown) as wanted:
-        if wanted:
-            lines = list(Claims(study, parsed.table or "").lines())
-            kinds = {name: "Int64" for name in ("replicates", "diverged")}
-            # A table may have nothing published at all.
-            kinds |= {name: "float64" for name in ("published", "dev_set_se")}
-            frame = pd.DataFrame(lines, columns=COLUMNS).astype(kinds)
-            write_atomic(csv, csv_text(frame.round(5)))
-            write_atomic(markdown, to_markdown(study, frame))
+    result_command(arguments, "table_claims", claims_files, "table with claims", whole="claims")
 
 
 if __name__ == "__main__":

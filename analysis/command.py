@@ -83,13 +83,16 @@ def result_command(
     rule: str,
     make: Callable[[Study, str], Iterable[str | bytes]],
     noun: str = "table",
+    whole: str | None = None,
 ) -> None:
     """The whole command of the result of `study.results` that this rule makes.
 
     `make(study, name)` gives the contents of its files in the order of their endings; `name` is
-    that of a `noun` of the study file, or empty where the result is one of all the study.
+    that of a `noun` of the study file, or empty where the result is one of all the study: that of
+    the rule `whole`, if the command makes both.
     """
-    entry = next(entry for entry in RESULTS if entry.rule == rule)
+    rules = {entry.rule: entry for entry in RESULTS}
+    entry = rules[rule]
     module, *named = WILDCARD.sub("TABLE", entry.command).split()
     example = f"{WILDCARD.sub('TABLE', entry.pattern)}.{entry.endings[0]}"
     parser = command_parser(
@@ -98,12 +101,15 @@ def result_command(
         f"python -m {' '.join([module, *named])} --scale laptop --output results/{example}",
     )
     if named:
-        parser.add_argument("table", help=f"a {noun} of config/study/tables.yaml")
+        about = f"a {noun} of config/study/tables.yaml"
+        optional = {"nargs": "?", "help": f"{about} (default: all)"} if whole else {"help": about}
+        parser.add_argument("table", **optional)
     add_study_arguments(parser, entry.endings[0].upper())
     parsed = parser.parse_args(arguments)
     files = output_files(parsed.output, entry.endings)
     study = study_of(parsed)
-    name = parsed.table if named else ""
+    name = (parsed.table or "") if named else ""
+    entry = rules[whole] if whole and not name else entry
     check_known(name, noun, name, entry.names(study.config))
     with recorded(study, entry.named(name), *files) as due:
         contents = make(study, name) if due else ()

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.claims import COLUMNS, Claims
+from analysis.claims import claims_frame
 from analysis.command import result_command
 from analysis.figures import style
 from analysis.figures.style import LINE, figure_files, new_figure, styled, wrapped
@@ -36,7 +36,6 @@ MARKS = {
 MARK = {"ms": 5, "mew": 1, "ls": ""}
 MARGIN = {"color": "#d0d0d0", "lw": 5, "solid_capstyle": "butt", "zorder": 0.5}
 LABEL = 2.1  # inches that a claim's label is wide at most
-NUMBERS = ("difference", "low", "high", "margin", "published", "needed")
 SPREAD = 3.0  # a published difference farther off than so many times ours is only named
 
 
@@ -105,7 +104,7 @@ def claims_figure(frame: pd.DataFrame, labels: Mapping[str, Mapping], about: str
 
     `labels` are those of each table's rows, `about` says what scale this is.
     """
-    claims = frame[frame["column"] == ""].astype(dict.fromkeys(NUMBERS, float))
+    claims = frame[frame["column"] == ""]
     testable = claims[(claims["verdict"] != NOT_TESTABLE) & claims["difference"].notna()]
     others = claims[~claims.index.isin(testable.index)]["claim"]
     told = f"{about}; 95 % intervals of Welch, over replicates."
@@ -129,13 +128,12 @@ def claims_figure(frame: pd.DataFrame, labels: Mapping[str, Mapping], about: str
 
 def files(study: Study, _: str) -> list[bytes]:
     """The figure of the study as PNG and PDF."""
-    frame = pd.DataFrame(list(Claims(study).lines()), columns=COLUMNS)
     labels = {
         name: {row.id: row.label for row in table.rows}
         for name, table in study.config.tables.items()
     }
     about = f"Scale {study.scale} ({study.config.about})"
-    return figure_files(claims_figure(frame, labels, about))
+    return figure_files(claims_figure(claims_frame(study), labels, about))
 
 
 def main(arguments: list[str] | None) -> None:
