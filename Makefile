@@ -41,6 +41,7 @@ table2: .venv/installed
 
 study: .venv/installed
 	exec .venv/bin/python -m study.watch all $(CHOICES) --replicates="$${REPLICATES:-5}"
+	@echo "all of it, to read: results/report.html"
 
 # FLOPS: what one device reaches; without it the scale's hardware counts, or a short measurement.
 plan: .venv/installed

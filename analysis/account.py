@@ -20,7 +20,6 @@ from analysis.gathering import (
 )
 from analysis.render import duration
 from study.graph import Study
-from study.study_file import StudyFile
 
 DIRTY = "-dirty"
 UNKNOWN = "unknown"
@@ -31,7 +30,7 @@ def facts_of(gathering: Gathering) -> list[list[str]]:
     study, runs = gathering.study, gathering.runs
     rows = [
         ["scale", f"{study.scale}, of `{study.study_path}`"],
-        ["seeds", seeds_text(study.config)],
+        ["seeds", seeds_text(gathering)],
     ]
     if not runs:
         return rows
@@ -46,11 +45,11 @@ def facts_of(gathering: Gathering) -> list[list[str]]:
     ]
 
 
-def seeds_text(config: StudyFile) -> str:
-    """The pre-training seeds, those of cells with others, and the fine-tuning seeds of each."""
-    seeds = config.seeds
+def seeds_text(gathering: Gathering) -> str:
+    """The pre-training seeds, those of shown cells with others, the fine-tuning seeds of each."""
+    config, seeds = gathering.study.config, gathering.study.config.seeds
     told = f"{len(seeds.pretraining)} pre-training ({numbers(seeds.pretraining)}"
-    others = [cell for cell in config.shown if config.cells[cell].first_seed]
+    others = [cell for cell in gathering.cells if config.cells[cell].first_seed]
     told += "".join(f"; of {cell} {numbers(config.pretraining_seeds(cell))}" for cell in others)
     told += ")"
     if seeds.finetuning == "own":

@@ -55,6 +55,12 @@ class Gathering:
     not_shown: dict[str, str]
     environments: dict[str, dict]
 
+    @property
+    def cells(self) -> list[str]:
+        """The cells of the tables."""
+        shown = [table.name for table in self.tables if table.name in self.study.config.tables]
+        return list(dict.fromkeys(cell for name in shown for cell in self.study.table_cells(name)))
+
     @cached_property
     def runs(self) -> list[dict]:
         """All runs behind the tables, each once."""

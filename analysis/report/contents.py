@@ -130,7 +130,7 @@ def sentences(gathering: Gathering) -> list[str]:
     if not runs:
         return ["No table whose numbers come from runs is finished yet."]
     names = [table.name for table in gathering.tables if table.name in config.tables]
-    cells = dict.fromkeys(cell for name in names for cell in study.table_cells(name))
+    cells = gathering.cells
     data = dict.fromkeys(corpus for cell in cells for corpus in config.cells[cell].data)
     read = [f"{name} ({source_text(config.corpora[name])})" for name in data]
     tasks = {column.task for name in names for column in config.tables[name].score_columns}
@@ -143,7 +143,7 @@ def sentences(gathering: Gathering) -> list[str]:
         f"model) and {tuned:,} fine-tunings on {len(tasks)} tasks stand behind the "
         f"{len(gathering.tables)} tables below.",
         f"Pre-training reads {', '.join(read)}.",
-        f"Seeds: {seeds_text(config)}.",
+        f"Seeds: {seeds_text(gathering)}.",
         f"Cost: {duration(took.core_hours)} of processor time{on_gpu}, "
         f"{period_of(runs) or 'at unknown times'}.",
     ]

@@ -26,12 +26,7 @@ SHOWN = ("table1", "table2")
 def finished(tmp_path_factory):
     """A finished smoke study with the files of two tables and of Table 9, for tests that read."""
     folder = tmp_path_factory.mktemp("finished")
-    results_toy.finish_study(folder, replicates=2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for name in SHOWN:
-            table.main([name, *STUDY, "--output", f"results/{name}.csv"])
-        hyperparameters.main(["table9", *STUDY, "--output", "results/table9.csv"])
+    results_toy.finish_study(folder, 2, [*SHOWN, "table9"])
     return folder
 
 
@@ -73,8 +68,7 @@ def test_a_page_says_what_was_run_by_which_code_where_and_when(study):
     assert f"```\n{command}results/page.md\n```" in text
     assert fields_of(text) == {
         "scale": "smoke, of `config/study.yaml`",
-        "seeds": "2 pre-training (0, 1; of full-sentences-again 100, 101), each with 2 "
-        "fine-tuning (0, 1)",
+        "seeds": "2 pre-training (0, 1), each with 2 fine-tuning (0, 1)",
         "when": "2026-01-01 00:00 to 2026-01-01 00:00 UTC",
         "code": "commit `abc123`, clean (128 runs)",
         "precision": "fp32",
@@ -231,6 +225,14 @@ def test_threads_of_a_run_are_those_that_it_tells(own_study):
     record.write_text(json.dumps(facts))
     # 80 runs of 12.5 s, one of them with nine threads.
     assert re.search(r"\| fine-tuning +\| 80 +\| 18.3 min +\|", make("table2"))
+
+
+def test_a_cell_with_seeds_of_its_own_has_them_told(own_study):
+    table.main(["table_calibration", *STUDY, "--output", "results/table_calibration.csv"])
+    seeds = (
+        "2 pre-training (0, 1; of full-sentences-again 100, 101), each with 2 fine-tuning (0, 1)"
+    )
+    assert fields_of(make("table_calibration"))["seeds"] == seeds
 
 
 def test_figures_are_linked_where_they_lie_beside(own_study):

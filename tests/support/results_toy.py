@@ -5,12 +5,13 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from unittest import mock
 
 from project import ROOT
 
+from analysis import hyperparameters, table
 from study.graph import Study
 from study.identity import key_of
 from study.jobs import Job
@@ -124,9 +125,14 @@ def write_pretrainings(study: Study) -> None:
         write_pretrain(job, [5.0, 4.0])
 
 
-def finish_study(folder: Path, replicates: int) -> None:
-    """A finished smoke study, with its configuration, in `folder`."""
+def finish_study(folder: Path, replicates: int, tables: Sequence[str] = ()) -> None:
+    """A finished smoke study, with its configuration and the files of `tables`, in `folder`."""
     shutil.copytree(ROOT / "config", folder / "config")
     # Hundreds of files that need not survive a crash.
     with contextlib.chdir(folder), mock.patch.object(os, "fsync"):
-        write_study(Study("smoke", replicates=replicates))
+        study = Study("smoke", replicates=replicates)
+        write_study(study)
+        words = ["--scale", "smoke", "--replicates", str(replicates)]
+        for name in tables:
+            command = table if name in study.config.tables else hyperparameters
+            command.main([name, *words, "--output", f"results/{name}.csv"])
