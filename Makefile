@@ -1,7 +1,10 @@
-# `make table2`, `make study`, `make plan` and `make test`. Each sets up .venv on its first call.
+# `make table2`, `make results/FILE`, `make study`, `make plan` and `make test`. Each sets up .venv
+# on its first call.
 SCALE ?= demo
 CORES ?=
 MIRROR ?=
+STUDY ?=
+SET ?=
 REPLICATES ?=
 FINETUNING_SEEDS ?=
 FLOPS ?=
@@ -16,15 +19,17 @@ define AS_TYPED
 override $(1) := $$(value $(1))
 export $(1)
 endef
-$(foreach name,SCALE CORES MIRROR REPLICATES FINETUNING_SEEDS FLOPS,$(eval $(call AS_TYPED,$(name))))
+$(foreach name,SCALE CORES MIRROR STUDY SET REPLICATES FINETUNING_SEEDS FLOPS,$(eval $(call AS_TYPED,$(name))))
 
 # What a result is built from; empty variables leave the choice to the scale and the machine.
-CHOICES = --scale="$$SCALE" $${MIRROR:+--mirror="$$MIRROR"} $${CORES:+--cores="$$CORES"} \
+CHOICES = --scale="$$SCALE" $${STUDY:+--study="$$STUDY"} $${SET:+--set="$$SET"} \
+  $${MIRROR:+--mirror="$$MIRROR"} $${CORES:+--cores="$$CORES"} \
   $${FINETUNING_SEEDS:+--finetuning-seeds="$$FINETUNING_SEEDS"}
 
-.PHONY: help table2 study plan test
+.PHONY: help table2 study plan test FORCE
 help:
 	@echo "make table2   build results/table2.csv; runs again where it was interrupted"
+	@echo "make results/table1.csv    the same of any result"
 	@echo "make study    build all results, with five replicates"
 	@echo "make plan     print what all results will cost; trains nothing"
 	@echo "                SCALE=demo         a file of config/scales/"
@@ -32,12 +37,17 @@ help:
 	@echo "                FINETUNING_SEEDS=  fine-tuning seeds of each (the scale's own)"
 	@echo "                CORES=             CPU cores to use (all)"
 	@echo "                MIRROR=            a folder in the hub's layout; without it, download"
+	@echo "                STUDY=             a study file of your own"
+	@echo "                SET=               keys of the study for this call, like base.steps=100"
 	@echo "                FLOPS=             FLOP/s of one device, for the plan"
 	@echo "make test     run the tests"
 
 table2: .venv/installed
 	exec .venv/bin/python -m study.watch results/table2.csv $(CHOICES) $${REPLICATES:+--replicates="$$REPLICATES"}
 	@cat results/table2.md
+
+results/%: .venv/installed FORCE
+	exec .venv/bin/python -m study.watch '$@' $(CHOICES) $${REPLICATES:+--replicates="$$REPLICATES"}
 
 study: .venv/installed
 	exec .venv/bin/python -m study.watch all $(CHOICES) --replicates="$${REPLICATES:-5}"
@@ -46,7 +56,8 @@ study: .venv/installed
 # FLOPS: what one device reaches; without it the scale's hardware counts, or a short measurement.
 plan: .venv/installed
 	@exec .venv/bin/python -m snakemake --quiet all --cores "$${CORES:-all}" --config scale="$$SCALE" \
-	  $${MIRROR:+mirror="$$MIRROR"} $${REPLICATES:+replicates="$$REPLICATES"} \
+	  $${STUDY:+study="$$STUDY"} $${SET:+set="$$SET"} $${MIRROR:+mirror="$$MIRROR"} \
+	  $${REPLICATES:+replicates="$$REPLICATES"} \
 	  $${FINETUNING_SEEDS:+finetuning_seeds="$$FINETUNING_SEEDS"} \
 	  $${FLOPS:+flops="$$FLOPS"} -- results/plan.csv > /dev/null
 	@cat results/plan.md

@@ -8,6 +8,7 @@
 #   replicates        pre-training seeds 0, 1, ... of every cell      (default: the scale's)
 #   finetuning_seeds  fine-tuning seeds 0, 1, ... of each             (default: the scale's)
 #   study             the study file                                  (default: config/study.yaml)
+#   set               KEY=VALUE of the study, for this call alone     (set=base.steps=100)
 #   flops             FLOP/s of one device, for results/plan.csv      (default: the scale's, or
 #                                                                      measured)
 import sys

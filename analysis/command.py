@@ -28,24 +28,25 @@ def add_study_arguments(
     )
 
 
-def study_options(study: Study) -> dict[str, str]:
+def study_options(study: Study) -> list[tuple[str, str]]:
     """What names a study to a command: its scale, and what is not the default."""
-    options = {"scale": study.scale}
+    options = [("scale", study.scale)]
     if study.study_path != STUDY_FILE:
-        options["study"] = study.study_path
+        options.append(("study", study.study_path))
     seeds = {"replicates": study.replicates, "finetuning_seeds": study.finetuning_seeds}
-    return options | {name: str(number) for name, number in seeds.items() if number is not None}
+    options += [(name, str(number)) for name, number in seeds.items() if number is not None]
+    return [*options, *(("set", override) for override in study.overrides)]
 
 
 def option_words(study: Study) -> list[str]:
     """What names a study to a command of ours: `--scale demo --replicates 2`."""
-    options = {name.replace("_", "-"): value for name, value in study_options(study).items()}
-    return [word for name, value in options.items() for word in (f"--{name}", value)]
+    options = [(name.replace("_", "-"), value) for name, value in study_options(study)]
+    return [word for name, value in options for word in (f"--{name}", value)]
 
 
 def snakemake_command(study: Study, *results: str | Path) -> str:
     """The command that makes these results; with a mirror to fill in where data are read."""
-    told = [f"{name}={value}" for name, value in study_options(study).items()]
+    told = [f"{name}={value}" for name, value in study_options(study)]
     if any("generated" not in recipe for recipe in study.source_recipes().values()):
         told.append("mirror=DIR")
     words = ["snakemake", "--cores", "all", "--config", *told, "--", *map(str, results)]

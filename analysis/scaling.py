@@ -5,14 +5,14 @@ tables show that is another one at scale `paper`: the key, our values, the paper
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from analysis.notes import flat
 from analysis.render import DASH, value_text
 from study.cells import Cell
+from study.errors import StudyError
 from study.graph import Study
-from study.read import load_study_file
+from study.read import load_study_file, scales_folder
 from study.study_file import StudyFile
 
 PAPER = "paper"
@@ -47,11 +47,14 @@ def scaling_lines(study: Study, tables: Iterable[str]) -> list[tuple[str, str, s
 
 
 def paper_of(study: Study) -> StudyFile | None:
-    """The study at scale `paper`; None at that scale and where there is none."""
-    path = Path(study.study_path).with_name("scales") / f"{PAPER}.yaml"
+    """The study at scale `paper`; None at that scale, and where there is none or not at it."""
+    path = scales_folder(study.study_path) / f"{PAPER}.yaml"
     if study.scale == PAPER or not path.is_file():
         return None
-    return load_study_file(PAPER, study.study_path)
+    try:
+        return load_study_file(PAPER, study.study_path)
+    except StudyError:  # a study that is like another one may hold only at the sizes it is made for
+        return None
 
 
 def token_share(study: Study, tables: Iterable[str]) -> float | None:

@@ -104,6 +104,8 @@ if OPTIONS.replicates:
     STUDY_ARGUMENTS += f" --replicates={OPTIONS.replicates}"
 if OPTIONS.finetuning_seeds:
     STUDY_ARGUMENTS += f" --finetuning-seeds={OPTIONS.finetuning_seeds}"
+for override in OPTIONS.set:
+    STUDY_ARGUMENTS += f" --set={shlex.quote(override)}"
 # Where files lie is part of no recipe and of no param: moving them re-runs nothing.
 PLACES = f"--mirror={shlex.quote(OPTIONS.mirror)}" if OPTIONS.mirror else ""
 if STUDY.jobs.places:

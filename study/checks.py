@@ -23,8 +23,11 @@ LONGEST_FOLDER = 200  # letters of a folder's name
 FIRST_COLUMNS = ("row", "label")
 
 
-def check(config: StudyFile) -> None:
-    """All cross-references of the configuration; Fault names the key at fault."""
+def check(config: StudyFile, new: Collection[str]) -> None:
+    """All cross-references of the configuration; Fault names the key at fault.
+
+    No cell of `new` may be another one by another name.
+    """
     _check_data(config)
     _check_cells(config)
     for name, table in config.tables.items():
@@ -37,7 +40,7 @@ def check(config: StudyFile) -> None:
     if config.claims and config.verdicts is None:
         raise Fault("missing, and claims need it", "verdicts")
     _check_budget(config)
-    _check_twins(config)
+    _check_twins(config, new)
 
 
 def _check_data(config: StudyFile) -> None:
@@ -188,13 +191,15 @@ def _check_claim(config: StudyFile, name: str, claim: Claim) -> None:
         raise Fault("a mean of columns of several units means nothing", *where, "columns")
 
 
-def _check_twins(config: StudyFile) -> None:
-    """Two cell names with the same resolved recipe and a seed are an error: one name per thing."""
+def _check_twins(config: StudyFile, new: Collection[str]) -> None:
+    """A new cell with the resolved recipe and a seed of another one is an error: one name per
+    thing. What changes many cells at once may make two of the others equal.
+    """
     jobs = Jobs(config)
     seen: dict[tuple[str, str], list[str]] = {}
     for name, cell in config.cells.items():
         twins = seen.setdefault((jobs.pretrain(name, 0).key, cell.finetuning), [])
-        for twin in twins:
+        for twin in (twin for twin in twins if name in new or twin in new):
             same = f"the same recipe as cells.{twin}"
             if cell.first_seed == config.cells[twin].first_seed:
                 raise Fault(f"{same}; use that name", "cells", name)

@@ -3,7 +3,7 @@
 import copy
 import math
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from study.errors import StudyError, value_text
@@ -21,7 +21,7 @@ class Study:
     """The study file at `scale`, read and checked; raises StudyError in one line.
 
     `replicates` takes that many pre-training seeds (0, 1, ...) instead of the scale's,
-    `finetuning_seeds` that many fine-tuning seeds of each.
+    `finetuning_seeds` that many fine-tuning seeds of each. `overrides` are `KEY=VALUE` of `--set`.
     """
 
     def __init__(
@@ -30,12 +30,15 @@ class Study:
         study_path: str | Path = STUDY_FILE,
         replicates: int | None = None,
         finetuning_seeds: int | None = None,
+        overrides: Sequence[str] = (),
     ):
         self.scale = scale
         self.study_path = str(study_path)
         self.replicates = replicates
         self.finetuning_seeds = finetuning_seeds
-        self.config = load_study_file(scale, study_path, replicates, finetuning_seeds)
+        self.overrides = tuple(overrides)
+        asked = (replicates, finetuning_seeds, self.overrides)
+        self.config = load_study_file(scale, study_path, *asked)
         written = {**self.config.tables, **self.config.hyperparameter_tables}
         self._published = {table: self._read_published(table, written) for table in written}
         self.config = self.config.shown_here()

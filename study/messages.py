@@ -44,6 +44,12 @@ def hint(name: object, known: Iterable[str]) -> str:
     return f"; known: {', '.join(names) or 'none'}"
 
 
+def short_text(value: object) -> str:
+    """A value as YAML writes it, cut where it is long."""
+    text = value_text(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+
+
 def first_fault(error: ValidationError, model: type[BaseModel]) -> Fault:
     """The first of pydantic's errors about a `model`, in a person's words."""
     first = error.errors()[0]
@@ -57,10 +63,8 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> Fault:
     message = MESSAGES.get(first["type"], first["msg"].removeprefix("Value error, "))
     found = ""
     if not isinstance(first["input"], BaseModel):
-        value = value_text(first["input"])
-        short = value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}…"
         whole = isinstance(first["input"], dict) and first["type"] not in MESSAGES
-        found = "" if whole else f", found {short}"
+        found = "" if whole else f", found {short_text(first['input'])}"
     return Fault(f"{message[0].lower()}{message[1:]}{found}", *location)
 
 

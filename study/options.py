@@ -22,7 +22,7 @@ DEFAULT_SCALE = "demo"
 
 @dataclass(frozen=True)
 class Options:
-    """A scale, a study file, a mirror, numbers of seeds, the FLOP/s of a device."""
+    """A scale, a study file, a mirror, numbers of seeds, the FLOP/s of a device, overrides."""
 
     scale: str = DEFAULT_SCALE
     study: str = STUDY_FILE
@@ -30,6 +30,7 @@ class Options:
     replicates: int | None = None
     finetuning_seeds: int | None = None
     flops: float | None = None
+    set: tuple[str, ...] = ()
 
 
 def add_study_arguments(parser: argparse.ArgumentParser, scale: str | None = None) -> None:
@@ -50,11 +51,18 @@ def add_study_arguments(parser: argparse.ArgumentParser, scale: str | None = Non
     ):
         about = f"{seeds} (default: the scale's)"
         parser.add_argument(option, type=int, metavar="N", help=about)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a key of the study for this call, like base.masking.rate=0.4; once or more",
+    )
 
 
 def study_of(asked: argparse.Namespace | Options) -> Study:
     """The study that parsed arguments or options name."""
-    return Study(asked.scale, asked.study, asked.replicates, asked.finetuning_seeds)
+    return Study(asked.scale, asked.study, asked.replicates, asked.finetuning_seeds, asked.set)
 
 
 def read_options(typed: Iterable[str], config: Mapping[str, Any]) -> Options:
@@ -62,12 +70,17 @@ def read_options(typed: Iterable[str], config: Mapping[str, Any]) -> Options:
 
     Raises StudyError for a key that is not known and for a value of another kind.
     """
-    texts = dict(entry.partition("=")[::2] for entry in typed)
+    pairs = [entry.partition("=")[::2] for entry in typed]
+    texts = dict(pairs)
     known = [field.name for field in fields(Options)]
     values: dict[str, Any] = {}
     for key, value in config.items():
         if key not in known:
             raise StudyError(f"--config {key}: unknown key{hint(key, known)}")
+        if key == "set":  # the one that may be given more than once
+            words = [text for name, text in pairs if name == key] or value
+            values[key] = _overrides(words if isinstance(words, list) else [words])
+            continue
         word = texts.get(key, value)
         if isinstance(word, bool) or not isinstance(word, (str, int, float)):
             raise StudyError(f"--config {key}: expected one word, found {value_text(word)}")
@@ -76,6 +89,13 @@ def read_options(typed: Iterable[str], config: Mapping[str, Any]) -> Options:
             raise StudyError(f"--config {key}: expected a value, found {text!r}")
         values[key] = NUMBERS[key](text) if key in NUMBERS else text
     return Options(**values)
+
+
+def _overrides(words: list) -> tuple[str, ...]:
+    for word in words:
+        if not isinstance(word, str) or not word.strip():
+            raise StudyError(f"--config set: expected KEY=VALUE, found {value_text(word)}")
+    return tuple(words)
 
 
 def _seeds(name: str, text: str) -> int:

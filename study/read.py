@@ -3,11 +3,17 @@
 A scale changes sizes by the same keys as the study; its values win. It may be `like` another one,
 whose values it then changes in the same way. Mappings are merged key by key, lists are replaced
 whole. A scale adds nothing: what it names is in the study, and tables stand there alone.
+
+A study file may be `like` another one, at whose scales it then is. It says only what is new or
+other; what it says holds at every scale. Overrides (`--set`) change what is there for one call.
 `study.deltas` writes out what is said once. Every error is one line that names the file and the
 key.
 """
 
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -15,17 +21,20 @@ from study.checks import check
 from study.deltas import fill, merge, named_model, spread, with_members
 from study.errors import StudyError, value_text
 from study.fields import MOST_SEEDS
-from study.messages import Fault, Origins, first_fault, hint
+from study.messages import Fault, Origins, first_fault, hint, short_text
 from study.names import RULE, SECTIONS, SHARED, is_name, same_file
 from study.results import TAKEN
 from study.schema import WrittenStudy
 from study.study_file import StudyFile
-from study.yaml_file import read_yaml
+from study.yaml_file import parse_yaml, read_yaml
 
 STUDY_FILE = "config/study.yaml"
 NOT_OF_A_SCALE = ("tables", "hyperparameter_tables")
 MAPPINGS = ("base", *SECTIONS)
 RESERVED = {"tasks": ("default",), "tables": TAKEN, "hyperparameter_tables": TAKEN}
+OVERRIDE = "--set"
+# Between two overrides in one text: what follows begins like another one.
+BETWEEN = re.compile(r"\s+(?=[\w./-]+=)")
 FileAndData = tuple[Path, dict]
 
 
@@ -34,15 +43,16 @@ def load_study_file(
     study_path: str | Path = STUDY_FILE,
     replicates: int | None = None,
     finetuning_seeds: int | None = None,
+    overrides: Sequence[str] = (),
 ) -> StudyFile:
     """Merge, fill and validate the study at `scale`; raises StudyError in one line.
 
     `replicates` takes that many pre-training seeds (0, 1, ...) instead of the scale's,
-    `finetuning_seeds` that many fine-tuning seeds of each.
+    `finetuning_seeds` that many fine-tuning seeds of each. `overrides` are as `--set` takes them.
     """
-    study_path = Path(study_path)
-    study = read_included(study_path)
-    scales = read_scales(study_path.parent / "scales", scale)
+    paths = study_paths(study_path)
+    study, *own = map(read_included, reversed(paths))
+    scales = read_scales(paths[-1].parent / "scales", scale)
     seeds = {}
     for name, kind, number in (
         ("replicates", "pretraining", replicates),
@@ -53,7 +63,53 @@ def load_study_file(
         if not 1 <= number <= MOST_SEEDS:
             raise StudyError(f"{name}: expected 1 to {MOST_SEEDS}, found {number}")
         seeds[kind] = list(range(number))
-    return build_study_file(study, scales, seeds)
+    config = build_study_file(study, scales, seeds, own, read_overrides(overrides))
+    told = ", ".join(["", *map(str.strip, overrides)]).replace(", ", ", with ", 1)
+    return config.model_copy(update={"about": config.about + told})
+
+
+def study_paths(study_path: str | Path) -> list[Path]:
+    """A study file, the one that it is `like`, and so on.
+
+    The one that `like` names lies beside the file, or else in the folder that the command runs in.
+    """
+    paths = [Path(study_path)]
+    while "like" in (data := read_yaml(paths[-1])):
+        where, model = f"{paths[-1]}: like", data["like"]
+        if not isinstance(model, str):
+            raise StudyError(f"{where}: expected a study file, found {value_text(model)}")
+        found = [path for path in (paths[-1].parent / model, Path(model)) if path.is_file()]
+        if not found:
+            advice = ", and a scale is chosen by scale=" if is_name(model) else ""
+            raise StudyError(f"{where}: {model}: no such file beside this one or here{advice}")
+        if any(found[0].samefile(path) for path in paths):
+            raise StudyError(f"{where}: {model} is like {paths[0]} itself")
+        paths.append(found[0])
+    return paths
+
+
+def scales_folder(study_path: str | Path) -> Path:
+    """Where the scales of a study lie: beside the file that it is, in the end, like."""
+    return study_paths(study_path)[-1].parent / "scales"
+
+
+def read_overrides(texts: Iterable[str]) -> list[FileAndData]:
+    """What `KEY=VALUE` say, each as a file of its own; keys are dotted, values are YAML.
+
+    A text may hold several, with blanks between them. Raises StudyError for what is none.
+    """
+    files: list[FileAndData] = []
+    for part in (part for text in texts for part in BETWEEN.split(text.strip())):
+        key, sign, value = part.partition("=")
+        names = key.split(".")
+        if not sign or not all(names):
+            example = "KEY=VALUE, like base.masking.rate=0.4"
+            raise StudyError(f"{OVERRIDE}: expected {example}, found {part!r}")
+        data: Any = parse_yaml(value, f"{OVERRIDE} {key}")
+        for name in reversed(names):
+            data = {name: data}
+        files.append((Path(OVERRIDE), data))
+    return files
 
 
 def read_scales(folder: Path, scale: str) -> list[FileAndData]:
@@ -81,6 +137,7 @@ def read_scales(folder: Path, scale: str) -> list[FileAndData]:
 def read_included(study_path: Path) -> list[FileAndData]:
     """The files that a study file includes, by their places beside it, and itself last."""
     study = read_yaml(study_path)
+    study.pop("like", None)  # `study_paths` has followed it
     names = study.pop("include", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         found = value_text(names)
@@ -93,31 +150,52 @@ def build_study_file(
     study: list[FileAndData],
     scales: list[FileAndData],
     seeds: dict[str, list[int]] | None = None,
+    own: Sequence[list[FileAndData]] = (),
+    overrides: Sequence[FileAndData] = (),
 ) -> StudyFile:
-    """The same from what the files hold, each with its path for errors; `seeds` are by kind."""
-    origins = Origins(*scales, *study)
+    """The same from what the files hold, each with its path for errors; `seeds` are by kind.
+
+    `own` are the files of studies that are like this one, each like the one before it.
+    """
+    of_own = [file for files in reversed(own) for file in files]
+    origins = Origins(*reversed(overrides), *of_own, *scales, *study)
     try:
-        joined = _join(study)
-        recipes = joined.get("finetuning")
-        recipes = [name for name in recipes if name != "all"] if isinstance(recipes, dict) else []
-        merged = spread(joined, recipes)
+        joined = [_join(files) for files in (study, *own)]
+        recipes = _recipes(joined)
+        merged, *additions = (spread(data, recipes) for data in joined)
+        for addition in additions:
+            _check_overlaps(merged, addition, ())
+            merged = merge(merged, addition)
+        _check_sections(merged)
         for _, scale in reversed(scales):
             changes = spread(scale, recipes)
             _check_additions(merged, changes)
             merged = merge(merged, changes)
+        for addition in additions:  # once more: what they say holds at every scale
+            merged = merge(merged, addition)
         if seeds:
             merged = merge(merged, {"seeds": seeds})
-        for section in MAPPINGS:
-            if section in merged and not isinstance(merged[section], dict):
-                raise Fault(f"expected a mapping, found {value_text(merged[section])}", section)
+        for _, override in overrides:
+            changes = spread(override, recipes)
+            _check_known(merged, changes, "not in the study, where an override adds nothing")
+            merged = merge(merged, changes)
+        _check_sections(merged)
         _check_names(merged)
         config = with_members(StudyFile.model_validate(fill(merged)))
-        check(config)
+        new = {name for data in joined[1:] for name in data.get("cells", ())}
+        check(config, () if overrides else new if own else config.cells)
     except Fault as fault:
         raise origins.error(fault) from None
     except ValidationError as error:
         raise origins.error(first_fault(error, WrittenStudy)) from None
     return config
+
+
+def _recipes(studies: list[dict]) -> list[str]:
+    """The names of all fine-tuning recipes of these studies."""
+    sections = [data.get("finetuning") for data in studies]
+    names = [name for section in sections if isinstance(section, dict) for name in section]
+    return [name for name in dict.fromkeys(names) if name != "all"]
 
 
 def _join(files: list[FileAndData]) -> dict:
@@ -137,26 +215,33 @@ def _join(files: list[FileAndData]) -> dict:
     return joined
 
 
+def _check_sections(merged: dict) -> None:
+    for section in MAPPINGS:
+        if section in merged and not isinstance(merged[section], dict):
+            raise Fault(f"expected a mapping, found {value_text(merged[section])}", section)
+
+
 def _check_additions(study: dict, scale: dict) -> None:
     """A scale changes what the study has: a name that is not there is a slip, not a new thing."""
     for section in NOT_OF_A_SCALE:
         if section in scale:
             raise Fault("a scale changes sizes; tables stand in the study file", section)
+    _check_known(study, scale, "not in the study file, where a scale adds nothing")
+
+
+def _check_known(study: dict, changes: dict, otherwise: str) -> None:
+    """Fault for a name that the study does not have, and for a mapping in the place of a value."""
     for section in SECTIONS:
-        names = scale.get(section)
+        names = changes.get(section)
         known = {} if study.get(section) is None else study[section]
         if not isinstance(names, dict) or not isinstance(known, dict):
             continue  # refused for its type
         for name in names:
             if name not in known:
-                raise Fault(
-                    f"not in the study file, where a scale adds nothing{hint(name, known)}",
-                    section,
-                    name,
-                )
+                raise Fault(f"{otherwise}{hint(name, known)}", section, name)
             if not isinstance(names[name], dict):
                 raise Fault(f"expected a mapping, found {value_text(names[name])}", section, name)
-    _check_overlaps(study, scale, ())
+    _check_overlaps(study, changes, ())
 
 
 def _check_overlaps(study: dict, scale: dict, location: tuple[str, ...]) -> None:
@@ -166,7 +251,7 @@ def _check_overlaps(study: dict, scale: dict, location: tuple[str, ...]) -> None
         if not isinstance(value, dict) or hidden is None:
             continue
         if not isinstance(hidden, dict):
-            message = f"a mapping, where the study has {value_text(hidden)}"
+            message = f"a mapping, where the study has {short_text(hidden)}"
             raise Fault(message, *location, name)
         _check_overlaps(hidden, value, (*location, name))
 

@@ -41,7 +41,7 @@ class WrittenExecution(StageExecutions):
 class WrittenStudy(StudyFile):
     """What the files of `config/` say together."""
 
-    like: str | None = doc("of a scale: the scale that it is a delta on", None)
+    like: str | None = doc("the scale, or of a study the study file, that it is a delta on", None)
     include: list[str] = doc("further files of the study, beside the one that says so", [])
     base: Cell = doc("the recipe that every cell is a delta on")
     cells: dict[str, WrittenCell] = doc("what is pre-trained (section 4), deltas on `base`")

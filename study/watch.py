@@ -183,6 +183,7 @@ def main(arguments: list[str] | None) -> None:
     names = ("scale", "study", "mirror", "replicates", "finetuning_seeds")
     given = {name: vars(args)[name] for name in names}
     settings = [f"{name}={value}" for name, value in given.items() if value is not None]
+    settings += [f"set={override}" for override in args.set]
     log = Path(study.root, "logs", "snakemake.log")
     # Another call may be at work and write there too: nothing of the file is thrown away.
     begin = log.stat().st_size if log.exists() else 0

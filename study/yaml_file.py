@@ -104,7 +104,15 @@ _Loader.add_constructor(None, _other)
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping; StudyError names the file and the line at fault."""
-    text = _read_text(path)
+    data = parse_yaml(_read_text(path), path)
+    if not isinstance(data, dict):
+        found = "nothing" if data is None else kind_text(type(data))
+        raise StudyError(f"{path}: expected a mapping, found {found}")
+    return data
+
+
+def parse_yaml(text: str, path: str | Path) -> Any:
+    """The value that a text of YAML stands for; StudyError as of the file at `path`."""
     try:
         loader = _Loader(text)
     except yaml.reader.ReaderError as error:
@@ -122,9 +130,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
         place = f" line {mark.line + 1}:" if mark else ""
         problem = getattr(error, "problem", None) or error
         raise StudyError(f"{path}:{place} {' '.join(str(problem).split())}") from None
-    if not isinstance(data, dict):
-        found = "nothing" if data is None else kind_text(type(data))
-        raise StudyError(f"{path}: expected a mapping, found {found}")
     return data
 
 

@@ -1,6 +1,7 @@
 """What is typed after --config arrives as it was typed, or one line says what was expected."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,16 @@ def test_numbers_are_read_and_the_last_of_two_counts():
     assert typed("mirror=[a,b]").mirror == "[a,b]"
 
 
+def test_overrides_are_all_kept_in_their_order():
+    assert typed("set=a.b=1", "scale=x", "set=c=[1, 2] d={e: f}", "set=a.b=2") == Options(
+        scale="x", set=("a.b=1", "c=[1, 2] d={e: f}", "a.b=2")
+    )
+    assert read_options([], {"set": ["a=1", "b=2"]}) == Options(set=("a=1", "b=2"))
+    assert read_options([], {"set": "a=1"}) == Options(set=("a=1",))
+    with pytest.raises(StudyError, match="--config set: expected KEY=VALUE, found 1"):
+        read_options([], {"set": [1]})
+
+
 def test_values_of_a_configuration_file_have_no_text():
     assert read_options([], {"replicates": 2, "mirror": "a"}) == Options(replicates=2, mirror="a")
     with pytest.raises(StudyError, match=r"--config mirror: expected one word, found \['a'\]"):
@@ -57,11 +68,12 @@ def test_values_of_a_configuration_file_have_no_text():
             for text in ("abc", "inf", "0", "-1", "nan", "1e999")
         ),
         ("mirror=", "--config mirror: expected a value, found ''"),
+        ("set=", "--config set: expected KEY=VALUE, found ''"),
         ("mirrors=x", "--config mirrors: unknown key, did you mean mirror?"),
         (
             "x1=x",
             "--config x1: unknown key; known: scale, study, mirror, replicates, "
-            "finetuning_seeds, flops",
+            "finetuning_seeds, flops, set",
         ),
     ],
 )
@@ -113,14 +125,21 @@ def test_snakemake_ends_with_the_line_and_status_2(project, setting, line):
     assert told.endswith(line)
 
 
-def test_a_mirror_of_digits_a_scale_and_numbers_of_seeds_reach_the_jobs(project):
+def test_a_mirror_of_digits_a_scale_numbers_of_seeds_and_overrides_reach_the_jobs(project):
     settings = ("scale=smoke", "mirror=007", "replicates=02", "finetuning_seeds=3")
+    settings += ("set=base.masking.rate=0.4", "set=heldout_fraction=0.2 about='it is {mine}'")
     result = snakemake(project, *settings, options=["-p"])
     assert result.returncode == 0, result.stderr
     shown = result.stdout + result.stderr
     assert re.search(r"--mirror=007\s", shown)
     assert re.search(r"--replicates=2 --finetuning-seeds=3\s", shown)
+    words = next(shlex.split(line) for line in shown.splitlines() if " analysis.table " in line)
+    assert words[words.index("--replicates=2") :][:4] == [
+        *("--replicates=2", "--finetuning-seeds=3", "--set=base.masking.rate=0.4"),
+        "--set=heldout_fraction=0.2 about='it is {mine}'",
+    ]
     assert '"seeds":[0,1,2]' in shown
+    assert '"rate":0.4,' in shown
 
 
 def test_a_study_without_families_and_hyperparameter_tables_has_its_graph(project, tmp_path):

@@ -52,18 +52,20 @@ def make(project, target, *variables, options=()):
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_values_arrive_as_they_were_typed(project, text):
-    names = ("SCALE", "CORES", "MIRROR", "REPLICATES", "FINETUNING_SEEDS", "FLOPS")
+    names = ("SCALE", "STUDY", "SET", "CORES", "MIRROR", "REPLICATES", "FINETUNING_SEEDS", "FLOPS")
     typed = [f"{name}={text}" for name in names]
     assert make(project, "table2", *typed, options=["-n"]) is None
-    assert make(project, "table2", *typed) == [
-        *("-m", "study.watch", "results/table2.csv", f"--scale={text}"),
-        *(f"--mirror={text}", f"--cores={text}", f"--finetuning-seeds={text}"),
-        f"--replicates={text}",
-    ]
-    (project / "calls.jsonl").unlink()
+    for target, file in (("table2", "table2.csv"), ("results/mine.csv", "mine.csv")):
+        assert make(project, target, *typed) == [
+            *("-m", "study.watch", f"results/{file}", f"--scale={text}"),
+            *(f"--study={text}", f"--set={text}", f"--mirror={text}", f"--cores={text}"),
+            *(f"--finetuning-seeds={text}", f"--replicates={text}"),
+        ]
+        (project / "calls.jsonl").unlink()
     assert make(project, "plan", *typed) == [
         *("-m", "snakemake", "--quiet", "all", "--cores", text, "--config"),
-        *(f"scale={text}", f"mirror={text}", f"replicates={text}"),
+        *(f"scale={text}", f"study={text}", f"set={text}", f"mirror={text}"),
+        f"replicates={text}",
         *(f"finetuning_seeds={text}", f"flops={text}"),
         *("--", "results/plan.csv"),
     ]
