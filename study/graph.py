@@ -68,8 +68,10 @@ class Study:
         rows = self.config.tables[table].rows
         return list(dict.fromkeys(cell for row in rows for cell in self.config.row_cells(row)))
 
-    def cells_of_tables(self) -> dict[str, list[str]]:
-        """The cells of every table that shows one which no table before it shows."""
+    def cells_of_tables(self, table: str = "") -> dict[str, list[str]]:
+        """The cells of this table, or of every one that shows what no table before it shows."""
+        if table:
+            return {table: self.table_cells(table)}
         cells: dict[str, list[str]] = {}
         for table in self.config.tables:
             mine = self.table_cells(table)
@@ -197,9 +199,15 @@ class Study:
             for seed in self.config.pretraining_seeds(cell)
         ]
 
-    def store_jobs(self) -> list[Job]:
-        """The token stores of all cells that a table shows, each once."""
-        return list(dict.fromkeys(map(self.jobs.store_of, self.config.shown)))
+    def store_jobs(self, cells: list[str] | None = None) -> list[Job]:
+        """The token stores of these cells, or of all that a table shows, each once."""
+        shown = self.config.shown if cells is None else cells
+        return list(dict.fromkeys(map(self.jobs.store_of, shown)))
+
+    def curves_jobs(self, table: str = "") -> list[Job]:
+        """What the curves of a table's cells, or of all cells, are read from."""
+        cells = self.table_cells(table) if table else None
+        return self.pretrain_jobs(cells) + self.store_jobs(cells)
 
     def all_jobs(self) -> list[Job]:
         """The last jobs of everything: what no other job reads."""

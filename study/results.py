@@ -227,10 +227,24 @@ RESULTS = (
         FIGURE,
         "analysis.figures.curves",
         "held-out loss over tokens seen, for all pre-trainings that are finished",
-        jobs=lambda study, _: study.pretrain_jobs() + study.store_jobs(),
+        jobs=lambda study, _: study.curves_jobs(),
         shows=lambda study, _: {"panels": study.cells_of_tables()},
         of_what_is_there=True,
         version=2,
+    ),
+    Result(
+        "table_curves",
+        "figures/curves/{table}",
+        FIGURE,
+        "analysis.figures.curves {table}",
+        "the same of the cells of one table, as a figure for a paper",
+        jobs=lambda study, table: study.curves_jobs(table),
+        shows=lambda study, table: {"panels": study.cells_of_tables(table)},
+        names=lambda config: [
+            name for name, one in config.tables.items() if any(map(config.row_cells, one.rows))
+        ],
+        in_all=_by_name_only,
+        of_what_is_there=True,
     ),
     Result(
         "learning_rate_figure",

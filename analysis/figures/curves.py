@@ -1,4 +1,5 @@
-"""Held-out loss over tokens seen, a panel per table: `results/figures/curves.png|.pdf`.
+"""Held-out loss over tokens seen: `results/figures/curves.png|.pdf`, a panel per table, and
+`results/figures/curves/<table>.png|.pdf`, the panel of one.
 
 It shows the pre-trainings that are finished, and says which are not. A panel has all cells of its
 table, so that those of different batch sizes stand together; a table has none where those before it
@@ -23,15 +24,17 @@ from analysis.plateau import FALL, curve_of, read_runs, transition
 from study.command import run_command
 from study.errors import StudyError
 from study.graph import Study
+from study.jobs import Job
 from study.manifest import MAYBE_NUMBER, NUMBER
 
 PANELS_A_LINE = 2
 UNITS = ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands"), (1, ""))
-AXES, AROUND = 1.15, 0.62  # inches of height of a panel's axes, and of what stands around them
+# Inches of height of a panel's axes, also where it stands alone, and of what stands around them.
+AXES, ALONE, AROUND = 1.15, 2.2, 0.62
 
 
-def read_curves(study: Study) -> pd.DataFrame:
-    """One line per held-out evaluation of every finished pre-training that a table shows.
+def read_curves(study: Study, table: str = "") -> pd.DataFrame:
+    """One line per held-out evaluation of every finished pre-training of a table, or of all.
 
     Columns: cell, pretraining_seed, step, tokens (seen until then), heldout_loss (nats per masked
     token, missing where it was not finite), diverged (of the run), unigram_entropy and transition
@@ -39,7 +42,7 @@ def read_curves(study: Study) -> pd.DataFrame:
     Raises StudyError for a manifest of another recipe, and where nothing is finished.
     """
     rows = []
-    for job, run, entropy in read_runs(study, study.finished(study.pretrain_jobs())):
+    for job, run, entropy in read_runs(study, study.finished(pretrainings(study, table))):
         of_run = {
             "cell": job.names["cell"],
             "pretraining_seed": job.names["seed"],
@@ -51,17 +54,22 @@ def read_curves(study: Study) -> pd.DataFrame:
         for point in curve_of(run) or [end]:
             rows.append(of_run | dict(zip(("step", "tokens", "heldout_loss"), point, strict=True)))
     if not rows:
-        table = next(iter(study.cells_of_tables()), None)
-        if table is None:
+        table = table or next(iter(study.cells_of_tables()), "")
+        if not table:
             raise StudyError("no table shows a cell of ours, so there are no curves")
         command = snakemake_command(study, f"results/{table}.csv")
         raise StudyError(f"no pre-training is finished; some are made by: {command}")
     return pd.DataFrame(rows).astype({"heldout_loss": float})
 
 
-def unfinished(study: Study) -> str:
-    """Which pre-trainings of the study are missing: `batch-8k (2 of 5)`; empty where none is."""
-    jobs = study.pretrain_jobs()
+def pretrainings(study: Study, table: str) -> list[Job]:
+    """The pre-trainings of a table's cells, or of all that tables show."""
+    return study.pretrain_jobs(study.table_cells(table) if table else None)
+
+
+def unfinished(study: Study, table: str = "") -> str:
+    """Which of these pre-trainings are missing: `batch-8k (2 of 5)`; empty where none is."""
+    jobs = pretrainings(study, table)
     known, wanted = set(study.finished(jobs)), Counter(job.names["cell"] for job in jobs)
     missing = Counter(job.names["cell"] for job in jobs if job not in known)
     return ", ".join(f"{cell} ({count} of {wanted[cell]})" for cell, count in missing.items())
@@ -180,28 +188,29 @@ def curves_figure(
     )
     sizes = [len(there & set(cells)) for cells in groups.values()]
     most = [max(sizes[start : start + across]) for start in range(0, len(sizes), across)]
-    figure = new_figure(down * (AXES + AROUND) + LINE * sum(most), told)
+    height = AXES if len(groups) > 1 else ALONE
+    figure = new_figure(down * (height + AROUND) + LINE * sum(most), told)
     unit, word = unit_of(frame["tokens"].max())
     for axes, (name, cells) in zip(
         panels_of(figure, len(groups), across), groups.items(), strict=True
     ):
         draw_panel(axes, cells, frame[frame["cell"].isin(cells)], unit)
-        axes.set_title(name, loc="left")
+        axes.set_title(name if len(groups) > 1 else "", loc="left")
         axes.set_xlabel(f"tokens seen ({word})" if word else "tokens seen")
         axes.set_ylabel("nats per masked token")
     return figure
 
 
-def files(study: Study, _: str) -> list[bytes]:
-    """The figure of the study as PNG and PDF."""
+def files(study: Study, table: str) -> list[bytes]:
+    """The figure of a table's cells, or of all of the study, as PNG and PDF."""
     about = f"Scale {study.scale} ({study.config.about})"
-    frame, groups = read_curves(study), study.cells_of_tables()
-    return figure_files(curves_figure(frame, groups, about, unfinished(study)))
+    frame, groups = read_curves(study, table), study.cells_of_tables(table)
+    return figure_files(curves_figure(frame, groups, about, unfinished(study, table)))
 
 
 def main(arguments: list[str] | None) -> None:
     """Command line of `python -m analysis.figures.curves`."""
-    result_command(arguments, "curves", files)
+    result_command(arguments, "table_curves", files, whole="curves")
 
 
 if __name__ == "__main__":

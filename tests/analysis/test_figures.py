@@ -371,6 +371,22 @@ def test_curves_show_what_is_there_and_name_what_is_not(own_study):
     assert Path("f/curves.pdf").exists()
 
 
+def test_curves_of_one_table_stand_alone(own_study):
+    Path(own_study.jobs.pretrain("static-segment-pair", 1).path).unlink()
+    frame, groups = read_curves(own_study, "table1"), own_study.cells_of_tables("table1")
+    missing = unfinished(own_study, "table1")
+    assert missing == "static-segment-pair (1 of 3)"
+    figure = curves_figure(frame, groups, "Scale smoke", missing)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [""]
+    assert names_in(figure.axes[0]) == ["static-segment-pair", "segment-pair"]
+    assert set(frame["cell"]) == {"static-segment-pair", "segment-pair"}
+    curves.main(["table1", *arguments("f/curves/table1.png")])
+    assert Path("f/curves/table1.pdf").exists()
+    for table in ("table9", "table11"):
+        with pytest.raises(StudyError, match=f"{table}: no such table; known: table1, table2"):
+            curves.main([table, *arguments("f/curves/x.png")])
+
+
 def test_a_run_whose_text_is_due_again_is_no_finished_one(own_study):
     Path(own_study.jobs.store_of("byte-level").path).unlink()
     assert "byte-level (3 of 3)" in unfinished(own_study)
@@ -404,6 +420,7 @@ def test_figures_have_the_size_at_which_they_are_printed(study):
     figures = [
         *(figure_of(study, name, scores_of(study, name)) for name in ("table1", "table3")),
         curves_figure(frame, groups, "Scale smoke"),
+        curves_figure(frame, study.cells_of_tables("table1"), "Scale smoke"),
         learning_rate_figure(read_learning_rates(study), "Scale smoke"),
         claims_figure(claims_of(), {}, "Scale smoke"),
     ]
