@@ -25,7 +25,11 @@ SHOWN = ("console", "text")
 
 def checkout(folder: Path) -> Path:
     """A new clone on which `make` has set up `.venv`, which is the tests' own."""
-    project = smoke.copy_project(folder)
+    return set_up(smoke.copy_project(folder))
+
+
+def set_up(project: Path) -> Path:
+    """The same of a copy that is there."""
     for name in ("Makefile", "pyproject.toml", "requirements.txt", "README.md"):
         shutil.copy(ROOT / name, project)
     environment = project / ".venv"
