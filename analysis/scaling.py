@@ -107,10 +107,10 @@ def sections(config: StudyFile, names: dict[str, Iterable]) -> dict[str, list[di
 
 
 def sizes(config: StudyFile, section: str, names: Iterable[str]) -> list[dict[str, Any]]:
-    """Where these of a section come from, and how much of them is taken."""
-    found = []
-    for name in names:
-        spec = getattr(config, section)[name]
+    """Where these of a section come from, and how much is taken; of those that the study has."""
+    found, known = [], getattr(config, section)
+    for name in (name for name in names if name in known):
+        spec = known[name]
         taken = {key: getattr(spec, key) for key in SIZES[section]}
         taken = {key: "all" if value is None else value for key, value in taken.items()}
         found.append({"source": source_text(spec), **taken})

@@ -69,12 +69,15 @@ def lock_its_files():
 
 
 def check_sources():
-    """Look for what is still to be fetched; StudyError names all that cannot be had."""
-    fetched = [job for job in workflow.dag.needrun_jobs() if job.rule.name == "source"]
-    check_reachable(
-        [STUDY.jobs[str(job.output.manifest)] for job in fetched],
-        Places(OPTIONS.mirror, STUDY.jobs.places),
-    )
+    """Look for what is still to be fetched and read; StudyError names what cannot be."""
+    made = [str(path) for job in workflow.dag.needrun_jobs() for path in job.output]
+    jobs = [STUDY.jobs[path] for path in made if path in STUDY.jobs]
+    places = Places(OPTIONS.mirror, STUDY.jobs.places)
+    check_reachable([job for job in jobs if job.stage == "source"], places)
+    if any(job.stage == "store" for job in jobs):
+        from model.text.checks import check_corpora  # with pyarrow, which few calls need
+
+        check_corpora(jobs, places)
 
 
 def start_warm():

@@ -50,6 +50,11 @@ def _check_data(config: StudyFile) -> None:
         _known(vocabulary.corpora or [], config.corpora, *where, "corpora")
         if vocabulary.kind == "file" and not Path(vocabulary.path).is_file():
             raise Fault(f"{vocabulary.path}: no such file", *where, "path")
+    read = {name for cell in config.cells.values() for name in cell.data}
+    read |= {name for one in config.vocabularies.values() for name in one.corpora or ()}
+    for name in config.corpora:
+        if name not in read:
+            raise Fault("no cell reads it; those read what `data` names", "corpora", name)
     for name, task in config.tasks.items():
         if task.init:
             _known([task.init], config.tasks, "tasks", name, "init")

@@ -2,8 +2,9 @@
 
 In: the study and a scale as their files say them. Out: every cell, task, fine-tuning recipe and
 execution with all its keys, as `study.study_file` checks them. An entry is a delta on what its
-`like` names, a cell without one on `base`; `finetuning.all` speaks of every recipe of its file, and
-`training` of both trainings of an execution.
+`like` names, a cell without one on `base`, on whose data vocabularies are trained that name none;
+`finetuning.all` speaks of every recipe of its file, and `training` of both trainings of an
+execution.
 """
 
 import math
@@ -81,6 +82,12 @@ def fill(merged: Mapping[str, Any]) -> dict[str, Any]:
     if "passes" in merged["base"]:
         raise Fault("those of cells count its own; write steps", "base", "passes")
     filled = dict(merged)
+    if isinstance(merged.get("vocabularies"), dict):
+        of_base = {"corpora": merged["base"].get("data")}
+        filled["vocabularies"] = {
+            name: {**of_base, **one} if isinstance(one, dict) and one.get("kind") != "file" else one
+            for name, one in merged["vocabularies"].items()
+        }
     cells = write_out(merged, "cells", _with_passes, base=filled.pop("base"))
     filled["cells"] = {name: _whole_steps(cell) for name, cell in cells.items()}
     filled["tasks"] = write_out(merged, "tasks", _with_splits, commons="task_bases")

@@ -50,6 +50,11 @@ def remembered_digest(path: Path, name: str, memories: Iterable[Path]) -> str | 
     return None
 
 
+def remembered_names(memory: Path) -> list[str]:
+    """The names of all files whose digests a memory holds."""
+    return list(_read(memory))
+
+
 def file_digest(path: Path, name: str, memory: Path) -> str:
     """SHA-256 of `path`: the one that `memory` holds for `name`, else computed and remembered.
 

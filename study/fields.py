@@ -9,6 +9,7 @@ While it has this default, recipes do not hold it (`Section.in_recipe`, `without
 line of documentation is what editors show, once `study.schema` has written their schema anew.
 """
 
+import pathlib
 import re
 from collections.abc import Collection
 from typing import Annotated, Any, TypeVar
@@ -35,6 +36,15 @@ def _place(text: str) -> str:
     return text
 
 
+def _path(text: str) -> str:
+    if not text:
+        raise ValueError("expected a path")
+    try:
+        return str(pathlib.Path(text).expanduser())
+    except RuntimeError:
+        raise ValueError("no such home folder") from None
+
+
 def _distinct(seeds: list[int]) -> list[int]:
     if len(set(seeds)) < len(seeds):
         raise ValueError("the same seed twice")
@@ -43,6 +53,7 @@ def _distinct(seeds: list[int]) -> list[int]:
 
 Name = Annotated[str, AfterValidator(_name)]
 Place = Annotated[str, AfterValidator(_place)]  # `<org>/<name>`, `<config>/<split>`, or one of them
+Path = Annotated[str, AfterValidator(_path)]  # `~` is the home folder
 # A commit, a tag, or the hub's own `refs/convert/parquet`.
 Revision = Annotated[str, Field(pattern=f"^{HUB_NAME.pattern}(/{HUB_NAME.pattern}){{0,3}}$")]
 Positive = Annotated[int, Field(gt=0, le=LARGEST)]
@@ -93,16 +104,17 @@ def without_defaults(section: type[Section], fields: dict[str, Any]) -> dict[str
     }
 
 
-# The fields of a source that say one thing: a hub data set, a folder, or what language/ writes.
-WAYS = ({"repo", "config", "revision"}, {"folder"}, {"generated", "seed", "sizes"})
+# The fields of a source that say one thing: a hub data set, files of one's own, or what language/
+# writes.
+WAYS = ({"repo", "config", "revision"}, {"folder"}, {"file"}, {"generated", "seed", "sizes"})
 
 
 class Source(Section):
-    """Where files come from: a hub data set at a pinned revision, a folder, or the generator.
+    """Where files come from: a hub data set at a pinned revision, a folder, a file, the generator.
 
     Without a revision the newest of the hub is taken, and its run records which that was. A folder
-    is what its files are, wherever it lies (`study.places`). A generated source has the world's
-    seed and a size per split: characters of a corpus, rows of a task.
+    is what its files are, wherever it lies (`study.places`), and so is a file. A generated source
+    has the world's seed and a size per split: characters of a corpus, rows of a task.
     """
 
     repo: Maybe[Place] = doc("repository of the hub, `<org>/<name>`", None)
@@ -112,9 +124,10 @@ class Source(Section):
     revision: Maybe[Revision] = doc(
         "commit, tag or branch; without it the newest, whose commit is recorded", None
     )
-    folder: Maybe[Annotated[str, Field(min_length=1)]] = doc(
-        "a folder of .txt, .jsonl or .parquet files of your own", None
+    folder: Maybe[Path] = doc(
+        "a folder of .txt, .jsonl, .parquet, .csv or .tsv files of your own", None
     )
+    file: Maybe[Path] = doc("one such file, the only split", None)
     generated: Maybe[Name] = doc("text of language/, by the name of its corpus or task", None)
     seed: Maybe[Count] = doc("the generated world", None)
     sizes: Maybe[dict[Place, Positive]] = doc(
@@ -123,10 +136,16 @@ class Source(Section):
 
     @model_validator(mode="after")
     def one_place(self):
-        """Exactly one of the three, with its own fields; config and revision may be left open."""
+        """Exactly one of them, with its own fields; config and revision may be left open."""
         given = set(self.in_recipe())
         if given not in WAYS and not {"repo"} <= given <= WAYS[0]:
             raise ValueError(
-                "expected either repo, config and revision, or folder, or generated, seed and sizes"
+                "expected either repo, config and revision, or folder, or file, or generated, seed "
+                "and sizes"
             )
         return self
+
+    @property
+    def own(self) -> str | None:
+        """The folder or the file of one's own, if it is one."""
+        return self.folder or self.file

@@ -142,10 +142,11 @@ class Jobs(dict[str, Job]):
         if spec is None:
             raise _unread(name)
         names, source, splits = {"source": name}, spec.source, sorted(set(spec.splits))
-        if source.folder:
-            files = source_contents(self.root, name, source.folder, splits)
-            job = self._add("source", names, files=files, splits=splits)
-            self.places[job.key] = source.folder
+        if source.own:
+            files = source_contents(self.root, name, source.own, splits)
+            boundary = corpus.boundary if corpus else "file"
+            job = self._add("source", names, files=files, splits=splits, boundary=boundary)
+            self.places[job.key] = source.own
             return job
         texts = [split.split("/")[0] for split in source.sizes or {} if "/" in split]
         generator = source.generated and max(map(generator_version, [source.generated, *texts]))
@@ -170,7 +171,7 @@ class Jobs(dict[str, Job]):
             bytes=spec.bytes,
             shard=shard,
             shards=spec.shards,
-            splitter=self.config.splitter,
+            splitter=spec.splitter or self.config.splitter,
             heldout_fraction=spec.heldout_fraction or self.config.heldout_fraction,
         )
 

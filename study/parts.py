@@ -7,7 +7,8 @@ hub and mirror  `<config>/<split>-0000i-of-0000n.parquet`, with or without a has
                 a split of another config of the repository is `<config>/<split>` in all of them
 folder          files of `<folder>/<split>/`, or else `<split>.*` and `<split>-<number>.*`, or else
                 (split train only) all files of the folder; those whose names begin with a dot
-                do not count
+                do not count, .csv and .tsv only where there are no others
+file            the only split that is read, whatever it is called
 
 Every number of a set is there once, and a name that nearly fits is an error: half a corpus or
 another split must not pass for the whole.
@@ -15,12 +16,22 @@ another split must not pass for the whole.
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 from study.errors import StudyError
 
-SUFFIXES = (".jsonl", ".parquet", ".txt")
+# Of files of one's own; what lies beside text as .csv mostly says something about it.
+TEXTS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet", ".txt", ".txt.gz", ".txt.zst")
+TABLES = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".tsv.zst")
+KINDS = ".jsonl, .parquet, .txt, .csv or .tsv"
 NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<hash>-[0-9a-f]+)?")
+
+
+def suffix_of(path: str | Path) -> str:
+    """What a file of one's own is, by its name: `.jsonl`, `.csv.gz`; "" for anything else."""
+    name = Path(path).name
+    return next((suffix for suffix in (*TEXTS, *TABLES) if name.endswith(suffix)), "")
 
 
 def layout_folders(config: str | None, split: str) -> tuple[list[str], str]:
@@ -74,7 +85,7 @@ def _numbered(files: list[str], split: str, where: str) -> list[str]:
 
 def _numbers(file: str) -> re.Match | None:
     """What the name of a numbered part says; None for another name."""
-    return NUMBERED.fullmatch(file.rpartition(".")[0])
+    return NUMBERED.fullmatch(file.removesuffix(suffix_of(file)))
 
 
 def complete_set(files: list[str], where: str) -> list[str]:
@@ -141,41 +152,50 @@ def local_parts(root: Path, config: str | None, split: str) -> list[Path]:
     return [whole_file(root / name) for name in repository_parts(names, config, split, str(root))]
 
 
-def folder_files(folder: Path, split: str) -> list[Path]:
-    """The files of a split in a folder of one's own, in order; those of `ax/test` lie in `ax/`."""
+def own_files(place: Path, split: str) -> list[Path]:
+    """The files of a split in a folder of one's own, in order, or the file that `place` is.
+
+    Those of the split `ax/test` lie in `ax/`. Raises StudyError where there are none.
+    """
+    if place.is_dir():
+        return _folder_files(place, split)
+    if not suffix_of(place):
+        raise StudyError(f"{place}: expected a file of {KINDS}")
+    return [whole_file(place)]
+
+
+def _folder_files(folder: Path, split: str) -> list[Path]:
     if "/" in split:
         other, split = split.split("/", 1)
         folder = folder / other
-    paths = _texts(folder / split)
+    inside, beside = _by_kind(folder / split), _by_kind(folder)
+    named = ([path for path in paths if _is_named(path, split)] for paths in beside)
+    paths = next(filter(None, chain(inside, named, beside if split == "train" else ())), [])
     if not paths:
-        texts = _texts(folder)
-        paths = [path for path in texts if _is_named(path, split)]
-        if not paths and split == "train":
-            paths = texts
-    if not paths:
-        raise StudyError(f"{folder}: no {', '.join(SUFFIXES)} files for split {split}")
+        raise StudyError(f"{folder}: no {KINDS} files for split {split}")
     _check_sets(paths)
     return [whole_file(path) for path in paths]
 
 
-def _texts(folder: Path) -> list[Path]:
-    """Files of a folder that can hold text."""
+def _by_kind(folder: Path) -> list[list[Path]]:
+    """The files of a folder that are texts, and those that are tables."""
     names = [name for name in list_folder(folder) if not name.startswith(".")]
-    paths = [folder / name for name in names if name.endswith(SUFFIXES)]
-    return [path for path in paths if not path.is_dir()]
+    by_kind = [[folder / n for n in names if n.endswith(kinds)] for kinds in (TEXTS, TABLES)]
+    return [[path for path in paths if not path.is_dir()] for paths in by_kind]
 
 
 def _is_named(path: Path, split: str) -> bool:
     """Whether a file is `<split>.*` or a numbered part of it; StudyError for what nearly is."""
-    stem = path.name.rpartition(".")[0]
+    suffix = suffix_of(path)
+    stem = path.name.removesuffix(suffix)
     if stem == split or not stem.startswith(f"{split}-"):
         return stem == split
     if numbers := _numbers(path.name):
         return numbers["stem"] == split
     if not stem.removeprefix(f"{split}-").isdecimal():
         raise StudyError(
-            f"{path}: expected {split}{path.suffix} or {split}-<number>{path.suffix}; files of "
-            f"other names of split {split} belong into a folder {split}/"
+            f"{path}: expected {split}{suffix} or {split}-<number>{suffix}; files of other names "
+            f"of split {split} belong into a folder {split}/"
         )
     return True
 
@@ -185,6 +205,6 @@ def _check_sets(paths: list[Path]) -> None:
     sets: dict[tuple[str, str], list[str]] = {}
     for path in paths:
         if numbers := _numbers(path.name):
-            sets.setdefault((numbers["stem"], path.suffix), []).append(path.name)
+            sets.setdefault((numbers["stem"], suffix_of(path)), []).append(path.name)
     for files in sets.values():
         complete_set(files, str(paths[0].parent))

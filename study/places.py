@@ -6,18 +6,26 @@ one's own, their digests. Those of a mirror are noted when a source is first rea
 place are refused, before anything runs where their sizes differ (`check_places`).
 """
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from study.digests import MEMORY, file_digest, remembered_digest, sha256_file
+from study.digests import (
+    MEMORY,
+    file_digest,
+    remembered_digest,
+    remembered_names,
+    sha256_file,
+)
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import Manifest, load_manifest
-from study.parts import folder_files, local_parts
+from study.parts import local_parts, own_files, suffix_of
 
+LOCATION = "location.json"  # in a source's run directory: the place that it was read from
 LARGE = 1 << 30  # bytes to hash that a person should know of
 
 
@@ -29,15 +37,13 @@ class Places:
     by_key: Mapping[str, str] = field(default_factory=dict)
 
     def root(self, recipe: dict) -> Path | None:
-        """The folder that a source's files lie under, as far as it is given.
+        """The folder that a source's files lie under, or its only file, as far as it is given.
 
-        Raises StudyError when the mirror or the folder does not exist.
+        Raises StudyError when the mirror, the folder or the file does not exist.
         """
         if "files" in recipe:
             given = self.by_key.get(key_of(recipe))
-            if given is not None and not Path(given).is_dir():
-                raise StudyError(f"{given}: no such folder (field folder of the source)")
-            return None if given is None else Path(given)
+            return None if given is None else own_place(given)
         if self.mirror is None or "generated" in recipe:
             return None
         if not Path(self.mirror).is_dir():
@@ -48,46 +54,73 @@ class Places:
 def split_files(recipe: dict, root: Path, split: str) -> list[Path]:
     """The files of a split under `root`, in order; StudyError when a part is missing."""
     if "files" in recipe:
-        return folder_files(root, split)
+        return own_files(root, split)
     return local_parts(root, recipe.get("config"), split)
 
 
-def folder_contents(
-    folder: str | Path, splits: Iterable[str], memories: Iterable[Path] = ()
+def own_place(place: str | Path) -> Path:
+    """A folder or a file of one's own; StudyError where there is none."""
+    if not Path(place).exists():
+        raise StudyError(f"{place}: no such folder or file (field folder or file of the source)")
+    return Path(place)
+
+
+def own_contents(
+    place: str | Path, splits: Iterable[str], memories: Iterable[Path] = ()
 ) -> dict[str, list[list[str]]]:
-    """What the files of a folder are: by split [suffix, SHA-256] of each, in order.
+    """What files of one's own are: by split [suffix, SHA-256] of each, in order.
 
     Digests that one of the memories holds (`study.digests`) are not computed again. Raises
-    StudyError when the folder, a split or a part of it is missing or cannot be read.
+    StudyError when the place, a split or a part of it is missing or cannot be read, and for a file
+    that would be of two splits.
     """
-    folder, memories = Path(folder), list(memories)
-    if not folder.is_dir():
-        raise StudyError(f"{folder}: no such folder (field folder of the source)")
+    place, memories = own_place(place), list(memories)
     contents: dict[str, list[list[str]]] = {}
+    of_split: dict[Path, str] = {}
     for split in sorted(set(splits)):
-        paths = folder_files(folder, split)
+        paths = own_files(place, split)
+        for path in paths:
+            if of_split.setdefault(path, split) != split:
+                advice = (
+                    f"{place} needs a folder or a file called train"
+                    if place.is_dir()
+                    else "one file is one split, of which dev_fraction takes a share"
+                )
+                raise StudyError(f"{path}: of two splits, {of_split[path]} and {split}; {advice}")
         known = {path: remembered_digest(path, str(path.absolute()), memories) for path in paths}
         size = sum(path.stat().st_size for path in paths if not known[path])
         if size > LARGE:
-            print(f"{folder}: reading {size / 1e9:.0f} GB for its digests", file=sys.stderr)
-        contents[split] = [[path.suffix, known[path] or sha256_file(path)] for path in paths]
+            print(f"{place}: reading {size / 1e9:.0f} GB for its digests", file=sys.stderr)
+        contents[split] = [[suffix_of(path), known[path] or sha256_file(path)] for path in paths]
     return contents
 
 
-def source_contents(root: str | None, name: str, folder: str, splits: list[str]) -> dict:
-    """`folder_contents` of the source `name`, whose runs remember digests; `splits` are sorted.
+def source_contents(root: str | None, name: str, place: str, splits: list[str]) -> dict:
+    """`own_contents` of the source `name`, whose runs remember digests; `splits` are sorted.
 
-    Of a folder that is gone, those of its only run. Without `root`, the folder of the scale's runs,
-    no file is read: the folder stands for its files, which is enough to compare recipes.
+    Of a place that is gone, those of the only run, if that has read it. Without `root`, the folder
+    of the scale's runs, no file is read: the place stands for its files, which is enough to compare
+    recipes.
     """
     if root is None:
-        return {"folder": folder}
+        return {"folder": place}
     runs = Path(root, "sources", name)
-    manifests = [] if Path(folder).exists() else list(runs.glob("*.json"))
-    recipe = load_manifest(manifests[0]).recipe if len(manifests) == 1 else {}
-    if sorted(recipe.get("files", {})) == splits:
-        return recipe["files"]
-    return folder_contents(folder, splits, runs.glob(f"*/{MEMORY}"))
+    manifests = [] if Path(place).exists() else list(runs.glob("*.json"))
+    if len(manifests) == 1:
+        manifest = load_manifest(manifests[0])
+        files = manifest.recipe.get("files", {})
+        if sorted(files) == splits and _has_read(manifest.run_directory, place):
+            return files
+    return own_contents(place, splits, runs.glob(f"*/{MEMORY}"))
+
+
+def _has_read(run_directory: Path, place: str) -> bool:
+    """Whether files of `place` are among those that a source's run knows, wherever it was then."""
+    known = remembered_names(run_directory / MEMORY)
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        known.append(json.loads((run_directory / LOCATION).read_text())["root"])
+    inside = f"/{Path(place)}/".replace("//", "/")
+    return any(inside in f"{name}/" for name in known)
 
 
 def tokenizer_contents(path: str) -> dict:

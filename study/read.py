@@ -2,7 +2,8 @@
 
 A scale changes sizes by the same keys as the study; its values win. It may be `like` another one,
 whose values it then changes in the same way. Mappings are merged key by key, lists are replaced
-whole. A scale adds nothing: what it names is in the study, and tables stand there alone.
+whole. A scale adds nothing but corpora of its own, each with its source: all else that it names is
+in the study, and tables stand there alone.
 
 A study file may be `like` another one, at whose scales it then is. It says only what is new or
 other; what it says holds at every scale. Overrides (`--set`) change what is there for one call.
@@ -237,8 +238,10 @@ def _check_known(study: dict, changes: dict, otherwise: str) -> None:
         if not isinstance(names, dict) or not isinstance(known, dict):
             continue  # refused for its type
         for name in names:
-            if name not in known:
-                raise Fault(f"{otherwise}{hint(name, known)}", section, name)
+            own = isinstance(names[name], dict) and "source" in names[name]
+            if name not in known and not (section == "corpora" and own):
+                but = " but corpora with a source" if section == "corpora" else ""
+                raise Fault(f"{otherwise}{but}{hint(name, known)}", section, name)
             if not isinstance(names[name], dict):
                 raise Fault(f"expected a mapping, found {value_text(names[name])}", section, name)
     _check_overlaps(study, changes, ())

@@ -38,6 +38,7 @@ from study.formats import FORMATS
 from study.messages import parse_option
 from study.minimal_pairs import WithinWords
 from study.tasks import Finetuning, Task, shortest_row
+from study.texts import Boundary, Splitter
 
 Key = Annotated[str, Field(min_length=1)]
 
@@ -66,11 +67,12 @@ class SourceRecipe(Recipe):
     seed: Count | None = None
     sizes: dict[Place, Positive] | None = None
     splits: Annotated[list[Place], Field(min_length=1)]
+    boundary: Omitted[Boundary] = "file"
 
     @model_validator(mode="after")
     def one_place(self):
         """Exactly one of the three, with its own fields."""
-        given = self.model_fields_set - {"stage", "version", "splits", "revision"}
+        given = self.model_fields_set - {"stage", "version", "splits", "revision", "boundary"}
         ways = ({"repo"}, {"repo", "config"}, {"files"})
         generated = {"generated", "generator", "seed", "sizes"}
         if given not in (*ways, generated) or (self.revision and not self.repo):
@@ -97,7 +99,7 @@ class SentencesRecipe(Recipe):
     bytes: Omitted[Positive | None] = None
     shard: Count
     shards: Positive
-    splitter: Literal["sentencex"]
+    splitter: Splitter
     heldout_fraction: Annotated[float, Field(ge=0, lt=1)]
 
     @model_validator(mode="after")

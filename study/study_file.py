@@ -12,7 +12,7 @@ from study.fields import HeldoutFraction, Section, Seeds, doc
 from study.minimal_pairs import MinimalPairs
 from study.tables import HyperparameterColumn, HyperparameterTable, Row, Table
 from study.tasks import Finetuning, Task
-from study.texts import Corpus, Vocabulary
+from study.texts import Corpus, Splitter, Vocabulary
 
 
 class StudySeeds(Section):
@@ -36,7 +36,9 @@ class StudyFile(Section):
     heldout_fraction: HeldoutFraction = doc(
         "share of a corpus's documents held out, by a hash of the document"
     )
-    splitter: Literal["sentencex"] = doc("how sentences are found", "sentencex")
+    splitter: Splitter = doc(
+        "how sentences are found: by sentencex, or as lines of the text give them", "sentencex"
+    )
     corpora: dict[str, Corpus] = doc("what pre-training reads (section 3.2)")
     vocabularies: dict[str, Vocabulary] = doc("subword vocabularies (section 4.4)")
     tasks: dict[str, Task] = doc("end tasks (sections 3.3 and 5)")

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from study.fields import HeldoutFraction, Place, Positive, Section, Source, doc
 
+Boundary = Literal["file", "blank-line", "line", "none"]  # of documents in .txt files
+Splitter = Literal["sentencex", "lines"]
 FEWEST_BYTE_LEVEL = 261  # all bytes and five special tokens
 
 
@@ -23,6 +25,12 @@ class Corpus(Section):
     split: Place = doc("the split that is read", "train")
     column: str = doc("the column that holds the text", "text")
     language: str = doc("of the text, for the sentence splitter", "en")
+    boundary: Boundary = doc(
+        "what ends a document in .txt files: file (each is one), blank-line, line, or none (pieces "
+        "of about 10,000 characters that end with a paragraph)",
+        "file",
+    )
+    splitter: Splitter | None = doc("how its sentences are found, where not as the study's", None)
     documents: Positive | None = doc("the first ones only", None)
     bytes: Positive | None = doc("the first documents of so much text (UTF-8) only", None)
     heldout_fraction: HeldoutFraction | None = doc(
@@ -30,6 +38,13 @@ class Corpus(Section):
     )
     shards: Annotated[int, Field(gt=0, le=10_000)] = doc("parts, each with jobs of its own", 1)
     planned: PlannedCorpus | None = doc("its size for plans, until its sentences are there", None)
+
+    @model_validator(mode="after")
+    def has_text_files(self):
+        """Only .txt files of one's own can be divided."""
+        if self.boundary != "file" and not self.source.own:
+            raise ValueError("boundary is of .txt files, of a source with folder or file")
+        return self
 
     @property
     def splits(self) -> list[str]:
@@ -43,7 +58,7 @@ class Vocabulary(Section):
     kind: Literal["wordpiece", "byte-bpe", "file"] = doc("how it is trained; file: already there")
     size: Annotated[int, Field(gt=0, le=10**7)] | None = doc("entries, special tokens too", None)
     lowercase: bool | None = doc("whether letters become lower case and lose accents", None)
-    corpora: list[str] | None = doc("those that it is trained on", None)
+    corpora: list[str] | None = doc("those that it is trained on; else those of `base`", None)
     characters: Positive | None = doc("how much of them is read", None)
     path: str | None = doc("of kind file: the tokenizer.json", None)
 

@@ -41,14 +41,19 @@ def build(work: Work, directory: Path) -> Result:
             f"{where}: of its parts only {len(rows)} were fetched, with {sum(rows)} documents, "
             f"for a smaller study; {source.rebuild_hint}"
         )
+    boundary = source.recipe.get("boundary", "file")
     documents = min(sum(rows), recipe.documents or sum(rows))
     if recipe.bytes is not None:
-        texts = read_range(paths, rows, recipe.column, 0, documents)
+        texts = read_range(paths, rows, recipe.column, 0, documents, boundary)
         documents = documents_within(texts, recipe.bytes)
     start, stop = shard_range(documents, recipe.shard, recipe.shards)
-    texts = read_range(paths, rows, recipe.column, start, stop)
+    texts = read_range(paths, rows, recipe.column, start, stop, boundary)
     figures = write_sentences(
-        texts, directory / SENTENCES_FILE, recipe.language, recipe.heldout_fraction
+        texts,
+        directory / SENTENCES_FILE,
+        recipe.language,
+        recipe.heldout_fraction,
+        recipe.splitter,
     )
     if not figures["train"]["documents"]:
         raise StudyError(f"{where}: documents {start} to {stop} leave no text to train on")

@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _find(run: Run, recipe: SourceRecipe, places: Places, documents: float) -> None:
     """Publish what the files of a source are."""
     located = locate(run.recipe, places, run.directory / "snapshot", documents)
-    figures: dict = {"files": describe(located, run.directory / MEMORY)}
+    figures: dict = {"files": describe(located, run.directory / MEMORY, recipe.boundary)}
     _check_contents(recipe, figures["files"], located)
     if located.commit is not None and recipe.revision is None:
         figures["revision"] = located.commit

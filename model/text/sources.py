@@ -4,30 +4,39 @@ In: a source recipe and, for a mirror, its folder. Out: per split the files with
 SHA-256 (the source manifest's `figures`), the place where they lie (`location.json` in the run
 directory: a place is execution, not recipe), and the documents, streamed.
 
-Their layout is that of `study.parts`. A .txt file is one document (UTF-8), a line of .jsonl one, a
-row of .parquet one.
+Their layout is that of `study.parts`. A line of .jsonl is a document, a row of .parquet, .csv or
+.tsv is one. A .txt file (UTF-8) is one, or what its `boundary` says: `blank-line`, documents end
+with a blank line, as in BERT's input; `line`, each line is one; `none`, the text has no documents,
+and pieces of some PIECE characters, which end with a paragraph, stand for them. What ends in .gz or
+.zst is decompressed as it is read; no file is held as a whole but a .txt file that is one document.
 """
 
 import argparse
+import io
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate, islice
+from itertools import accumulate, groupby, islice
 from math import inf
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model.text.cells import DELIMITERS, column_names, read_cells
 from model.text.hub import download
 from study.digests import digest_files
 from study.errors import StudyError, first_line, kind_text
 from study.identity import read_json_argument
 from study.manifest import Manifest, write_atomic
-from study.places import Places, check_files, source_entries, split_files
+from study.parts import suffix_of
+from study.places import LOCATION, Places, check_files, source_entries, split_files
 
-LOCATION = "location.json"
 ROWS_PER_READ = 64
+PIECE = 10_000  # characters: some five pages
+COMPRESSED = (".gz", ".zst")
 NOWHERE = Places()
 
 
@@ -68,7 +77,7 @@ def locate(recipe: dict, places: Places, target: Path, documents: float = inf) -
     return Located(root, {split: split_files(recipe, root, split) for split in recipe["splits"]})
 
 
-def describe(located: Located, memory: Path) -> dict[str, list[dict]]:
+def describe(located: Located, memory: Path, boundary: str = "file") -> dict[str, list[dict]]:
     """Per split and file: name under the root, rows, bytes, SHA-256 (remembered in `memory`)."""
     every = {str(path.absolute()): path for paths in located.files.values() for path in paths}
     digests = digest_files(every, memory)
@@ -76,7 +85,7 @@ def describe(located: Located, memory: Path) -> dict[str, list[dict]]:
         split: [
             {
                 "name": path.relative_to(located.root).as_posix(),
-                "rows": count_rows(path),
+                "rows": count_rows(path, boundary),
                 "bytes": path.stat().st_size,
                 "sha256": digests[str(path.absolute())],
             }
@@ -151,14 +160,17 @@ def places_of(arguments: argparse.Namespace) -> Places:
     return Places(arguments.mirror, by_key)
 
 
-def count_rows(path: Path) -> int:
+def count_rows(path: Path, boundary: str = "file") -> int:
     """Documents in a file; StudyError when it cannot be read."""
-    if path.suffix == ".txt":
+    kind = suffix_of(path).split(".")[1]
+    if kind == "parquet":
+        with open_parquet(path) as parquet:
+            return parquet.metadata.num_rows
+    if kind in DELIMITERS:
+        return sum(map(len, read_cells(path, column_names(path)[0])))
+    if kind == "txt" and boundary == "file":
         return 1
-    if path.suffix == ".jsonl":
-        return sum(1 for _ in _lines(path))
-    with open_parquet(path) as parquet:
-        return parquet.metadata.num_rows
+    return sum(1 for _ in (_documents(path, boundary) if kind == "txt" else _lines(path)))
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
@@ -169,45 +181,104 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         raise StudyError(f"{path}: not a whole parquet file ({first_line(error)})") from None
 
 
-def read_texts(path: Path, column: str, start: int = 0, stop: int | None = None) -> Iterator[str]:
-    """Yield the texts of documents start..stop-1 of a file, without holding the others.
+def read_texts(
+    path: Path, column: str, start: int = 0, stop: int | None = None, boundary: str = "file"
+) -> Iterator[str]:
+    """Yield the texts of documents start..stop-1 of a file (None: all), without holding the others.
 
     Raises StudyError naming file and column (or line) when the text is missing.
     """
-    readers: dict[str, Callable] = {".txt": _read_txt, ".jsonl": _read_jsonl}
-    stop = count_rows(path) if stop is None else stop
-    if start < stop:
-        yield from readers.get(path.suffix, _read_parquet)(path, column, start, stop)
+    readers: dict[str, Callable] = {"jsonl": _read_jsonl, "parquet": _read_parquet}
+    readers |= dict.fromkeys(DELIMITERS, _read_csv)
+    kind = suffix_of(path).split(".")[1]
+    stop = sys.maxsize if stop is None else stop
+    if start < stop and kind == "txt":
+        yield from islice(_documents(path, boundary), start, stop)
+    elif start < stop:
+        yield from readers[kind](path, column, start, stop)
 
 
 def read_range(
-    paths: list[Path], rows: list[int], column: str, start: int, stop: int
+    paths: list[Path], rows: list[int], column: str, start: int, stop: int, boundary: str = "file"
 ) -> Iterator[str]:
     """Yield documents start..stop-1 of several files counted as one, given their rows."""
     first = 0
     for path, count in zip(paths, rows, strict=True):
         lower, upper = max(start - first, 0), min(stop - first, count)
         if lower < upper:
-            yield from read_texts(path, column, lower, upper)
+            yield from read_texts(path, column, lower, upper, boundary)
         first += count
 
 
-def _read_txt(path: Path, column: str, start: int, stop: int) -> Iterator[str]:
+def _documents(path: Path, boundary: str) -> Iterator[str]:
+    """The documents of a .txt file."""
+    whole = boundary == "file"
     try:
-        yield path.read_text(encoding="utf-8")
+        with _open(path) as file:
+            # A byte order mark has ever been the first letter of a file that is one document.
+            text = io.TextIOWrapper(file, encoding="utf-8" if whole else "utf-8-sig")
+            if whole:
+                yield text.read()
+            elif boundary == "none":
+                yield from _pieces(text)
+            elif boundary == "line":
+                yield from filter(str.strip, text)
+            else:
+                for blank, lines in groupby(text, lambda line: not line.strip()):
+                    if not blank:
+                        yield "".join(lines)
     except UnicodeDecodeError as error:
-        raise StudyError(f"{path}: not UTF-8 text ({error.reason} at {error.start})") from None
+        place = f" at {error.start}" if whole else ""
+        where = path if whole else f"{path}: line {_undecodable_line(path)}"
+        raise StudyError(f"{where}: not UTF-8 text ({error.reason}{place})") from None
     except OSError as error:
-        raise StudyError(f"{path}: cannot be read ({error.strerror})") from None
+        raise _unreadable(path, error) from None
+
+
+def _pieces(text: TextIO) -> Iterator[str]:
+    """A text in pieces of PIECE characters or a little more: each ends with a paragraph, or with a
+    line or a word where none ends before twice as many.
+    """
+    rest = ""
+    while part := text.read(2 * PIECE - len(rest)):
+        rest += part
+        while len(rest) >= 2 * PIECE:
+            ends = (rest.find(end, PIECE) for end in ("\n\n", "\n", " "))
+            cut = next((end for end in ends if end >= 0), PIECE)
+            yield rest[:cut]
+            rest = rest[cut:]
+    if rest.strip():
+        yield rest
+
+
+def _undecodable_line(path: Path) -> int:
+    """Number of the first line, from 1, that is not UTF-8."""
+    for number, line in _lines(path):
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return number
+    raise AssertionError(f"{path}: is UTF-8")
+
+
+def _open(path: Path) -> BinaryIO:
+    """A file to read bytes from, decompressed where its name ends in .gz or .zst."""
+    if path.suffix in COMPRESSED:
+        return io.BufferedReader(pa.input_stream(str(path), compression="detect"))
+    return path.open("rb")
+
+
+def _unreadable(path: Path, error: OSError) -> StudyError:
+    return StudyError(f"{path}: cannot be read ({error.strerror or first_line(error)})")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that are not blank, with their numbers from 1."""
     try:
-        with path.open("rb") as file:
+        with _open(path) as file:
             yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
     except OSError as error:
-        raise StudyError(f"{path}: cannot be read ({error.strerror})") from None
+        raise _unreadable(path, error) from None
 
 
 def _read_jsonl(path: Path, column: str, start: int, stop: int) -> Iterator[str]:
@@ -221,6 +292,18 @@ def _read_jsonl(path: Path, column: str, start: int, stop: int) -> Iterator[str]
             columns = ", ".join(value) if isinstance(value, dict) else kind_text(type(value))
             raise StudyError(f"{where}: no text in column {column}; found {columns}")
         yield value[column]
+
+
+def _read_csv(path: Path, column: str, start: int, stop: int) -> Iterator[str]:
+    row = 0
+    for batch in read_cells(path, column):
+        begin = max(start - row, 0)
+        yield from _decode(
+            batch[begin : max(stop - row, 0)], f"{path}: column {column}", row + begin
+        )
+        row += len(batch)
+        if row >= stop:
+            return
 
 
 def _read_parquet(path: Path, column: str, start: int, stop: int) -> Iterator[str]:

@@ -11,6 +11,7 @@ Blanks and line breaks inside a sentence become one blank, and sentences have no
 The rules for abbreviations, initials and numbers are those of `sentencex`, with one addition: it
 never splits inside a quotation, which makes one sentence of a whole speech in a novel, so
 quotations that open a sentence are split here. docs/sentence-splitting.md compares the candidates.
+With splitter `lines` the sentences are the lines of the text.
 
 Documents are read, split and written in blocks of a few million characters. Half a surrogate pair,
 which JSON can spell and UTF-8 cannot, becomes U+FFFD.
@@ -69,7 +70,11 @@ def documents_within(texts: Iterable[str], limit: int) -> int:
 
 
 def write_sentences(
-    texts: Iterable[str], path: Path, language: str, heldout_fraction: float
+    texts: Iterable[str],
+    path: Path,
+    language: str,
+    heldout_fraction: float,
+    splitter: str = "sentencex",
 ) -> dict:
     """Split `texts` and write `path`; about a share `heldout_fraction` of them is held out.
 
@@ -82,7 +87,7 @@ def write_sentences(
     with pq.ParquetWriter(path, SCHEMA, compression="zstd", compression_level=1) as file:
         for text in texts:
             text = LONE_SURROGATE.sub("\ufffd", text)
-            sentences = split_with_sentencex(text, language)
+            sentences = SPLITTERS[splitter](text, language)
             if not sentences:
                 empty += 1
                 continue
@@ -136,6 +141,11 @@ def split_with_sentencex(text: str, language: str) -> list[str]:
     return sentences
 
 
+def lines_of(text: str, language: str) -> list[str]:
+    """The lines of a document that are not blank: sentences as BERT's input gives them."""
+    return [" ".join(line.split()) for line in text.split("\n") if line.strip()]
+
+
 def _split_quotations(sentence: str, language: str) -> list[str]:
     """Split a sentence that opens with a quotation at the sentence ends inside it.
 
@@ -171,3 +181,6 @@ def _quotation_end(text: str) -> int:
     while closing in "'’" and 0 <= end < len(text) - 1 and text[end + 1] != " ":
         end = text.find(closing, end + 1)
     return end
+
+
+SPLITTERS = {"sentencex": split_with_sentencex, "lines": lines_of}

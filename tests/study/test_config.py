@@ -170,7 +170,7 @@ ERRORS = [
     ),
     (
         ("study.yaml", "splitter", "nltk"),
-        "config/study.yaml: splitter: input should be 'sentencex', found 'nltk'",
+        "config/study.yaml: splitter: input should be 'sentencex' or 'lines', found 'nltk'",
     ),
     (
         ("scales/smoke.yaml", "execution.text.precision", "bf16"),

@@ -8,7 +8,7 @@ import pytest
 from project import ROOT
 
 from study.errors import StudyError
-from study.parts import folder_files, local_parts, repository_parts
+from study.parts import local_parts, own_files, repository_parts
 from study.read import load_study_file
 
 
@@ -176,7 +176,7 @@ def test_files_of_a_mirror_must_be_files(tmp_path):
 )
 def test_folder_files_of_a_split(tmp_path, names, split, expected):
     make(tmp_path, *names)
-    found = folder_files(tmp_path, split)
+    found = own_files(tmp_path, split)
     assert [path.relative_to(tmp_path).as_posix() for path in found] == expected
 
 
@@ -194,7 +194,7 @@ def test_folder_files_of_a_split(tmp_path, names, split, expected):
 def test_folder_files_that_are_no_whole_split_are_refused(tmp_path, names, line):
     make(tmp_path, *names)
     with pytest.raises(StudyError, match=line):
-        folder_files(tmp_path, "train")
+        own_files(tmp_path, "train")
 
 
 @pytest.mark.parametrize("place", ["train/b.txt", "train-1.txt", "b.txt"])
@@ -202,11 +202,11 @@ def test_broken_links_and_empty_files_of_a_folder_are_refused(tmp_path, place):
     make(tmp_path, place.replace("b.", "a.").replace("-1", "-0"))
     (tmp_path / place).symlink_to("gone")
     with pytest.raises(StudyError, match=f"{place}: a broken link"):
-        folder_files(tmp_path, "train")
+        own_files(tmp_path, "train")
     (tmp_path / place).unlink()
     make(tmp_path, place, content="")
     with pytest.raises(StudyError, match=f"{place}: an empty file"):
-        folder_files(tmp_path, "train")
+        own_files(tmp_path, "train")
 
 
 def test_an_unreadable_folder_is_named():
@@ -222,7 +222,7 @@ def test_an_unreadable_folder_is_named():
             try:
                 if os.geteuid() == 0:
                     os.setuid(65534)
-                folder_files(folder, "train")
+                own_files(folder, "train")
             except StudyError as error:
                 status = (
                     0 if str(error) == f"{folder}/train: cannot be read (Permission denied)" else 2

@@ -14,7 +14,7 @@ from model.stages import features, finetune, source
 from study.cells import Model
 from study.identity import key_of
 from study.manifest import load_manifest, publish_manifest
-from study.places import folder_contents
+from study.places import own_contents
 
 NETWORK = Model(
     layers=1,
@@ -138,7 +138,7 @@ class Study:
             "version": 1,
             "splits": ["train", "validation", *(split for split, _ in further)],
         }
-        self.source["files"] = folder_contents(folder / "hub", self.source["splits"])
+        self.source["files"] = own_contents(folder / "hub", self.source["splits"])
         places = json.dumps({key_of(self.source): str(folder / "hub")})
         self.run(source, self.source, "--places", places)
         self.vocabulary = {"stage": "vocabulary", "version": 1}

@@ -19,7 +19,7 @@ from model.training.precision import Precision
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest, publish_manifest
-from study.places import folder_contents
+from study.places import own_contents
 
 ROWS = [
     {"sentence_good": "the cat sat .", "sentence_bad": "the cat mat .", "UID": "verb"},
@@ -38,7 +38,7 @@ class Made:
         lines = "".join(f"{json.dumps(row)}\n" for row in rows)
         (folder / "mine" / "train.jsonl").write_text(lines)
         self.source = {"stage": "source", "version": 1, "splits": ["train"]}
-        self.source["files"] = folder_contents(folder / "mine", ["train"])
+        self.source["files"] = own_contents(folder / "mine", ["train"])
         places = json.dumps({key_of(self.source): str(folder / "mine")})
         self.run(source, self.source, "--places", places)
         self.vocabulary = wordpiece()

@@ -19,7 +19,7 @@ from model.text.sources import source_files
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest
-from study.places import Places, check_places, folder_contents
+from study.places import Places, check_places, own_contents
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 FILE = "plain/train-00000-of-00001.parquet"
@@ -341,7 +341,7 @@ def test_the_newest_commit_is_recorded_where_no_revision_is_named(hub, tmp_path)
 def folder_source(manifest, folder, *more):
     """Fetch a folder's files as the study does: by what they are, told where they lie."""
     recipe = {
-        **{"stage": "source", "version": 1, "files": folder_contents(folder, ["train"])},
+        **{"stage": "source", "version": 1, "files": own_contents(folder, ["train"])},
         "splits": ["train"],
     }
     places = json.dumps({key_of(recipe): str(folder)})
@@ -374,7 +374,7 @@ def test_files_that_change_before_they_are_fetched_are_refused(tmp_path):
     (tmp_path / "texts/a.txt").write_text("One.")
     recipe = {
         **{"stage": "source", "version": 1, "splits": ["train"]},
-        "files": folder_contents(tmp_path / "texts", ["train"]),
+        "files": own_contents(tmp_path / "texts", ["train"]),
     }
     (tmp_path / "texts/a.txt").write_text("Two.")
     places = json.dumps({key_of(recipe): str(tmp_path / "texts")})

@@ -22,7 +22,7 @@ from study.digests import sha256_file
 from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import load_manifest
-from study.places import folder_contents
+from study.places import own_contents
 
 DOCUMENTS = [
     f"Heading {i}\n\nThe dog number {i} barks. Cats sleep, {i % 7} of them." for i in range(40)
@@ -40,7 +40,7 @@ def places(recipe, path):
 
 def build(folder, root, shards, **capped):
     """Run all text stages on a folder of files; returns the store's manifest and the vocabulary."""
-    contents = folder_contents(folder, ["train"])
+    contents = own_contents(folder, ["train"])
     recipe = {"stage": "source", "version": 1, "files": contents, "splits": ["train"]}
     source = run(source_stage, root / "source.json", recipe, *places(recipe, folder))
     common = {"stage": "sentences", "version": 1, "source": source.key, "corpus": "toy"}
