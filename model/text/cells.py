@@ -2,7 +2,7 @@
 
 The first row names the columns. Quotation marks around a cell hold delimiters, line ends and, twice
 each, quotation marks, as spreadsheets, pandas and Python write them. Every fault is a StudyError
-that names the file and the row; the first below the names is 0.
+that names the file.
 """
 
 from collections.abc import Iterator
@@ -30,33 +30,25 @@ def read_cells(path: Path, column: str) -> Iterator[pa.StringArray]:
     if names.count(column) != 1:
         many = f"{names.count(column)} columns" if column in names else "no column"
         raise StudyError(f"{path}: {many} {column}; it has {', '.join(names)}")
-    wrong: list[csv.InvalidRow] = []
-    try:
-        with _open(path, column, wrong) as reader:
-            for batch in reader:
-                yield batch.column(0)
-    except (pa.ArrowException, OSError) as error:
-        if not wrong:
-            raise _unreadable(path, error) from None
-        row, cells, expected = wrong[0].number, wrong[0].actual_columns, len(names)
-        raise StudyError(f"{path}: row {row - 2}: {cells} cells, expected {expected}") from None
+    with _open(path, column) as reader:
+        while True:
+            try:
+                yield reader.read_next_batch().column(0)
+            except StopIteration:
+                return
+            except (pa.ArrowException, OSError) as error:
+                raise _unreadable(path, error) from None
 
 
-def _open(path: Path, column: str = "", wrong: list | None = None) -> csv.CSVStreamingReader:
-    """A reader of all columns, or of one as text; a row of other columns is put into `wrong`."""
-
-    def refuse(row: csv.InvalidRow) -> str:
-        if wrong is not None:
-            wrong.append(row)
-        return "error"
-
-    shape = {"delimiter": DELIMITERS[suffix_of(path).split(".")[1]], "newlines_in_values": True}
+def _open(path: Path, column: str = "") -> csv.CSVStreamingReader:
+    """A reader of all columns, or of one as text."""
+    delimiter = DELIMITERS[suffix_of(path).split(".")[1]]
     chosen = {"include_columns": [column], "column_types": {column: pa.string()}} if column else {}
     try:
         return csv.open_csv(
             pa.input_stream(str(path), compression="detect"),
             csv.ReadOptions(block_size=BLOCK, use_threads=False),  # with threads no row is counted
-            csv.ParseOptions(**shape, invalid_row_handler=refuse),
+            csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             csv.ConvertOptions(check_utf8=False, **chosen),
         )
     except (pa.ArrowException, OSError) as error:

@@ -47,7 +47,8 @@ def file_of(section: str) -> str:
         ),
         (
             ["corpora", "book"],
-            "corpora.book: not in the study file, where a scale adds nothing but corpora with a source, did",
+            "corpora.book: not in the study file, where a scale adds nothing but corpora with a "
+            "source, did",
         ),
         (["vocabularies", "byte-5k"], "vocabularies.byte-5k: not in the study file, where a scale"),
         (["finetuning", "robert"], "finetuning.robert: not in the study file, where a scale adds"),

@@ -166,6 +166,14 @@ def test_files_of_a_mirror_must_be_files(tmp_path):
         (["train-0.txt", "train-1.txt", "dev.txt"], "train", ["train-0.txt", "train-1.txt"]),
         (["train-00000-of-00001.parquet", "dev.parquet"], "dev", ["dev.parquet"]),
         (["test.parquet", "ax/test.parquet"], "ax/test", ["ax/test.parquet"]),
+        (["train.csv", "dev.csv", "about.txt"], "train", ["train.csv"]),
+        (["a.txt", "b.txt.gz", "about.csv"], "train", ["a.txt", "b.txt.gz"]),
+        (["a.csv", "b.tsv.zst"], "train", ["a.csv", "b.tsv.zst"]),
+        (
+            ["train-0.jsonl.gz", "train-1.jsonl.gz"],
+            "train",
+            ["train-0.jsonl.gz", "train-1.jsonl.gz"],
+        ),
         (["test.parquet", "ax/test/a.parquet"], "ax/test", ["ax/test/a.parquet"]),
         (
             ["train-00000-of-00001.parquet", "train-clean-00000-of-00001.parquet"],
@@ -183,7 +191,7 @@ def test_folder_files_of_a_split(tmp_path, names, split, expected):
 @pytest.mark.parametrize(
     ("names", "line"),
     [
-        (["a.md"], "no .jsonl, .parquet, .txt files for split train"),
+        (["a.md"], "no .jsonl, .parquet, .txt, .csv or .tsv files for split train"),
         (["train-clean.txt"], "train-clean.txt: expected train.txt or train-<number>.txt"),
         (["train.txt", "train-clean.txt"], "train-clean.txt: expected train.txt or train-<number>"),
         (["train-00000-of-00002.parquet"], "part 00001 of 00002 is missing"),

@@ -33,6 +33,13 @@ def test_rows_and_figures(tmp_path):
     }
 
 
+def test_sentences_may_be_the_lines_of_the_text(tmp_path):
+    """BERT's input: what is given as a sentence stays one."""
+    path = tmp_path / "s.parquet"
+    write_sentences(["Mr. X  left. He ran\n\n so\n"], path, "en", 0.0, "lines")
+    assert pq.read_table(path).column("sentences").to_pylist() == [["Mr. X left. He ran", "so"]]
+
+
 def test_half_a_surrogate_pair_is_replaced(tmp_path):
     """JSON can spell one, as tools do that cut text between the halves of an emoji."""
     file = tmp_path / "texts.jsonl"

@@ -1,6 +1,8 @@
 """Sources: what is found where, what is read, and one line for what is wrong."""
 
+import gzip
 import json
+from itertools import accumulate
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -135,3 +137,73 @@ def test_jsonl_reads_what_json_writes(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps({"text": t}, ensure_ascii=False) + "\n" for t in texts))
     assert list(read_texts(path, "text")) == texts
+
+
+@pytest.mark.parametrize(
+    ("boundary", "documents"),
+    [
+        ("file", ["A b.\nC d.\n \n\nE.\nF"]),
+        ("blank-line", ["A b.\nC d.\n", "E.\nF"]),
+        ("line", ["A b.\n", "C d.\n", "E.\n", "F"]),
+        ("none", ["A b.\nC d.\n \n\nE.\nF"]),
+    ],
+)
+def test_what_ends_a_document_of_a_text_file(tmp_path, boundary, documents):
+    text = b"A b.\r\nC d.\n \n\nE.\nF"
+    plain, packed = tmp_path / "a.txt", tmp_path / "a.txt.gz"
+    plain.write_bytes(text)
+    packed.write_bytes(gzip.compress(text))
+    for path in (plain, packed):
+        assert list(read_texts(path, "text", boundary=boundary)) == documents
+        assert count_rows(path, boundary) == len(documents)
+        assert list(read_texts(path, "text", 1, 2, boundary)) == documents[1:2]
+
+
+@pytest.mark.parametrize(
+    ("text", "cuts"),
+    [
+        ("x" * 9_000 + "\n\n" + "y" * 11_000 + "\n\n" + "z" * 100, [10_000]),
+        ("x" * 12_000 + "\n" + "y y" * 4_000, [12_000]),
+        ("word " * 5_000, [10_004]),
+        ("x" * 45_000, [10_000, 20_000, 30_000]),
+        ("x" * 19_999, []),
+    ],
+)
+def test_plain_text_is_cut_where_something_ends(tmp_path, text, cuts):
+    path = tmp_path / "a.txt"
+    path.write_text(text)
+    pieces = list(read_texts(path, "text", boundary="none"))
+    assert "".join(pieces) == text
+    assert list(accumulate(map(len, pieces[:-1]))) == cuts
+
+
+def test_cells_of_tables_are_texts(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text(
+        'id\tbody\n1\t"say ""a\nb"""\n2\t2020-01-01\n3\t\n4\tNA\n', encoding="utf-8-sig"
+    )
+    assert count_rows(path) == 4
+    assert list(read_texts(path, "body")) == ['say "a\nb"', "2020-01-01", "", "NA"]
+    assert list(read_texts(path, "body", 1, 2)) == ["2020-01-01"]
+    for content, line in (
+        (b"id,body\n1,a\n2\n", "cannot be read (CSV parse error: Row #3: Expected 2 columns, got"),
+        (b"id,text\n1,a\n", "no column body; it has id, text"),
+        (b"body,body\n1,a\n", "2 columns body; it has body, body"),
+        (b"id,body\n1,a\n2,caf\xe9\n", "column body: row 1: not UTF-8 text"),
+        (b"", "cannot be read (Empty CSV file)"),
+    ):
+        wrong = tmp_path / "b.csv"
+        wrong.write_bytes(content)
+        with pytest.raises(StudyError) as error:
+            list(read_texts(wrong, "body"))
+        assert str(error.value).startswith(f"{wrong}: {line}")
+
+
+def test_a_compressed_file_that_is_cut_off_is_named(tmp_path):
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"text": "a"}\n' * 9_999)[:-20])
+    with pytest.raises(StudyError, match=r"a\.jsonl\.gz: cannot be read \("):
+        list(read_texts(path, "text"))
+    (tmp_path / "a.txt").write_bytes(b"one\ncaf\xe9\n")
+    with pytest.raises(StudyError, match=r"a\.txt: line 2: not UTF-8 text"):
+        list(read_texts(tmp_path / "a.txt", "text", boundary="line"))
