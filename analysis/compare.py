@@ -164,12 +164,16 @@ def main(arguments: list[str] | None) -> None:
         "analysis.compare",
         "Compare two results folders: which recipes differ and in which keys, which numbers moved\n"
         "and whether beyond noise, what they were computed with. Read is provenance.json, or the\n"
-        "files of provenance/ where it is not there; a file can be named as well.\n\n"
+        "files of provenance/ where it is not there; a file can be named as well, or an archive\n"
+        "that `python -m study.pack` wrote.\n\n"
         "exit status: 0 no recipe differs and no number beyond noise, 1 one does, 2 nothing to\n"
         "compare (one line says why)",
-        "python -m analysis.compare results/scales/demo theirs/results --output results/moved.csv",
+        "python -m analysis.compare results/scales/demo theirs/results --output results/moved.csv\n"
+        "  python -m analysis.compare results theirs.zip",
     )
-    parser.add_argument("first", type=Path, metavar="A", help="results folder, or its provenance")
+    parser.add_argument(
+        "first", type=Path, metavar="A", help="results folder, its provenance, or a packed study"
+    )
     parser.add_argument("second", type=Path, metavar="B", help="the other one")
     parser.add_argument("--output", type=Path, metavar="CSV", help="also write all numbers there")
     parsed = parser.parse_args(arguments)

@@ -15,7 +15,8 @@ from snakemake.exceptions import WorkflowError
 from model import warm
 from study.command import outcome_of
 from study.errors import StudyError
-from study.file_locks import check_folders, end_future, lock_files
+from study.file_locks import check_folders, lock_files
+from study.file_times import date_behind, end_future, order_dates
 from study.identity import canonical_json
 from study.options import check_cores, read_options, study_of
 from study.places import Places, check_places
@@ -45,6 +46,8 @@ def read_study():
     check_cores(workflow.resource_settings.cores)
     study = study_of(options)
     check_places(study.source_recipes(), options.mirror)
+    if workflow.is_main_process:
+        order_dates(study.jobs.values())
     return options, study
 
 
@@ -251,14 +254,17 @@ def made_from(entry):
         flops, cores = (OPTIONS.flops, CORES) if entry.takes == "speed" else (None, None)
         try:
             jobs = [] if flops else STUDY.needed_jobs(result, asked_jobs())
-            if Path(path).exists() and not is_current(
-                path, identity_of(STUDY, result, flops, cores)
-            ):
-                make_again(path)
+            manifests = [job.path for job in jobs]
+            if Path(path).exists() and workflow.is_main_process:
+                if is_current(path, identity_of(STUDY, result, flops, cores)):
+                    files = [f"results/{result}.{ending}" for ending in entry.endings]
+                    date_behind(files, manifests)
+                else:
+                    make_again(path)
         except StudyError as error:
             raise WorkflowError(f"results/{result}: {error}") from None
         others = [other for other in asked_for() if other != path] if entry.last else []
-        return [job.path for job in jobs] + others
+        return manifests + others
 
     return paths
 

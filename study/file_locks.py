@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import platform
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -86,13 +85,3 @@ def check_folders(paths: Iterable[str]) -> None:
             raise StudyError(f"{nearest}: expected a folder; remove what lies there")
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise StudyError(f"{nearest}: cannot be written, and new files belong there")
-
-
-def end_future(paths: Iterable[str]) -> None:
-    """Give files that are dated later than now, by a clock that was set back since, today's date.
-
-    Snakemake refuses, and deletes, what is older than the files that it was made from.
-    """
-    for path in map(Path, paths):
-        if path.exists() and path.stat().st_mtime > time.time():
-            os.utime(path)

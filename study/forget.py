@@ -76,7 +76,7 @@ def main(arguments: list[str] | None) -> None:
         parser.add_argument(option, action="append", default=[], metavar=name, help=about)
     add_study_arguments(parser)
     parser.add_argument("--dry-run", action="store_true", help="only list what would go")
-    args = parser.parse_args(arguments)
+    args = parser.parse_intermixed_args(arguments)
     if not (args.cells or args.task or args.source):
         raise StudyError("expected a CELL, --task or --source to forget")
     study = study_of(args)

@@ -10,15 +10,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel
 
+from study.archive import is_archive, read_archive
 from study.errors import StudyError
 from study.messages import parse_option
 
 WHOLE, PARTS = "provenance.json", "provenance"
+TO_MAKE = f"ask snakemake for results/{WHOLE}, or results/{PARTS}/<table>.json for single tables"
 COMPUTED = ("code", "device", "precision", "threads", "processes")
 Place = tuple[str, str, str]  # table, row, column
 
@@ -138,41 +140,63 @@ def told(record: Record) -> Iterator[tuple[str, Any]]:
 def read_folder(path: Path) -> Folder:
     """The provenance of all tables, or where it is not there those of single tables.
 
-    `path` is a folder or one such file. Raises StudyError for what is not there, no such record,
-    or of several scales.
+    `path` is a folder, an archive of one or of a study, or one such file. Raises StudyError for
+    what is not there, no such record, or of several scales.
     """
-    records = {file: read_record(file) for file in provenance_files(path)}
+    contents = archived(path) if is_archive(path) else provenance_files(path)
+    records = {file: read_record(file, content) for file, content in contents.items()}
     first, *_ = records.items()
     for file, record in records.items():
         if record.scale != first[1].scale:
-            scales = f"scale {record.scale}, {first[0].name} of scale {first[1].scale}"
+            scales = f"scale {record.scale}, {Path(first[0]).name} of scale {first[1].scale}"
             raise StudyError(f"{file}: of {scales}; name a folder of one scale, or one file")
     return Folder(path, [*records.values()])
 
 
-def provenance_files(path: Path) -> list[Path]:
-    """The files that are read of a folder; StudyError tells what makes one."""
+def provenance_files(path: Path) -> dict[str, bytes]:
+    """What is read of a folder, or of its `results/`; StudyError tells what makes it."""
     if path.is_file():
-        return [path]
+        return {str(path): content_of(path)}
     if not path.is_dir():
         raise StudyError(f"{path}: no such file or folder")
-    whole = path / WHOLE
-    files = [whole] if whole.is_file() else sorted((path / PARTS).glob("*.json"))
-    if not files:
-        single = f"results/{PARTS}/<table>.json for single tables"
-        raise StudyError(f"{path}: no {WHOLE}; ask snakemake for results/{WHOLE}, or {single}")
-    return files
+    for folder in (path, path / "results"):
+        whole = folder / WHOLE
+        files = [whole] if whole.is_file() else sorted((folder / PARTS).glob("*.json"))
+        if files:
+            return {str(file): content_of(file) for file in files}
+    raise StudyError(f"{path}: no {WHOLE}; {TO_MAKE}")
 
 
-def read_record(file: Path) -> Record:
-    """One record; StudyError names the field that it lacks, or a run that it does not tell of."""
+def archived(path: Path) -> dict[str, bytes]:
+    """The same of an archive: those that lie least deep. Runs have files of that name as well."""
+
+    def is_record(name: PurePosixPath) -> bool:
+        part = name.parent.name == PARTS and name.suffix == ".json"
+        return (name.name == WHOLE or part) and not {"runs", "scales"} & {*name.parts}
+
+    found = read_archive(path, is_record)
+    if not found:
+        raise StudyError(f"{path}: no {WHOLE} in it; {TO_MAKE}")
+    wholes = [name for name in found if PurePosixPath(name).name == WHOLE]
+    best = [min(wholes, key=lambda name: name.count("/"))] if wholes else sorted(found)
+    return {f"{path}/{name}": found[name] for name in best}
+
+
+def content_of(file: Path) -> bytes:
+    """The bytes of a file; StudyError where it cannot be read."""
     try:
-        values = json.loads(file.read_text())
+        return file.read_bytes()
     except OSError as error:
         raise StudyError(f"{file}: {error.strerror}") from None
+
+
+def read_record(file: str, content: bytes) -> Record:
+    """One record; StudyError names the field that it lacks, or a run that it does not tell of."""
+    try:
+        values = json.loads(content)
     except ValueError as error:
         raise StudyError(f"{file}: not JSON ({error})") from None
-    record = parse_option(values, Record, str(file))
+    record = parse_option(values, Record, file)
     for key in keys_in(record):
         if key not in record.runs:
             raise StudyError(f"{file}: runs: no {key}, which others read")

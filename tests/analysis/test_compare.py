@@ -271,6 +271,28 @@ def test_a_partial_folder_is_compared_as_far_as_it_goes(ours, theirs, capsys):
     ]
 
 
+@pytest.mark.parametrize("kind", ["zip", "gztar"])
+@pytest.mark.parametrize("base", [".", "results", "theirs/results"])
+def test_an_archive_of_results_is_read_as_it_is(ours, tmp_path, capsys, kind, base):
+    """Whatever folder it was packed from; runs have files of the same name."""
+    root = tmp_path / "root"
+    shutil.copytree(ours, root / base, dirs_exist_ok=True)
+    for place in ("runs/smoke/pretrain/0123456789ab", f"{base}/scales/demo"):
+        (root / place).mkdir(parents=True)
+        (root / place / "provenance.json").write_text("{}")
+    archive = shutil.make_archive(str(tmp_path / "theirs"), kind, root)
+    status, text = told(capsys, ours, archive)
+    assert status == 0
+    assert section(text, "Numbers").strip() == "11 in both: 11 equal."
+
+
+def test_an_archive_without_a_record_says_what_makes_one(ours, tmp_path):
+    (tmp_path / "empty").mkdir()
+    archive = shutil.make_archive(str(tmp_path / "theirs"), "zip", tmp_path / "empty")
+    with pytest.raises(StudyError, match=r"theirs\.zip: no provenance\.json in it; ask snakemake"):
+        compare.main([str(ours), archive])
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [
