@@ -12,8 +12,7 @@ from study.command import command_parser
 from study.errors import StudyError
 from study.graph import Study
 from study.manifest import check_place, write_atomic
-from study.options import study_of
-from study.read import STUDY_FILE
+from study.options import study_of, study_options
 from study.record import recorded
 from study.results import FIGURE, RESULTS, WILDCARD
 
@@ -26,16 +25,6 @@ def add_study_arguments(
     parser.add_argument(
         "--output", required=required, type=Path, metavar=writes, help="file to write"
     )
-
-
-def study_options(study: Study) -> list[tuple[str, str]]:
-    """What names a study to a command: its scale, and what is not the default."""
-    options = [("scale", study.scale)]
-    if study.study_path != STUDY_FILE:
-        options.append(("study", study.study_path))
-    seeds = {"replicates": study.replicates, "finetuning_seeds": study.finetuning_seeds}
-    options += [(name, str(number)) for name, number in seeds.items() if number is not None]
-    return [*options, *(("set", override) for override in study.overrides)]
 
 
 def option_words(study: Study) -> list[str]:

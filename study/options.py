@@ -65,6 +65,16 @@ def study_of(asked: argparse.Namespace | Options) -> Study:
     return Study(asked.scale, asked.study, asked.replicates, asked.finetuning_seeds, asked.set)
 
 
+def study_options(study: Study) -> list[tuple[str, str]]:
+    """What names a study to a command: its scale, and what is not the default."""
+    options = [("scale", study.scale)]
+    if study.study_path != STUDY_FILE:
+        options.append(("study", study.study_path))
+    seeds = {"replicates": study.replicates, "finetuning_seeds": study.finetuning_seeds}
+    options += [(name, str(number)) for name, number in seeds.items() if number is not None]
+    return [*options, *(("set", override) for override in study.overrides)]
+
+
 def read_options(typed: Iterable[str], config: Mapping[str, Any]) -> Options:
     """Options from `key=value` as typed, and from `config` where a file set them.
 

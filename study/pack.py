@@ -24,8 +24,7 @@ from study.graph import Study
 from study.jobs import Job, needed
 from study.kinds import KIND_FACTS
 from study.manifest import MANIFEST_NAME, Manifest, load_manifest, seed_run
-from study.options import DEFAULT_SCALE, add_study_arguments, study_of
-from study.read import STUDY_FILE
+from study.options import DEFAULT_SCALE, add_study_arguments, study_of, study_options
 from study.record import current_file, first_file, kept_file, record_path
 from study.run import RECIPE_NAME, code_version, if_known
 from study.stored import size_text
@@ -179,13 +178,7 @@ Results:
 
 def config_words(study: Study) -> str:
     """What names a study to snakemake's --config: its scale, and what is not the default."""
-    told = {
-        "scale": study.scale,
-        "study": study.study_path if study.study_path != STUDY_FILE else None,
-        "replicates": study.replicates,
-        "finetuning_seeds": study.finetuning_seeds,
-    }
-    return shlex.join(f"{name}={value}" for name, value in told.items() if value is not None)
+    return shlex.join(f"{name}={value}" for name, value in study_options(study))
 
 
 def as_json(value: dict) -> bytes:

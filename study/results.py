@@ -1,7 +1,8 @@
 """Every result of a study, once: its files, its command, what it reads, what else it shows.
 
 The rules (`rules/results.smk`), the target `all`, the progress display, what a result is compared
-by (`study.record`) and README's list read this table. A new one is an entry here and its module.
+by (`study.record`) and results/README.md read this table. A new one is an entry here and its
+module.
 """
 
 import re
@@ -24,7 +25,7 @@ class Result:
     pattern: str  # its files under results/, without their endings
     endings: tuple[str, ...]  # the command is told the file with the first one
     command: str  # module and first arguments
-    about: str  # a line for README and --help
+    about: str  # a line for results/README.md and --help
     jobs: Callable[[Any, str], list]  # whose manifests it reads
     shows: Callable[[Any, str], dict] = lambda study, name: {}  # what else it is made of
     names: Callable[[Any], Iterable[str]] = lambda config: [""]  # in the study file
