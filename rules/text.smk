@@ -46,6 +46,18 @@ rule sentences:
         )
 
 
+use rule sentences as weights with:
+    input:
+        unpack(inputs_of("weights")),
+    output:
+        manifest=MANIFESTS["weights"],
+    log:
+        log_of("weights"),
+    params:
+        recipe=recipe_of("weights"),
+        command=stage_command("weights"),
+
+
 use rule sentences as vocabulary with:
     input:
         unpack(inputs_of("vocabulary")),

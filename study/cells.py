@@ -30,6 +30,7 @@ from study.formats import FORMATS
 SHORTEST = 8  # tokens of an input: a frame and a few
 Length = Annotated[int, Field(ge=SHORTEST, le=LARGEST)]
 FormatName = Literal[tuple(FORMATS)]
+Part = Literal["mlm", "nsp", "segments"]  # of a network, that another may lack
 
 
 class Format(Section):
@@ -166,6 +167,26 @@ class Evaluation(Section):
     samples: Positive = doc("held-out inputs of each")
 
 
+class Start(Section):
+    """What a cell starts from instead of random weights: those of `weights`, or of another cell.
+
+    Only weights are taken over; the optimiser, its schedule and the order of the data begin anew.
+    """
+
+    weights: Maybe[str] = doc("one of `weights`", None)
+    cell: Maybe[str] = doc("another cell: replicate by replicate its last weights", None)
+    fresh: Omitted[list[Part]] = doc("parts that start from random weights all the same", [])
+
+    @model_validator(mode="after")
+    def one_place(self):
+        """Either of the two; parts in one order, for equal recipes have equal keys."""
+        if (self.weights is None) == (self.cell is None):
+            raise ValueError("expected either weights or cell")
+        if self.fresh != sorted(set(self.fresh)):
+            raise ValueError(f"fresh: expected {sorted(set(self.fresh))}, found {self.fresh}")
+        return self
+
+
 class Cell(Section):
     """One pre-training configuration, a row of a table."""
 
@@ -176,7 +197,8 @@ class Cell(Section):
     model: Model = doc("the encoder")
     masking: Masking = doc("which tokens are predicted")
     batch: Batch = doc("what an update sees")
-    steps: Count = doc("updates; 0: random weights, for comparison")
+    start: Maybe[Start] = doc("weights to start from, instead of random ones", None)
+    steps: Count = doc("updates; 0: the weights that it starts from, as they are")
     optimiser: Optimiser = doc("how weights are updated")
     evaluation: Evaluation = doc("held-out evaluations along training")
     finetuning: str = doc("one of the recipes of `finetuning`")

@@ -7,15 +7,18 @@ reads the files adds which of them says it.
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from study.cells import Cell
 from study.claims import IN_NATS, LOWER_IS_BETTER, Claim
 from study.errors import StudyError
 from study.fields import BEYOND_SEEDS
-from study.jobs import Jobs, store_name
+from study.jobs import Jobs
 from study.messages import Fault, hint
 from study.names import same_file
+from study.starts import COMMON_SIZES
 from study.study_file import StudyFile
 from study.tables import HyperparameterTable, Table, hyperparameter
 from study.tasks import shortest_row
+from study.texts import store_name
 
 MOST_TOKENS = 10**15  # that a cell sees: the paper's longest sees 2e12
 LONGEST_FOLDER = 200  # letters of a folder's name
@@ -48,8 +51,15 @@ def _check_data(config: StudyFile) -> None:
     for name, vocabulary in config.vocabularies.items():
         where = ("vocabularies", name)
         _known(vocabulary.corpora or [], config.corpora, *where, "corpora")
-        if vocabulary.kind == "file" and not Path(vocabulary.path).is_file():
+        if vocabulary.kind != "file":
+            continue
+        if vocabulary.path and not Path(vocabulary.path).is_file():
             raise Fault(f"{vocabulary.path}: no such file", *where, "path")
+        if vocabulary.weights:
+            _known([vocabulary.weights], config.weights, *where, "weights")
+            if config.weights[vocabulary.weights].repo and vocabulary.size is None:
+                problem = "missing: how many entries the repository's tokenizer.json has"
+                raise Fault(problem, *where, "size")
     read = {name for cell in config.cells.values() for name in cell.data}
     read |= {name for one in config.vocabularies.values() for name in one.corpora or ()}
     for name in config.corpora:
@@ -76,6 +86,7 @@ def _check_cells(config: StudyFile) -> None:
         _known(cell.data, config.corpora, *where, "data")
         _known([cell.vocabulary], config.vocabularies, *where, "vocabulary")
         _known([cell.finetuning], config.finetuning, *where, "finetuning")
+        _check_start(config, name, cell)
         if len(set(cell.data)) < len(cell.data):
             raise Fault(f"a corpus twice, found {cell.data}", *where, "data")
         if len(store_name(cell.data, cell.vocabulary)) > LONGEST_FOLDER:
@@ -92,6 +103,39 @@ def _check_cells(config: StudyFile) -> None:
                 most = f"model.positions {cell.model.positions} of cell {name}"
                 where = ("finetuning", cell.finetuning, task, "length")
                 raise Fault(f"{settings.length} exceeds {most}", *where)
+
+
+def _check_start(config: StudyFile, name: str, cell: Cell) -> None:
+    """A cell starts from what is there, is of its size and has the parts that are not fresh."""
+    if cell.start is None:
+        return
+    where = ("cells", name, "start")
+    parts = {"nsp": cell.format.nsp, "segments": cell.format.segments}
+    for part, has in parts.items():
+        if part in cell.start.fresh and not has:
+            raise Fault(f"{part}: the cell's format has none", *where, "fresh")
+    if cell.start.weights:
+        _known([cell.start.weights], config.weights, *where, "weights")
+        return
+    behind = [name]
+    while (start := config.cells[behind[-1]].start) and start.cell:
+        _known([start.cell], config.cells, "cells", behind[-1], "start", "cell")
+        if start.cell in behind:
+            raise Fault(f"{start.cell} starts from {name} itself", *where, "cell")
+        behind.append(start.cell)
+    other = config.cells[cell.start.cell]
+    if cell.vocabulary != other.vocabulary:
+        problem = f"{cell.vocabulary}, but cell {behind[1]}, from which it starts, has "
+        raise Fault(problem + other.vocabulary, "cells", name, "vocabulary")
+    for key in COMMON_SIZES:
+        own, theirs = getattr(cell.model, key), getattr(other.model, key)
+        if own != theirs:
+            problem = f"{own:g}, but cell {behind[1]}, from which it starts, has {theirs:g}"
+            raise Fault(problem, "cells", name, "model", key)
+    for part, has in parts.items():
+        if has and part not in cell.start.fresh and not getattr(other.format, part):
+            problem = f"cell {behind[1]} has no {part} to take over; fresh: [{part}] draws it"
+            raise Fault(problem, *where)
 
 
 def _check_budget(config: StudyFile) -> None:

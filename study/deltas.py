@@ -163,7 +163,8 @@ def _with_passes(model: dict, delta: dict, like: str, *where: str) -> dict:
     `passes` times the model's. Steps stay a fraction until all cells that are like it are written.
     """
     passes = delta.pop("passes", None)
-    cell = merge(model, delta)
+    # Of two starts none is a delta on the other.
+    cell = {**merge(model, delta), **({"start": delta["start"]} if "start" in delta else {})}
     if passes is None:
         return cell
     where = (*where, "passes")

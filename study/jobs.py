@@ -18,10 +18,12 @@ from typing import Any
 from study.errors import StudyError
 from study.fields import without_defaults
 from study.identity import canonical_json, key_of
-from study.places import source_contents, tokenizer_contents
+from study.places import source_contents
 from study.recipes import RECIPES
 from study.stages import PATHS, VERSIONS, generator_version
+from study.starts import TOKENIZER, folder_digests, tokenizer_digest
 from study.study_file import StudyFile
+from study.texts import store_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,17 +118,18 @@ class Jobs(dict[str, Job]):
         return f"{self.root}/{PATHS[stage]}/{{key}}.json"
 
     def _add(
-        self, stage: str, names: dict, *, folders: dict | None = None, version: int = 0, **fields
+        self, stage: str, names: dict, *, folders=None, version: int = 0, place: str = "", **fields
     ) -> Job:
         """The job of a stage whose recipe has these fields, of which jobs are its inputs.
 
-        `folders` are the names in its path that `names` does not hold; `version` is given
-        where it is not the stage's own.
+        `folders` are the names in its path that `names` does not hold; `version` is given where it
+        is not the stage's own, `place` where its files lie in one.
         """
         inputs: dict[str, list[Job]] = {}
         recipe = {"stage": stage, "version": version or VERSIONS[stage]}
         recipe |= without_defaults(RECIPES[stage], _as_data(fields, inputs))
         key = key_of(recipe)
+        self.places |= {key: place} if place else {}
         path = self.pattern(stage).format(**names, **folders or {}, key=key)
         if path not in self:
             if self._complete:
@@ -144,16 +147,22 @@ class Jobs(dict[str, Job]):
         names, source, splits = {"source": name}, spec.source, sorted(set(spec.splits))
         if source.own:
             files = source_contents(self.root, name, source.own, splits)
-            boundary = corpus.boundary if corpus else "file"
-            job = self._add("source", names, files=files, splits=splits, boundary=boundary)
-            self.places[job.key] = source.own
-            return job
+            fields = {"files": files, "boundary": corpus.boundary if corpus else "file"}
+            return self._add("source", names, place=source.own, splits=splits, **fields)
         texts = [split.split("/")[0] for split in source.sizes or {} if "/" in split]
         generator = source.generated and max(map(generator_version, [source.generated, *texts]))
         job = self._add("source", names, **source.in_recipe(), generator=generator, splits=splits)
         if source.repo and corpus and corpus.documents:
             self.documents[job.key] = max(corpus.documents, self.documents.get(job.key, 0))
         return job
+
+    @once
+    def weights(self, name: str) -> Job:
+        """A model that is there already, under our names."""
+        place = self.config.weights[name].in_recipe()
+        if folder := place.get("folder", ""):
+            place = {"files": folder_digests(self.root, name, folder)}
+        return self._add("weights", {"weights": name}, place=folder, **place)
 
     @once
     def sentences(self, corpus: str, shard: int) -> Job:
@@ -185,10 +194,12 @@ class Jobs(dict[str, Job]):
         """A vocabulary (section 4.4)."""
         names, spec = {"vocabulary": name}, self.config.vocabularies[name]
         if spec.kind == "file":
-            contents = tokenizer_contents(spec.path) if self.root else {"sha256": spec.path}
-            job = self._add("vocabulary", names, kind="file", **contents)
-            self.places[job.key] = spec.path
-            return job
+            place = self.config.weights[spec.weights].in_recipe() if spec.weights else {}
+            if "repo" in place:
+                return self._add("vocabulary", names, kind="file", size=spec.size, **place)
+            path = spec.path or f"{place['folder']}/{TOKENIZER}"
+            contents = tokenizer_digest(self.root, name, path)
+            return self._add("vocabulary", names, place=path, kind="file", **contents)
         return self._add(
             "vocabulary",
             names,
@@ -266,7 +277,18 @@ class Jobs(dict[str, Job]):
             optimiser=spec.optimiser.in_recipe(),
             evaluation=spec.evaluation.in_recipe(),
             seed=seed,
+            **self._start(cell, seed),
         )
+
+    def _start(self, cell: str, seed: int) -> dict:
+        """What a pre-training starts from; of another cell the pre-training of its replicate."""
+        start = self.config.cells[cell].start
+        if start is None:
+            return {}
+        if start.weights:
+            return {"weights": self.weights(start.weights), "fresh": start.fresh}
+        seed = self.config.same_replicate(cell, seed, start.cell)
+        return {"start": self.pretrain(start.cell, seed), "fresh": start.fresh}
 
     @once
     def selection(self, family: str) -> Job:
@@ -376,8 +398,3 @@ def _as_data(value: Any, inputs: dict[str, list[Job]], name: str = "") -> Any:
 
 def _unread(*names: Any) -> StudyError:
     return StudyError(f"{', '.join(map(str, names))}: no cell of this study reads it")
-
-
-def store_name(data: Sequence[str], vocabulary: str) -> str:
-    """Folder name of a token store: `books+wiki.character-30k`."""
-    return f"{'+'.join(data)}.{vocabulary}"

@@ -12,6 +12,7 @@ PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 # Sections of the study file whose keys are names that a person chooses.
 SECTIONS = (
     "corpora",
+    "weights",
     "vocabularies",
     "cells",
     "families",

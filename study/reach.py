@@ -15,30 +15,33 @@ from pathlib import Path
 from study.errors import StudyError
 from study.jobs import Job
 from study.places import Places, split_files
+from study.starts import TOKENIZER, find_files
 
 HUB = "https://huggingface.co"
 PATIENCE = 10  # seconds
 UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED)
 
 
-def check_reachable(jobs: list[Job], places: Places) -> None:
-    """Look for the files of sources that are still to be fetched.
+def check_reachable(jobs: Iterable[Job], places: Places) -> None:
+    """Look for the files of sources, weights and tokenizers that are still to be fetched.
 
     Raises StudyError that names each source whose files a given place lacks; or each that is on the
     hub alone, when the hub gives no answer.
     """
-    problems, on_hub = [], []
+    jobs, problems, on_hub = list(jobs), [], []
     mirrored = places.mirror is not None and any("repo" in job.recipe for job in jobs)
     if mirrored and not Path(places.mirror).is_dir():
         raise StudyError(f"{places.mirror}: no such mirror folder")
     for job in jobs:
-        name, recipe = job.names["source"], job.recipe
+        (name,), recipe = job.names.values(), job.recipe
         try:
             root = places.root(recipe)
             if root is None and "repo" in recipe:
                 on_hub.append(f"{name} ({recipe['repo']})")
-            for split in recipe["splits"] if root is not None else ():
+            for split in recipe.get("splits", ()) if root is not None else ():
                 split_files(recipe, root, split)
+            if root is not None and job.stage == "vocabulary":
+                find_files(root, (TOKENIZER,))
         except StudyError as error:
             problems.append(f"{name}: {error}")
     if problems:
@@ -52,7 +55,12 @@ def sources_to_fetch(jobs: Iterable[Job]) -> list[Job]:
     """The sources among `jobs` that are not there and that a job which is not there reads."""
     missing = [job for job in jobs if not Path(job.path).exists()]
     read = {source for job in missing for jobs in job.inputs.values() for source in jobs}
-    return [job for job in missing if job.stage == "source" and job in read]
+    return [job for job in missing if is_fetched(job) and job in read]
+
+
+def is_fetched(job: Job) -> bool:
+    """Whether a job's files come from elsewhere: those of a source, or of a repository."""
+    return job.stage == "source" or "repo" in job.recipe
 
 
 def _no_answer() -> str | None:

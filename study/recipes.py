@@ -19,6 +19,7 @@ from study.cells import (
     Masking,
     Model,
     Optimiser,
+    Part,
 )
 from study.errors import StudyError
 from study.execution import MeasuredExecution
@@ -37,6 +38,7 @@ from study.fields import (
 from study.formats import FORMATS
 from study.messages import parse_option
 from study.minimal_pairs import WithinWords
+from study.starts import FILES
 from study.tasks import Finetuning, Task, shortest_row
 from study.texts import Boundary, Splitter
 
@@ -87,6 +89,25 @@ class SourceRecipe(Recipe):
         return self
 
 
+class WeightsRecipe(Recipe):
+    """A model of transformers' layout: that of a repository, or files by their digests."""
+
+    repo: Place | None = None
+    revision: Revision | None = None
+    files: dict[Place, Key] | None = None
+
+    @model_validator(mode="after")
+    def one_place(self):
+        """Exactly one of the two."""
+        given = self.model_fields_set - {"stage", "version"}
+        if given not in ({"repo", "revision"}, {"files"}):
+            raise ValueError("expected either repo and revision, or files")
+        for name in FILES if self.files is not None else ():
+            if name not in self.files:
+                raise ValueError(f"files lacks {name}")
+        return self
+
+
 class SentencesRecipe(Recipe):
     """Sentences of a shard."""
 
@@ -119,14 +140,18 @@ class VocabularyRecipe(Recipe):
     characters: Positive | None = None
     sentences: list[Key] | None = None
     sha256: Key | None = None
+    repo: Place | None = None
+    revision: Revision | None = None
 
     @model_validator(mode="after")
     def of_kind(self):
         """Each kind has its own fields; lower case is of words, and a file tells its own size."""
         trained = {"size", "characters", "sentences"}
-        needed = {"file": {"sha256"}, "wordpiece": {*trained, "lowercase"}}.get(self.kind, trained)
+        file = {"sha256"} if self.repo is None else {"repo", "revision", "size"}
+        needed = {"file": file, "wordpiece": {*trained, "lowercase"}}.get(self.kind, trained)
         may = needed | {"file": {"size"}, "byte-bpe": {"lowercase"}}.get(self.kind, set())
-        for name in ("size", "lowercase", "characters", "sentences", "sha256"):
+        names = ("size", "lowercase", "characters", "sentences", "sha256", "repo", "revision")
+        for name in names:
             given = name in self.model_fields_set
             if given != (name in needed) and name not in may - needed:
                 raise ValueError(_out_of_place(name, not given, f"kind {self.kind}"))
@@ -213,6 +238,18 @@ class PretrainRecipe(Recipe):
     optimiser: Optimiser
     evaluation: Evaluation
     seed: Seed
+    weights: Omitted[Key | None] = None
+    start: Omitted[Key | None] = None
+    fresh: Omitted[list[Part]] = Field(default=[])
+
+    @model_validator(mode="after")
+    def one_start(self):
+        """Of one place; what starts from random weights is all fresh."""
+        if self.weights is not None and self.start is not None:
+            raise ValueError("expected weights or start, not both")
+        if self.fresh and self.weights is None and self.start is None:
+            raise ValueError(_out_of_place("fresh", False, "random weights"))
+        return self
 
 
 class RecipeTask(Task):
@@ -310,6 +347,7 @@ MAY_BE_NULL = ("documents", "characters")
 
 RECIPES: dict[str, type[Recipe]] = {
     "source": SourceRecipe,
+    "weights": WeightsRecipe,
     "sentences": SentencesRecipe,
     "vocabulary": VocabularyRecipe,
     "tokens": TokensRecipe,

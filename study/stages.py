@@ -13,6 +13,7 @@ losses, scores and keys, and tells when something was altered.
 # share them; a fine-tuning after its task and its setting in a grid.
 PATHS = {
     "source": "sources/{source}",
+    "weights": "weights/{weights}",
     "sentences": "sentences/{corpus}/shard-{shard}",
     "vocabulary": "vocabularies/{vocabulary}",
     "tokens": "tokens/{vocabulary}/{corpus}/shard-{shard}",
@@ -27,6 +28,7 @@ PATHS = {
 }
 VERSIONS = {
     "source": 1,
+    "weights": 1,
     "sentences": 1,
     "vocabulary": 1,
     "tokens": 1,

@@ -10,6 +10,7 @@ from study.claims import Claim, Verdicts
 from study.execution import Budget, Hardware, StageExecutions
 from study.fields import HeldoutFraction, Section, Seeds, doc
 from study.minimal_pairs import MinimalPairs
+from study.starts import Weights
 from study.tables import HyperparameterColumn, HyperparameterTable, Row, Table
 from study.tasks import Finetuning, Task
 from study.texts import Corpus, Splitter, Vocabulary
@@ -40,6 +41,7 @@ class StudyFile(Section):
         "how sentences are found: by sentencex, or as lines of the text give them", "sentencex"
     )
     corpora: dict[str, Corpus] = doc("what pre-training reads (section 3.2)")
+    weights: dict[str, Weights] = doc("models that are there already, for cells to start from", {})
     vocabularies: dict[str, Vocabulary] = doc("subword vocabularies (section 4.4)")
     tasks: dict[str, Task] = doc("end tasks (sections 3.3 and 5)")
     finetuning: dict[str, dict[str, Finetuning]] = doc("recipes of fine-tuning: settings by task")
@@ -74,6 +76,10 @@ class StudyFile(Section):
     def pretraining_seeds(self, cell: str) -> list[int]:
         """The pre-training seeds of a cell: the study's, from the cell's first one on."""
         return [self.cells[cell].first_seed + seed for seed in self.seeds.pretraining]
+
+    def same_replicate(self, cell: str, seed: int, other: str) -> int:
+        """The pre-training seed of another cell that is the same replicate as a cell's."""
+        return self.cells[other].first_seed + seed - self.cells[cell].first_seed
 
     def settings(self, cell: str, task: str) -> dict[str, Finetuning]:
         """The fine-tuning settings of a cell on a task, by name."""

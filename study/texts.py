@@ -1,5 +1,6 @@
 """What pre-training reads: corpora and the vocabularies trained on them (sections 3.2 and 4.4)."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -61,14 +62,22 @@ class Vocabulary(Section):
     corpora: list[str] | None = doc("those that it is trained on; else those of `base`", None)
     characters: Positive | None = doc("how much of them is read", None)
     path: str | None = doc("of kind file: the tokenizer.json", None)
+    weights: str | None = doc("of kind file: one of `weights`, whose tokenizer.json it is", None)
 
     @model_validator(mode="after")
     def complete(self):
-        """A trained vocabulary needs size and corpora, a named one its path."""
-        if self.kind == "file" and self.path is None:
-            raise ValueError("kind file needs path, the tokenizer.json to use")
+        """A trained vocabulary needs size and corpora, one that is there its place."""
+        if self.kind == "file" and (self.path is None) == (self.weights is None):
+            raise ValueError(
+                "kind file needs path, the tokenizer.json to use, or weights, beside which it lies"
+            )
         if self.kind != "file" and (self.size is None or not self.corpora):
             raise ValueError(f"kind {self.kind} needs size and corpora")
         if self.kind == "byte-bpe" and self.size < FEWEST_BYTE_LEVEL:
             raise ValueError(f"kind byte-bpe needs a size of at least {FEWEST_BYTE_LEVEL}")
         return self
+
+
+def store_name(data: Sequence[str], vocabulary: str) -> str:
+    """Folder name of a token store: `books+wiki.character-30k`."""
+    return f"{'+'.join(data)}.{vocabulary}"

@@ -1,6 +1,7 @@
 """Pre-training stage: train one cell; alone, or as several processes (`model.launch`).
 
-In: manifests of the token store, of the samples in the cell's format and of the vocabulary. Out in
+In: manifests of the token store, of the samples in the cell's format and of the vocabulary; of a
+cell that starts from weights those of them, or of the pre-training that they are from. Out in
 the run directory: model.safetensors (fp32), log.jsonl (losses along training); events.jsonl and
 tensorboard/ for watching. Figures: held-out loss and perplexity (overall, per corpus, along
 training); next-sentence accuracy and what guessing the commoner label reaches, in percent; tokens,
@@ -16,14 +17,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from model.network.pretraining import PretrainingModel
 from model.network.sizes import flops_per_token
+from model.network.starting import take_over
 from model.network.weights import WEIGHTS, write_weights
 from model.samples.batches import HeldoutBatches, PretrainingBatches
 from model.samples.index import Samples
-from model.stages.stage import Stage
+from model.stages.stage import Stage, Work
 from model.text.store import SPLITS, TokenStore
 from model.text.tokenizer import Vocabulary
 from model.training.checkpoint import forget_checkpoints
@@ -39,13 +42,19 @@ from model.training.perplexity import heldout_means, perplexity
 from model.training.precision import Precision
 from model.training.state import TrainingResult
 from study.command import run_command
+from study.errors import StudyError
 from study.execution import TrainingExecution
 from study.manifest import Manifest
 from study.recipes import PretrainRecipe
+from study.starts import Sizes
 from study.stopping import StopRequest
 
+DATA, STARTS = ("store", "samples", "vocabulary"), ("weights", "start")
 STAGE = Stage(
-    "pretrain", __doc__, inputs=("store", "samples", "vocabulary"), add=add_execution_arguments
+    "pretrain",
+    __doc__,
+    inputs=(*DATA, *STARTS),
+    add=add_execution_arguments,
 )
 
 
@@ -121,6 +130,22 @@ def make_model(recipe: PretrainRecipe, vocabulary: Vocabulary) -> PretrainingMod
     return PretrainingModel(recipe.model, vocabulary.size, form.segments, form.nsp, vocabulary.pad)
 
 
+def start_from(model: PretrainingModel, work: Work) -> dict:
+    """Give the model the weights that its recipe starts from; the figures that tell of it, if any.
+
+    Raises StudyError naming the manifest and the size, or the file and the tensor, that differ.
+    """
+    recipe: PretrainRecipe = work.recipe
+    for run in (run for name in STARTS for run in work.inputs[name]):
+        if run.stage == "weights":
+            sizes = Sizes(**run.figure("sizes"))
+            if differences := sizes.differences(recipe.model):
+                raise StudyError(f"{run.path}: other sizes than field model: {differences[0]}")
+        path = run.file(WEIGHTS)
+        return {"fresh_tensors": take_over(model, load_file(path), recipe.fresh, str(path))}
+    return {}
+
+
 def evaluator(
     model: PretrainingModel, data: Data, ranks: Ranks, execution: TrainingExecution
 ) -> Callable[[nn.Module], dict[str, float]]:
@@ -182,7 +207,7 @@ def main(arguments: list[str] | None = None) -> None:
     work = STAGE.parse(arguments)
     args, execution = work.arguments, execution_argument(work.arguments)
     recipe: PretrainRecipe = work.recipe
-    manifests = {name: work.input(name) for name in STAGE.inputs}
+    manifests = {name: work.input(name) for name in DATA}
     with (
         StopRequest(args.time_budget) as stop,
         open_ranks(execution.device) as ranks,
@@ -201,6 +226,7 @@ def main(arguments: list[str] | None = None) -> None:
                     file=sys.stderr,
                 )
         model = make_model(recipe, data.vocabulary)
+        origin = start_from(model, work)
         evaluation = Evaluation(
             steps=evaluation_steps(recipe.steps, recipe.evaluation.points),
             run=evaluator(model, data, ranks, execution),
@@ -233,6 +259,7 @@ def main(arguments: list[str] | None = None) -> None:
             [WEIGHTS, "log.jsonl"],
             {
                 **figures_of(result, model, data.heldout),
+                **origin,
                 "heldout_nsp_majority": data.nsp_majority() if recipe.format.nsp else None,
             },
             {"training": {**result.speed, "padded_tokens": result.totals["padded"]}},

@@ -21,7 +21,10 @@ from study.manifest import Manifest, load_manifest
 from study.recipes import Recipe, parse_recipe
 from study.run import open_run
 
-STAGE_OF = {"init": "finetune"}  # inputs that are called otherwise than the stage that made them
+STAGE_OF = {
+    "init": "finetune",
+    "start": "pretrain",
+}  # inputs that are called otherwise than the stage that made them
 PAUSE = 10.0  # seconds between two lines of progress
 # Names of the files that `build` wrote, the figures, what its record of the run holds besides.
 Result = tuple[list[str], dict] | tuple[list[str], dict, dict]

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from model.stages.stage import Result, Stage, Work
+from model.text.hub import repository_files
 from model.text.sources import add_place_arguments, places_of
 from model.text.splitting import SENTENCES_FILE
 from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
@@ -20,7 +21,9 @@ from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import Manifest, write_atomic
 from study.recipes import VocabularyRecipe
+from study.starts import find_files
 
+SNAPSHOT = "snapshot"  # what is downloaded, until it is read
 STAGE = Stage("vocabulary", __doc__, inputs=("sentences",), add=add_place_arguments)
 
 
@@ -34,20 +37,34 @@ def build(work: Work, directory: Path) -> Result:
     recipe: VocabularyRecipe = work.recipe
     target = directory / TOKENIZER_FILE
     if recipe.kind == "file":
-        path = places_of(work.arguments).by_key.get(key_of(work.written))
-        _copy(recipe.sha256, path, target)
+        _copy(_locate(work, directory), recipe, target)
+        shutil.rmtree(directory / SNAPSHOT, ignore_errors=True)
     else:
         write_atomic(target, _train(recipe, work.inputs["sentences"]))
     return [TOKENIZER_FILE], {"size": Vocabulary.load(target).size}
 
 
-def _copy(digest: str, path: str | None, target: Path) -> None:
-    """Copy the tokenizer.json at `path`; StudyError where it is not that of the digest."""
-    if path is None:
+def _locate(work: Work, directory: Path) -> Path:
+    """The tokenizer.json: a file, or that of a repository, in the mirror or downloaded."""
+    recipe, places = work.recipe, places_of(work.arguments)
+    path = places.by_key.get(key_of(work.written))
+    if recipe.repo is None and path is None:
         raise StudyError("--places: no path for the recipe's tokenizer.json")
-    if sha256_file(Path(path)) != digest:
+    if recipe.repo is None:
+        return Path(path)
+    if root := places.root(work.written):
+        return find_files(root, (TOKENIZER_FILE,))[TOKENIZER_FILE]
+    names, target = (TOKENIZER_FILE,), directory / SNAPSHOT
+    return repository_files(recipe.repo, recipe.revision, names, target)[TOKENIZER_FILE]
+
+
+def _copy(path: Path, recipe: VocabularyRecipe, target: Path) -> None:
+    """Copy the tokenizer.json at `path`; StudyError where it is not that of the recipe."""
+    if recipe.sha256 is not None and sha256_file(path) != recipe.sha256:
         raise StudyError(f"{path}: SHA-256 differs from the recipe's")
-    Vocabulary.load(path)
+    size = Vocabulary.load(path).size
+    if recipe.repo is not None and size != recipe.size:
+        raise StudyError(f"{path}: {size} entries, but the vocabulary's size is {recipe.size}")
     shutil.copyfile(path, target)
 
 

@@ -1,4 +1,4 @@
-"""The hub: the files of a source recipe, downloaded into a folder, no more than are needed.
+"""The hub: files of a data set or a model, downloaded into a folder, no more than are needed.
 
 Only what may pass is tried again: time-outs, broken connections, status 429 and 5xx. What will not
 (no such repository, revision or file, no access, no network) is one line at once.
@@ -6,7 +6,7 @@ Only what may pass is tried again: time-outs, broken connections, status 429 and
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,6 +58,28 @@ def download(
     return files, parts, info.sha
 
 
+def repository_files(
+    repo: str, revision: str, names: Iterable[str], target: Path
+) -> dict[str, Path]:
+    """Download files of a model's repository into `target`: their paths by name.
+
+    Raises StudyError when the hub cannot be reached or lacks the repository, revision or a file.
+    """
+    from huggingface_hub import hf_hub_download
+
+    target.mkdir(parents=True, exist_ok=True)
+    return {
+        name: Path(
+            patiently(
+                lambda name=name: hf_hub_download(repo, name, revision=revision, local_dir=target),
+                f"{repo} at revision {revision}: {name}",
+                {"repo": repo},
+            )
+        )
+        for name in names
+    }
+
+
 def patiently(call: Callable[[], Result], what: str, recipe: dict) -> Result:
     """What `call` returns, tried again a few times after what may pass; else StudyError."""
     from huggingface_hub.errors import RepositoryNotFoundError
@@ -72,7 +94,7 @@ def patiently(call: Callable[[], Result], what: str, recipe: dict) -> Result:
                 raise StudyError(
                     f"{recipe['repo']}: not on the hub, or not for everybody (status "
                     f"{_status(cause)}): give a mirror that has it (--config mirror=DIR), or name "
-                    "your copy as source.folder in the study file"
+                    "the folder of your copy in the study file"
                 ) from None
             if number == TRIES or not _may_pass(cause):
                 raise StudyError(f"{what}: cannot download ({reason}); {HELP}") from None

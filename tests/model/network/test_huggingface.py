@@ -11,14 +11,14 @@ from transformers import (
     RobertaForMaskedLM,
 )
 
-from model.network.huggingface import to_transformers, transformers_config
+from model.network.huggingface import architecture, to_transformers, transformers_config
 from model.network.pretraining import PretrainingModel
 
 CLASSES = {"bert": (BertConfig, BertForPreTraining), "roberta": (RobertaConfig, RobertaForMaskedLM)}
 
 
 class Ids:
-    start, pad, separator = 0, toy.PAD, 2
+    size, start, pad, separator = toy.VOCABULARY, 0, toy.PAD, 2
 
 
 def twins(nsp: bool, segments: bool, **changes):
@@ -26,11 +26,12 @@ def twins(nsp: bool, segments: bool, **changes):
     config = toy.config(layer_norm_eps=1e-4, **changes)
     ours = toy.randomise(PretrainingModel(config, toy.VOCABULARY, segments=segments, nsp=nsp))
     state = ours.state_dict()
-    values = transformers_config(ours.encoder.config, state, Ids)
+    name = architecture(state)
+    values = transformers_config(ours.encoder.config, state, Ids, name)
     of_config, of_model = CLASSES[values["model_type"]]
     assert values["architectures"] == [of_model.__name__]
     theirs = of_model(of_config(**values))
-    found = theirs.load_state_dict(to_transformers(state, toy.PAD), strict=False)
+    found = theirs.load_state_dict(to_transformers(state, Ids, name), strict=False)
     theirs.tie_weights()
     assert not found.unexpected_keys
     assert all("decoder" in name or "position_ids" in name for name in found.missing_keys)
@@ -108,7 +109,7 @@ def test_sum_of_losses_equals_theirs_on_the_same_positions():
 
 def test_layout_of_roberta():
     _, theirs = twins(False, False)
-    state = to_transformers(twins(False, False)[0].state_dict(), toy.PAD)
+    state = to_transformers(twins(False, False)[0].state_dict(), Ids, "RobertaForMaskedLM")
     positions = state["roberta.embeddings.position_embeddings.weight"]
     assert positions.shape == (26, 32)
     assert positions[:2].abs().max() == 0
