@@ -29,6 +29,7 @@ include: "rules/results.smk"
 onstart:
     with one_line():
         lock_its_files()
+        check_devices()
         check_sources()
     start_warm()
 

@@ -92,27 +92,43 @@ def cost_of(study: Study, job: Job) -> Cost:
     return costs[job.stage](study, job)
 
 
-def _pretraining(study: Study, job: Job) -> Cost:
-    recipe = PretrainRecipe.model_validate(job.recipe)
-    model, form, rate = recipe.model, recipe.format, recipe.masking.rate
-    execution = study.config.execution.pretrain
+def memory_mb(study: Study, job: Job) -> float:
+    """Memory of one of the devices that a training works on: weights, state and activations."""
+    memories = {
+        "pretrain": _pretraining_memory,
+        "finetune": _finetuning_memory,
+        "minimal_pairs": _minimal_pairs_memory,
+    }
+    return memories[job.stage](study, job) / MB
+
+
+def _pretraining_memory(study: Study, job: Job) -> float:
+    recipe, execution = PretrainRecipe.model_validate(job.recipe), study.config.execution.pretrain
+    model, form = recipe.model, recipe.format
     entries = job.inputs["vocabulary"][0].recipe["size"]
-    per_update = recipe.batch.sequences * form.length
     parameters = pretraining_parameters(model, entries, form.segments, form.nsp)
-    activations = activation_bytes(
+    moments = MOMENTS[recipe.optimiser.name]
+    return state_bytes(parameters, moments, execution.precision, execution.mode) + activation_bytes(
         model,
         entries,
-        tokens=min(execution.micro_batch_tokens, per_update),
+        tokens=min(execution.micro_batch_tokens, recipe.batch.sequences * form.length),
         length=form.length,
-        target_share=rate,
+        target_share=recipe.masking.rate,
         precision=execution.precision,
         device=execution.device,
     )
+
+
+def _pretraining(study: Study, job: Job) -> Cost:
+    recipe = PretrainRecipe.model_validate(job.recipe)
+    model, form, rate = recipe.model, recipe.format, recipe.masking.rate
+    entries = job.inputs["vocabulary"][0].recipe["size"]
+    per_update = recipe.batch.sequences * form.length
+    parameters = pretraining_parameters(model, entries, form.segments, form.nsp)
     tokens = recipe.steps * per_update
     evaluation = recipe.evaluation
     evaluated = min(evaluation.points, recipe.steps) * evaluation.samples * form.length
     moments = MOMENTS[recipe.optimiser.name]
-    state = state_bytes(parameters, moments, execution.precision, execution.mode)
     return Cost(
         tokens=tokens,
         flops=tokens * flops_per_token(model, form.length, entries, rate),
@@ -121,8 +137,8 @@ def _pretraining(study: Study, job: Job) -> Cost:
         updates=recipe.steps,
         disk_mb=4 * parameters / MB,
         checkpoint_mb=CHECKPOINTS * checkpoint_bytes(parameters, moments) / MB,
-        memory_mb=(state + activations) / MB,
-        devices=execution.processes,
+        memory_mb=memory_mb(study, job),
+        devices=study.config.execution.pretrain.processes,
         basis="steps",
         parameters=parameters,
         vocabulary_parameters=vocabulary_parameters(model, entries),
@@ -158,18 +174,24 @@ def _passes(study: Study, job: Job, tokens: float) -> float | None:
     return tokens / (shown * FORMATS[samples.recipe["format"]].repeated)
 
 
-def _finetuning(study: Study, job: Job) -> Cost:
-    execution, settings = study.config.execution.finetune, job.recipe["settings"]
-    pretrain, features = job.inputs["pretrain"][0], job.inputs["features"][0]
+def _tuned(job: Job) -> tuple[Model, int, int]:
+    """The network that a fine-tuning trains, its vocabulary's size, its parameters."""
+    pretrain, settings = job.inputs["pretrain"][0], job.recipe["settings"]
     model = Model.model_validate(
         {**pretrain.recipe["model"], "attention_dropout": settings["dropout"]}
     )
     entries = job.inputs["vocabulary"][0].recipe["size"]
-    train, dev = (rows_of(study, features, split) for split in ("train", "dev"))
-    mean = train.tokens / train.rows
-    parameters = encoder_parameters(model, entries, pretrain.recipe["format"]["segments"])
-    length, facts = features.recipe["length"], KIND_FACTS[features.recipe["task"]["kind"]]
-    activations = activation_bytes(
+    segments = pretrain.recipe["format"]["segments"]
+    return model, entries, encoder_parameters(model, entries, segments)
+
+
+def _finetuning_memory(study: Study, job: Job) -> float:
+    execution, settings = study.config.execution.finetune, job.recipe["settings"]
+    model, entries, parameters = _tuned(job)
+    features = job.inputs["features"][0].recipe
+    length, facts = features["length"], KIND_FACTS[features["task"]["kind"]]
+    moments = MOMENTS[RecipeSettings.model_validate(settings).optimiser().name]
+    return state_bytes(parameters, moments, execution.precision, execution.mode) + activation_bytes(
         model,
         entries,
         tokens=min(execution.micro_batch_tokens, settings["batch"] * facts.rows * length),
@@ -178,6 +200,14 @@ def _finetuning(study: Study, job: Job) -> Cost:
         precision=execution.precision,
         device=execution.device,
     )
+
+
+def _finetuning(study: Study, job: Job) -> Cost:
+    settings, features = job.recipe["settings"], job.inputs["features"][0]
+    model, entries, parameters = _tuned(job)
+    train, dev = (rows_of(study, features, split) for split in ("train", "dev"))
+    mean = train.tokens / train.rows
+    facts = KIND_FACTS[features.recipe["task"]["kind"]]
     moments = MOMENTS[RecipeSettings.model_validate(settings).optimiser().name]
     seeds = len(job.recipe["seeds"])
     tokens = settings["epochs"] * train.tokens * seeds
@@ -186,7 +216,6 @@ def _finetuning(study: Study, job: Job) -> Cost:
     read_share = 1 if facts.reads_all else 1 / mean
     # Weights are kept where another task's fine-tuning starts from these models.
     kept = seeds * job.recipe.get("keep_weights", 0)
-    state = state_bytes(parameters, moments, execution.precision, execution.mode)
     return Cost(
         tokens=tokens,
         flops=tokens * flops_per_token(model, mean, entries, target_share=0),
@@ -195,12 +224,21 @@ def _finetuning(study: Study, job: Job) -> Cost:
         updates=updates,
         disk_mb=4 * parameters * kept / MB,
         checkpoint_mb=CHECKPOINTS * checkpoint_bytes(parameters, moments) / MB,
-        memory_mb=(state + activations) / MB,
-        devices=execution.processes,
+        memory_mb=memory_mb(study, job),
+        devices=study.config.execution.finetune.processes,
         basis=train.basis,
         parameters=parameters,
         vocabulary_parameters=vocabulary_parameters(model, entries, decoder=False),
     )
+
+
+def _minimal_pairs_memory(study: Study, job: Job) -> float:
+    pretrain = job.inputs["pretrain"][0].recipe
+    model, form = Model.model_validate(pretrain["model"]), pretrain["format"]
+    entries = job.inputs["vocabulary"][0].recipe["size"]
+    parameters = pretraining_parameters(model, entries, form["segments"], form["nsp"])
+    micro_batch = study.config.execution.finetune.micro_batch_tokens
+    return 4 * parameters + 4 * micro_batch * (4 * model.hidden + model.ffn)
 
 
 def _minimal_pairs(study: Study, job: Job) -> Cost:
@@ -222,9 +260,6 @@ def _minimal_pairs(study: Study, job: Job) -> Cost:
         )
     length = spec.planned.row_tokens if spec.planned else form["length"]
     tokens = 2 * pairs * (length - 2) * length
-    parameters = pretraining_parameters(model, entries, form["segments"], form["nsp"])
-    micro_batch = study.config.execution.finetune.micro_batch_tokens
-    activations = 4 * micro_batch * (4 * model.hidden + model.ffn)
     return Cost(
         tokens=tokens,
         flops=tokens * flops_per_token(model, length, entries, 1 / length) / FORWARD,
@@ -232,10 +267,10 @@ def _minimal_pairs(study: Study, job: Job) -> Cost:
         updates=0,
         disk_mb=0.0,
         checkpoint_mb=0.0,
-        memory_mb=(4 * parameters + activations) / MB,
+        memory_mb=memory_mb(study, job),
         devices=1,
         basis=basis,
-        parameters=parameters,
+        parameters=pretraining_parameters(model, entries, form["segments"], form["nsp"]),
         vocabulary_parameters=vocabulary_parameters(model, entries),
     )
 

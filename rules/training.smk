@@ -18,6 +18,7 @@ rule pretrain:
     threads: cores_of("pretrain")
     resources:
         **request_of("pretrain"),
+        **slots_of("pretrain"),
     params:
         recipe=recipe_of("pretrain"),
         command=stage_command("pretrain"),
@@ -72,6 +73,7 @@ rule finetune:
     threads: cores_of("finetune")
     resources:
         **request_of("finetune"),
+        **slots_of("finetune"),
     params:
         recipe=recipe_of("finetune"),
         command=stage_command("finetune"),
@@ -98,12 +100,14 @@ rule minimal_pairs:
     threads: STUDY.config.execution.finetune.threads
     resources:
         **(request_of("finetune") | {"gpu": min(1, request_of("finetune")["gpu"])}),
+        **slots_of("minimal_pairs", 1),
     params:
         recipe=recipe_of("minimal_pairs"),
         command=stage_command("minimal_pairs"),
     shell:
         shell_line(
-            "python -m {params.command} --recipe {params.recipe:q} --manifest {output.manifest:q} "
+            launcher_of("finetune", 1)
+            + " {params.command} --recipe {params.recipe:q} --manifest {output.manifest:q} "
             "--log {log:q} --label {wildcards.cell:q} seed-{wildcards.seed:q} {wildcards.pairs:q}",
             PLACES,
             execution_of("finetune"),
@@ -121,8 +125,10 @@ rule throughput:
     threads: STUDY.config.execution.pretrain.threads
     resources:
         **(request_of("pretrain") | {"gpu": min(1, request_of("pretrain")["gpu"])}),
+        **slots_of("throughput", 1),
     params:
         recipe=recipe_of("throughput"),
     shell:
-        "python -m model.stages.throughput --recipe {params.recipe:q} --manifest "
+        launcher_of("pretrain", 1)
+        + " model.stages.throughput --recipe {params.recipe:q} --manifest "
         "{output.manifest:q} --log {log:q}"

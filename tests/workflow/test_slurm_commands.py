@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from gpus_toy import make_gpus
 from project import ROOT
 
 from study.graph import Study
@@ -143,14 +144,21 @@ def test_profiles_are_found_from_the_root(toy: FakeSlurm, profile: str):
 
 
 def test_jobs_take_turns_on_the_workstation_gpu(tmp_path: Path):
-    """Snakemake does not know how many GPUs there are unless it is told."""
+    """Snakemake starts all at once; the launcher has them wait for the GPU."""
     shutil.copytree(ROOT / "workstation", tmp_path / "workstation")
+    (tmp_path / "use.py").write_text(
+        "import pathlib, time\nfolder = pathlib.Path('in-use')\n"
+        "folder.mkdir()\ntime.sleep(0.2)\nfolder.rmdir()\n"
+    )
     (tmp_path / "Snakefile").write_text(
         "rule all:\n    input: expand('{i}.txt', i=range(3))\n"
         "rule train:\n    output: '{i}.txt'\n    resources: gpu=1\n"
-        "    shell: 'mkdir in-use && sleep 0.2 && rmdir in-use && touch {output}'\n"
+        "    shell: 'python -m model.launch --gpu 0 1 use && touch {output}'\n"
     )
     fake = FakeSlurm(tmp_path / "fake", tmp_path)
+    gpus, _ = make_gpus(tmp_path, 1)
+    path = f"{tmp_path}/bin:{fake.environment['PATH']}"
+    fake.environment = gpus | {"PATH": path, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
     result = fake.snakemake("workstation", "--cores", "3", "--retries", "0")
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -159,7 +167,7 @@ def test_jobs_take_turns_on_the_workstation_gpu(tmp_path: Path):
 def paper_study(tmp_path: Path) -> FakeSlurm:
     """A copy of the real workflow at the published sizes, its downloads already there."""
     study = tmp_path / "study"
-    for name in ("rules", "config", "study", "model", "slurm", "profiles"):
+    for name in ("rules", "config", "study", "model", "analysis", "slurm", "profiles"):
         shutil.copytree(ROOT / name, study / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Snakefile", "environment.yml"):
         shutil.copy(ROOT / name, study)
