@@ -16,6 +16,7 @@ from snakemake.exceptions import WorkflowError
 from analysis.costs import memory_mb
 from model import warm
 from model.network.weights_check import check_weights
+from study.asked import note_asked
 from study.command import outcome_of
 from study.devices import SLOTS, VISIBLE, visible_devices
 from study.errors import StudyError
@@ -73,6 +74,7 @@ def lock_its_files():
     read = [str(path) for job in jobs for path in job.input]
     check_folders([*made, *(str(path) for job in jobs for path in job.log)])
     LOCKED = lock_files(made, read)
+    note_asked(OPTIONS, workflow.dag_settings.targets)
     end_future(read)
 
 

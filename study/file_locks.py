@@ -7,14 +7,17 @@ and is removed by the next. Snakemake's own locks outlive a killed snakemake and
 are, so profiles/default turns them off.
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import platform
+import struct
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO
+from typing import IO, Any
 
 from study.errors import StudyError
 
@@ -36,6 +39,33 @@ def try_lock(file: IO, wait: bool = False) -> bool:
             "system with locks (NFS: mounted with them)"
         ) from None
     return True
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of a file; asked without taking it, so nobody is kept off.
+
+    False where there is no such file, or none that this process may read.
+    """
+    # `struct flock`: whole file, for writing; what comes back says what stands against it.
+    layout, place = ("qqihh", 3) if sys.platform == "darwin" else ("hhqqi", 0)
+    wanted = [0] * 5
+    wanted[place] = fcntl.F_WRLCK
+    try:
+        with path.open("rb") as file:
+            told = fcntl.fcntl(file, fcntl.F_GETLK, struct.pack(layout, *wanted))
+    except OSError:
+        return False
+    return struct.unpack(layout, told)[place] != fcntl.F_UNLCK
+
+
+def living_snakemakes(folder: Path = RECORDS) -> list[dict[str, Any]]:
+    """The records of all that are at work here: host, pid, what they make and read, since when."""
+    found = []
+    for path in folder.glob("*.json"):
+        with contextlib.suppress(OSError, ValueError):  # it ended meanwhile
+            if is_locked(path):
+                found.append({**json.loads(path.read_text()), "since": path.stat().st_mtime})
+    return sorted(found, key=lambda record: record["since"])
 
 
 def lock_files(outputs: Iterable[str], inputs: Iterable[str], folder: Path = RECORDS) -> IO[str]:

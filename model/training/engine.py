@@ -132,6 +132,7 @@ def _loop(
         # Tell.
         if showing and ranks.first:
             progress.show(step, training.mean_losses()["loss"], learning_rate)
+            training.journal.pace(step, **progress.facts(step))
         if at_log_point:
             training.log(learning_rate, progress)
 
@@ -244,9 +245,8 @@ class Training:
         step, losses = self.state.step, self.mean_losses()
         self.state.window.zero_()
         self.journal.log(step, {**losses, "lr": learning_rate, **self.state.totals})
-        pace = progress.tokens_per_second
-        self.journal.scalars(step, {"tokens_per_second": pace})
-        self.journal.event("log", step=step, tokens_per_second=round(pace, 1))
+        self.journal.scalars(step, {"tokens_per_second": progress.tokens_per_second})
+        self.journal.event("log", step=step, **progress.facts(step))
 
     def evaluate(self, evaluation: Evaluation) -> None:
         """Add a point to the curve."""
@@ -297,7 +297,9 @@ class Training:
     def start(self, attempt: Attempt) -> Progress:
         """Open the journal and the progress line of this attempt, and say what it will do."""
         ranks, first = self.ranks, self.first_update
-        self.journal.start(self.state.step, world=ranks.world, **vars(self.execution))
+        self.journal.start(
+            self.state.step, steps=self.steps, world=ranks.world, **vars(self.execution)
+        )
         self.energy = hardware.energy_joules(ranks.device)
         self.resumed_from = self.state.step
         progress = Progress(
@@ -326,7 +328,7 @@ class Training:
             reason=reason,
             step=self.state.step,
             seconds=round(progress.seconds, 3),
-            tokens_per_second=round(progress.tokens_per_second, 1),
+            **progress.facts(self.state.step),
         )
 
     def result(self, progress: Progress) -> TrainingResult:

@@ -2,8 +2,8 @@
 
 `log.jsonl`: scalars that equal runs share (losses, learning rate, counts), a line per log point and
 evaluation; cut back to the checkpoint on resume, so a run that was killed ends with the same bytes.
-`events.jsonl`: one line per start, stop and log point of every attempt, with host, time and pace;
-only ever appended to. `tensorboard/`: the same scalars and the pace, for looking at.
+`events.jsonl`: one line per start, stop and log point of every attempt, and every ten seconds or so
+between them, with host, time and pace; only ever appended to (`study.standing` reads the last line). `tensorboard/`: the same scalars and the pace, for looking at.
 """
 
 import json
@@ -17,6 +17,8 @@ from typing import Any
 from study.manifest import write_atomic
 from study.run import if_known
 
+PACE_SECONDS = 9.0  # a progress line comes every 10 s, on a terminal every second
+
 
 class Journal:
     """The first rank's logs; on other ranks (`active` false) it writes nothing."""
@@ -26,6 +28,7 @@ class Journal:
         self.lines: list[str] = []
         self._tensorboard = tensorboard and active
         self._writer = None
+        self._told = 0.0
         if active:
             self.directory.mkdir(parents=True, exist_ok=True)
 
@@ -68,9 +71,15 @@ class Journal:
     def event(self, event: str, **facts: Any) -> None:
         """Append an event with the time to `events.jsonl`."""
         if self.active:
-            record = {"event": event, "time": round(time.time(), 3), **facts}
+            self._told = time.time()
+            record = {"event": event, "time": round(self._told, 3), **facts}
             with (self.directory / "events.jsonl").open("a") as file:
                 file.write(json.dumps(record) + "\n")
+
+    def pace(self, step: int, **facts: Any) -> None:
+        """Append how far the training is, where the last event is old: whoever looks sees it."""
+        if time.time() - self._told >= PACE_SECONDS:
+            self.event("pace", step=step, **facts)
 
     def close(self) -> None:
         """Flush TensorBoard's file."""

@@ -57,6 +57,20 @@ class Progress:
         """Real tokens per second of this attempt, evaluations and checkpoints included."""
         return self.tokens / max(self.seconds, 1e-9)
 
+    def seconds_left(self, step: int) -> float | None:
+        """Wall-clock that the updates after `step` take at this attempt's pace, if it has one."""
+        made = step - self.start
+        return (self.steps - step) * self.seconds / made if made else None
+
+    def facts(self, step: int) -> dict[str, float | int | None]:
+        """How far the training is after update `step`, and how fast, for the journal's events."""
+        left = self.seconds_left(step)
+        return {
+            "steps": self.steps,
+            "tokens_per_second": round(self.tokens_per_second, 1),
+            "seconds_left": None if left is None else round(left, 1),
+        }
+
     def utilisation(self, tokens_per_second: float) -> float | None:
         """Share of the measured peak that these tokens need; None where FLOPs are unknown."""
         if self.flops_per_token is None:
@@ -89,16 +103,14 @@ class Progress:
 
     def show(self, step: int, loss: float, learning_rate: float) -> None:
         """Print the line of update `step`."""
-        now = time.monotonic()
-        pace = self.recent / max(now - self.shown, 1e-9)
+        pace = self.recent / max(time.monotonic() - self.shown, 1e-9)
         used = self.utilisation(pace)
-        left = (self.steps - step) * (now - self.began) / max(step - self.start, 1)
         line = (
             f"{self.label} step {step}/{self.steps} loss {loss:.2f} lr {learning_rate:.1e} "
             f"{short_count(pace)} tok/s "
         )
         line += "" if used is None else f"util {100 * used:.0f} % "
-        line = f"{line}left {short_time(left)}".strip()
+        line = f"{line}left {short_time(self.seconds_left(step) or 0)}".strip()
         print(
             f"\r{line}\x1b[K" if self.terminal else line,
             end="" if self.terminal else "\n",
