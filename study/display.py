@@ -8,11 +8,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.control import Control
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from study.file_locks import living_snakemakes
@@ -40,16 +38,24 @@ MARKS = {
 WORST_FIRST = (FAILED, RUNNING, STALE, WAITING, DONE)
 STAGES = {"pretrain": "pre-training", "finetune": "fine-tuning", "minimal_pairs": "minimal pairs"}
 OTHERS = "data"
+BAR = ("━─", "#-")
+BAR_WIDTH, WIDEST = 20, 100  # of the bar of a job, and of a line with bars
 MOST_MARKS = 10  # seeds with a mark each; of more, numbers are shown
 PIPE_WIDTH = 120
-REFRESH, PLAIN_PAUSE = 1.0, 60.0  # seconds between two displays, and between two lines of a log
+REFRESH, PLAIN_PAUSE = 2.0, 60.0  # seconds between two displays, and between two lines of a log
 
 
 class View:
-    """A target's standings with what is said of them together."""
+    """A target's standings with what is said of them together.
 
-    def __init__(self, title: str, standings: Standings, results: Iterable[str] = ()):
+    `results` are those whose own commands may fail; `begun` tells that somebody is about to work.
+    """
+
+    def __init__(
+        self, title: str, standings: Standings, results: Iterable[str] = (), begun: bool = False
+    ):
         self.title, self.standings, self.results = title, standings, list(results)
+        self.begun = begun
         self.at_work: list[dict] = []
         self.outlook = Outlook(None, None, 0.0, ())
 
@@ -73,7 +79,7 @@ class View:
         if not self.to_do:
             return "all done"
         if self.outlook.left is None:
-            someone = self.at_work or self.standings.count(RUNNING)
+            someone = self.begun or self.at_work or self.standings.count(RUNNING)
             return "time left not known yet" if someone else "nobody is at work"
         unknown = " and ".join(STAGES[stage] for stage in self.outlook.unknown)
         about = f"about {time_text(self.outlook.left)} left"
@@ -137,12 +143,16 @@ def _at_step(standing: Standing) -> str:
     return f" ({standing.step} of {standing.steps})"
 
 
-def bar_of(share: float) -> ProgressBar:
+def bar_of(share: float, width: int, marks: int) -> Text:
     """A bar of which this share, 0 to 1, is full."""
-    return ProgressBar(1.0, share, complete_style="green", finished_style="green")
+    full = round(width * share)
+    letters = BAR[marks]
+    return Text.assemble(
+        (letters[0] * full, "green"), (letters[1] * (width - full), "bright_black")
+    )
 
 
-def head(view: View) -> RenderableType:
+def head(view: View, width: int, marks: int) -> list[Text]:
     """What is asked for, how much of it is done, how long the rest takes; a bar."""
     spent = f"device time: {time_text(view.outlook.device_spent)} spent"
     if view.outlook.device_left is not None:
@@ -153,23 +163,20 @@ def head(view: View) -> RenderableType:
         counts.update([standing.state, "all"])
     stages = [f"{name} {counts[DONE]}/{counts['all']}" for name, counts in by_stage.items()]
     states = [
-        (f"{view.standings.count(state)} {state}", MARKS[state][2])
+        Text(f"{view.standings.count(state)} {state}", MARKS[state][2])
         for state in (RUNNING, WAITING, STALE, FAILED)
         if view.standings.count(state)
     ]
     done, jobs = view.standings.count(DONE), len(view.standings.of)
-    bar = Table.grid(expand=True)
-    bar.add_row(bar_of(done / jobs if jobs else 1.0))
-    facts = [*(Text(text, style) for text, style in states), Text(spent)]
-    return Group(
+    return [
         Text.assemble((view.title, "bold"), f": {view.jobs_done}, {view.left}"),
-        bar,
-        Text("  ").join(map(Text, stages)),
-        Text("  ").join(facts),
-    )
+        bar_of(done / jobs if jobs else 1.0, min(width, WIDEST), marks),
+        Text("  ".join(stages)),
+        Text("  ").join([*states, Text(spent)]),
+    ]
 
 
-def workers(view: View) -> RenderableType:
+def workers(view: View) -> list[Text]:
     """Who drives the work: every snakemake that is to make something of the target."""
     lines = [
         f"snakemake at work: {one['host']}, process {one['pid']}, since {clock_text(one['since'])}"
@@ -177,70 +184,58 @@ def workers(view: View) -> RenderableType:
     ]
     if not lines and view.to_do:
         lines = ["no snakemake is at work on it; the same command as before goes on with it"]
-    return Group(*map(Text, lines))
+    return list(map(Text, lines))
 
 
-def bars(standings: list[Standing]) -> Table:
-    """A line for each running job: its name, how far it is, how long it still takes."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, overflow="ellipsis", min_width=34, max_width=60)
-    table.add_column(width=16)
-    for _ in range(2):
-        table.add_column(no_wrap=True, justify="right")
-    for one in standings:
-        known = bool(one.steps)
-        bar = bar_of(one.share) if known else Text("")
-        share = f"{100 * one.share:.0f} %" if known else ""
-        left = time_text(one.seconds_left) if one.seconds_left is not None else ""
-        table.add_row(job_name(one.job), bar, share, left)
-    return table
+def bar_line(one: Standing, width: int, marks: int) -> Text:
+    """A running job: its name, how far it is, how long it still takes."""
+    name_width = min(width, WIDEST) - BAR_WIDTH - 19
+    name = Text(job_name(one.job))
+    name.truncate(name_width, overflow="ellipsis", pad=True)
+    if not one.steps:
+        return name
+    left = time_text(one.seconds_left) if one.seconds_left is not None else ""
+    bar = bar_of(one.share, BAR_WIDTH, marks)
+    return Text.assemble(name, "  ", bar, f" {100 * one.share:3.0f} %  {left:>9}")
 
 
-def details(standings: list[Standing]) -> RenderableType:
-    """Two lines for each running job: how far and how fast it is, and where it runs since when."""
-    lines: list[RenderableType] = []
-    for one in standings:
-        lines.append(bars([one]))
-        facts = [place_text(one)]
-        if one.since:
-            facts.append(f"since {clock_text(one.since)} ({time_text(time.time() - one.since)})")
-        if one.seeds > 1:
-            facts.append(f"seed {min(one.seeds_done + 1, one.seeds)} of {one.seeds}")
-        if one.note:
-            facts.append(one.note)
-        elif one.steps and one.step is not None:
-            facts.append(f"update {one.step} of {one.steps}")
-        if one.tokens_per_second:
-            facts.append(f"{count_text(one.tokens_per_second)} tokens/s")
-        lines.append(Text("  " + ", ".join(facts), "bright_black"))
-    return Group(*lines)
+def details(one: Standing) -> Text:
+    """How far and how fast a running job is, and where it runs since when."""
+    facts = [place_text(one)]
+    if one.since:
+        facts.append(f"since {clock_text(one.since)} ({time_text(time.time() - one.since)})")
+    if one.seeds > 1:
+        facts.append(f"seed {min(one.seeds_done + 1, one.seeds)} of {one.seeds}")
+    if one.note:
+        facts.append(one.note)
+    elif one.steps and one.step is not None:
+        facts.append(f"update {one.step} of {one.steps}")
+    if one.tokens_per_second:
+        facts.append(f"{count_text(one.tokens_per_second)} tokens/s")
+    return Text("  " + ", ".join(facts), "bright_black")
 
 
-def troubles(standings: list[Standing], marks: int) -> RenderableType:
-    """The failed jobs with their logs, and those that are stale with the reason."""
-    lines = []
-    for one in standings:
-        lines.append(_marked(one.state, f"{job_name(one.job)}: {one.note}{_at_step(one)}", marks))
-        if one.state == FAILED:
-            lines.append(Text(f"  {one.log}"))
-    return Group(*lines)
+def trouble(one: Standing, marks: int) -> list[Text]:
+    """A failed job with its log, or a stale one with the reason."""
+    line = _marked(one.state, f"{job_name(one.job)}: {one.note}{_at_step(one)}", marks)
+    return [line, Text(f"  {one.log}")] if one.state == FAILED else [line]
 
 
-def failed_results(view: View, marks: int) -> RenderableType:
+def failed_results(view: View, marks: int) -> list[Text]:
     """The results whose commands failed, with their logs."""
-    found = [(result, *failure_of(view.standings.study, result)) for result in view.results]
     lines = []
-    for result, line, log in found:
+    for result in view.results:
+        line, log = failure_of(view.standings.study, result)
         if line:
             lines += [_marked(FAILED, f"results/{result}: {line}", marks), Text(f"  {log}")]
-    return Group(*lines)
+    return lines
 
 
 def _marked(state: str, text: str, marks: int) -> Text:
     return Text.assemble((f"{MARKS[state][marks]} ", MARKS[state][2]), text)
 
 
-def grid(standings: Iterable[Standing], width: int, marks: int) -> RenderableType:
+def grid(standings: Iterable[Standing], width: int, marks: int) -> list[Text]:
     """Cells by what is made of them; a mark per pre-training seed, or how many are done.
 
     As many columns as fit stand beside each other, the others below.
@@ -252,34 +247,31 @@ def grid(standings: Iterable[Standing], width: int, marks: int) -> RenderableTyp
             what = names.get("task") or names.get("pairs") or STAGES["pretrain"]
             seeds = fields.setdefault(names["cell"], {}).setdefault(what, {})
             seeds.setdefault(names["seed"], []).append(one.state)
-    columns = list(dict.fromkeys(what for row in fields.values() for what in row))
     texts = {
         cell: {what: _field(seeds, marks) for what, seeds in row.items()}
         for cell, row in fields.items()
     }
-    first = max(map(len, texts), default=0)
-    tables, left = [], columns
+    columns = {what: len(what) for row in texts.values() for what in row}
+    for row in texts.values():
+        columns |= {what: max(columns[what], len(text)) for what, text in row.items()}
+    first, lines, left = max(map(len, texts), default=0), [], list(columns)
     while left:
-        block, used = [], first
-        for what in left:
-            wide = max(len(what), *(len(row.get(what, "")) for row in texts.values()))
-            used += wide + 2
-            if block and used > width:
+        block = left[:1]
+        while len(block) < len(left):
+            more = left[: len(block) + 1]
+            if first + sum(columns[what] + 2 for what in more) > width:
                 break
-            block.append(what)
+            block = more
         left = left[len(block) :]
-        table = Table.grid(padding=(0, 2, 0, 0))
-        for _ in ("", *block):
-            table.add_column(no_wrap=True)
-        table.add_row("", *(Text(what, "bold") for what in block))
-        shown = {cell: row for cell, row in texts.items() if not row.keys().isdisjoint(block)}
-        for cell, row in shown.items():
-            table.add_row(cell, *(row.get(what, Text("")) for what in block))
-        tables.append(table)
-    if not tables:
-        return Group()
+        heads = {what: Text(what, "bold") for what in block}
+        for name, row in {"": heads, **texts}.items():
+            if not row.keys().isdisjoint(block):
+                shown = [Text(name.ljust(first)), *(row.get(what, Text()) for what in block)]
+                for what, text in zip(block, shown[1:], strict=True):
+                    text.pad_right(columns[what] - len(text))
+                lines.append(Text("  ").join(shown))
     legend = [Text.assemble((f"{MARKS[s][marks]} ", MARKS[s][2]), s) for s in MARKS]
-    return Group(*tables, Text("  ").join(legend))
+    return [*lines, Text("  ").join(legend)] if lines else []
 
 
 def _field(seeds: dict[int, list[str]], marks: int) -> Text:
@@ -291,47 +283,41 @@ def _field(seeds: dict[int, list[str]], marks: int) -> Text:
     return Text.assemble(*((MARKS[state][marks], MARKS[state][2]) for state in states))
 
 
-def full(view: View, console: Console) -> RenderableType:
+def full(view: View, console: Console) -> Text:
     """Everything, as long as it is."""
-    marks = int(console.options.ascii_only)
-    running, bad = (view.standings.in_state(*s) for s in ((RUNNING,), (FAILED, STALE)))
-    parts = [head(view), workers(view), details(running), troubles(bad, marks)]
-    parts.append(failed_results(view, marks))
-    parts.append(grid(view.standings.of.values(), console.width, marks))
-    return spaced(parts, console)
+    width, marks = console.width, int(console.options.ascii_only)
+    running = view.standings.in_state(RUNNING)
+    bad = view.standings.in_state(FAILED, STALE)
+    parts = [
+        head(view, width, marks),
+        workers(view),
+        [line for one in running for line in (bar_line(one, width, marks), details(one))],
+        [line for one in bad for line in trouble(one, marks)] + failed_results(view, marks),
+        grid(view.standings.of.values(), width, marks),
+    ]
+    return Text("\n\n").join(Text("\n").join(part) for part in parts if part)
 
 
-def fitting(view: View, console: Console, note: str = "") -> RenderableType:
+def fitting(view: View, console: Console, note: str = "") -> Text:
     """What fits into the terminal, the most important first: the end of a list goes first."""
-    marks = int(console.options.ascii_only)
-    top = Group(head(view), *([Text(note, "yellow")] if note else []))
-    room = console.height - 1 - height_of(top, console)
-    running, bad = (view.standings.in_state(*s) for s in ((RUNNING,), (FAILED, STALE)))
-    parts = [top]
-    for many, show in ((running, bars), (bad, lambda some: troubles(some, marks))):
-        shown = list(many)
-        while shown and height_of(show(shown), console) + (len(shown) < len(many)) + 1 > room:
-            shown.pop()
-        if shown:
-            more = len(many) - len(shown)
-            part = Group(show(shown), *([Text(f"and {more} more")] if more else []))
-            room -= height_of(part, console) + 1
-            parts.append(part)
-    table = grid(view.standings.of.values(), console.width, marks)
-    if height_of(table, console) + 1 <= room:
+    width, marks = console.width, int(console.options.ascii_only)
+    parts = [head(view, width, marks) + ([Text(note, "yellow")] if note else [])]
+    room = console.height - 1 - len(parts[0])
+    bars = [bar_line(one, width, marks) for one in view.standings.in_state(RUNNING)]
+    bad = [line for one in view.standings.in_state(FAILED, STALE) for line in trouble(one, marks)]
+    for lines in (bars, bad):
+        if len(lines) + 1 > room:
+            kept = max(0, room - 2)
+            lines = [*lines[:kept], Text(f"and {len(lines) - kept} more")] if room > 1 else []
+        if lines:
+            parts.append(lines)
+            room -= len(lines) + 1
+    table = grid(view.standings.of.values(), width, marks)
+    if len(table) + 1 <= room:
         parts.append(table)
-    return spaced(parts, console)
-
-
-def spaced(parts: list[RenderableType], console: Console) -> Group:
-    """The parts that are not empty, with an empty line between them."""
-    shown = [part for part in parts if height_of(part, console)]
-    return Group(*(line for part in shown for line in (part, Text("")))) if shown else Group()
-
-
-def height_of(part: RenderableType, console: Console) -> int:
-    """Lines that a part takes."""
-    return len(console.render_lines(part, pad=False))
+    for line in (line for part in parts for line in part):
+        line.truncate(width, overflow="ellipsis")
+    return Text("\n\n").join(Text("\n").join(part) for part in parts)
 
 
 class Renewed:
@@ -355,7 +341,7 @@ class Renewed:
     def __exit__(self, *exception) -> None:
         self._live.__exit__(*exception)
 
-    def show(self, part: RenderableType) -> None:
+    def show(self, part: Text) -> None:
         """Show this from now on; a terminal of another size than before is begun afresh."""
         if self.console.size != self._size:
             self._size = self.console.size

@@ -41,7 +41,10 @@ def outlook(standings: Standings, began: float | None, now: float | None = None)
     if "pretrain" in unknown:
         return Outlook(None, None, spent, ())
     at_once = _at_once(standings.of.values(), began, now)
-    clock = max(sum(left.values()) / at_once, _longest_chain(left)) if at_once else None
+    if at_once:
+        clock = max(sum(left.values()) / at_once, _longest_chain(left))
+    else:
+        clock = None if standings.count(DONE) < len(standings.of) else 0.0
     return Outlook(clock, device_left, spent, tuple(unknown))
 
 
@@ -78,7 +81,10 @@ def _devices(standings: Standings, stage: str) -> int:
 
 
 def _at_once(all_of_them: Iterable[Standing], began: float | None, now: float) -> float:
-    """Jobs that are worked at at the same time, on average since `began`; 0 if nobody works."""
+    """Jobs that are worked at at the same time: now, or on average since `began` if that is more.
+
+    At least 1 where somebody is at work, if only to begin, and 0 where nobody is.
+    """
     running, busy = 0, 0.0
     for standing in all_of_them:
         if standing.since is None:
@@ -87,7 +93,7 @@ def _at_once(all_of_them: Iterable[Standing], began: float | None, now: float) -
         running += standing.state == RUNNING
         if began is not None:
             busy += max(0.0, end - max(standing.since, began))
-    average = busy / max(now - began, 1.0) if began is not None else 0.0
+    average = max(1.0, busy / max(now - began, 1.0)) if began is not None else 0.0
     return max(running, average)
 
 

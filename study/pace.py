@@ -1,34 +1,36 @@
 """How long jobs take, from those of the study that are finished or far enough on to tell.
 
 No speed is assumed. A job takes what its like took: other seeds of the same cell and task; else the
-same work of its stage; else its stage's seconds for each unit of arithmetic. Of trainings whose
-stage has none yet, those of the other stage tell.
+same work for any cell. Of a training whose like nobody has measured, the arithmetic and the number
+of its updates tell, at what these cost in all trainings that are measured.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 from study.jobs import Job
+from study.kinds import KIND_FACTS
 
-TRAININGS = ("pretrain", "finetune")
 NOT_WORK = ("cell", "seed", "shard", "setting")  # names that do not say what is to be done
+Work = tuple[float, float]
 
 
 class Paces:
     """Seconds that jobs took."""
 
     def __init__(self) -> None:
-        self._sums: dict[Hashable, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-        self._work: dict[Job, float | None] = {}
+        self._taken: dict[tuple, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
+        self._known: dict[Job, tuple[tuple, tuple, tuple]] = {}
+        # Of all trainings: products and updates for each second, as sums of squares and products.
+        self._fit = (0.0,) * 5
 
     def copy(self) -> "Paces":
         """One to which more can be added."""
         other = Paces()
-        other._sums.update({kind: list(sums) for kind, sums in self._sums.items()})
-        other._work = self._work
+        other._taken.update(self._taken)
+        other._known, other._fit = self._known, self._fit
         return other
 
     def add(self, job: Job, seconds: float) -> None:
@@ -36,54 +38,81 @@ class Paces:
         if seconds <= 0:
             return
         for kind in self._kinds(job):
-            sums = self._sums[kind]
-            for place, more in enumerate((1.0, seconds, self.work(job) or 0.0)):
-                sums[place] += more
+            count, total = self._taken[kind]
+            self._taken[kind] = count + 1, total + seconds
+        if work := self.work(job):
+            products, updates = (part / seconds for part in work)
+            more = (products**2, products * updates, updates**2, products, updates)
+            self._fit = tuple(map(sum, zip(self._fit, more, strict=True)))
 
     def expected(self, job: Job) -> float | None:
         """Seconds that a job takes from its beginning to its end; None while nothing tells."""
-        same, alike, stage = (self._sums.get(kind) for kind in self._kinds(job))
+        same, alike, stage = self._kinds(job)
         work = self.work(job)
-        for sums in (same, alike):
-            if sums:
-                return sums[1] / sums[0]
-        if job.stage in TRAININGS:
-            others = [stage, *(self._sums.get((name,)) for name in TRAININGS)]
-            for sums in others:
-                if sums and sums[2] and work is not None:
-                    return sums[1] / sums[2] * work
-        return stage[1] / stage[0] if stage else None
+        for kind in (same, alike):
+            if kind in self._taken:
+                return self._mean(kind)
+        if work is not None and any(self._fit):
+            return sum(cost * part for cost, part in zip(self._costs(), work, strict=True))
+        return self._mean(stage) if stage in self._taken else None
 
-    def work(self, job: Job) -> float | None:
-        """The arithmetic of a training, see `arithmetic`; None where nothing tells yet."""
-        if self._work.get(job) is None:
-            self._work[job] = arithmetic(job)
-        return self._work[job]
+    def work(self, job: Job) -> Work | None:
+        """What a training has to do, see `work_of`; None where nothing tells yet."""
+        return self._kinds(job)[1][-1]
 
-    def _kinds(self, job: Job) -> tuple[Hashable, Hashable, Hashable]:
+    def _mean(self, kind: tuple) -> float:
+        count, total = self._taken[kind]
+        return total / count
+
+    def _costs(self) -> tuple[float, float]:
+        """Seconds of a product and of an update, neither below 0, that fit all trainings best.
+
+        By least squares of (expected - taken) / taken; of trainings that are all alike, where the
+        two cannot be told from each other, products bear all of it.
+        """
+        xx, xu, uu, x, u = self._fit
+        determinant = xx * uu - xu**2
+        if determinant > 1e-6 * xx * uu:
+            costs = (x * uu - u * xu) / determinant, (u * xx - x * xu) / determinant
+            if min(costs) >= 0:
+                return costs
+        return (x / xx, 0.0) if xx else (0.0, u / uu if uu else 0.0)
+
+    def _kinds(self, job: Job) -> tuple[tuple, tuple, tuple]:
         """What is like a job, from the same with another seed to all of its stage."""
-        what = tuple(value for name, value in job.names.items() if name not in NOT_WORK)
-        alike = (job.stage, *what, self.work(job))
-        return (*alike, job.names.get("cell"), job.names.get("setting")), alike, (job.stage,)
+        kinds = self._known.get(job)
+        if kinds is None:
+            names, work = job.names, work_of(job)
+            what = tuple(value for name, value in names.items() if name not in NOT_WORK)
+            alike = (job.stage, *what, work)
+            same = (*alike, names.get("cell"), names.get("setting"))
+            kinds = same, alike, (job.stage,)
+            if work is not None or job.stage != "finetune":  # rows of a task may still come
+                self._known[job] = kinds
+        return kinds
 
 
-def arithmetic(job: Job) -> float | None:
-    """Products of a training's forward passes; None of other stages, and until its rows are there.
+def work_of(job: Job) -> Work | None:
+    """Products of a training's forward passes, and its updates; None of other stages, and of a
+    fine-tuning until its rows are there.
 
-    Tokens x (layers x (4 hidden^2 + 2 hidden ffn), and in pre-training for each masked token
-    hidden x vocabulary): enough to compare jobs of one study, not to plan one (`analysis.costs`).
+    Products are tokens x (layers x (4 hidden^2 + 2 hidden ffn)), and in pre-training for each
+    masked token hidden x vocabulary: enough to compare jobs of one study (`analysis.costs` plans).
     """
     try:
+        recipe = job.recipe
         if job.stage == "pretrain":
-            recipe, entries = job.recipe, job.inputs["vocabulary"][0].recipe["size"]
+            entries, model = job.inputs["vocabulary"][0].recipe["size"], recipe["model"]
             tokens = recipe["steps"] * recipe["batch"]["sequences"] * recipe["format"]["length"]
-            head = recipe["masking"]["rate"] * recipe["model"]["hidden"] * entries
-            return tokens * (_layers(recipe["model"]) + head)
+            head = recipe["masking"]["rate"] * model["hidden"] * entries
+            return tokens * (_layers(model) + head), recipe["steps"]
         if job.stage == "finetune":
             rows = json.loads(Path(job.inputs["features"][0].path).read_text())["figures"]["train"]
-            trainings = len(job.recipe["seeds"]) * job.recipe["settings"]["epochs"]
+            passes = len(recipe["seeds"]) * recipe["settings"]["epochs"]
+            examples = rows["rows"] / KIND_FACTS[recipe["task"]["kind"]].rows
             model = job.inputs["pretrain"][0].recipe["model"]
-            return trainings * rows["tokens"] * _layers(model)
+            updates = passes * examples / recipe["settings"]["batch"]
+            return passes * rows["tokens"] * _layers(model), updates
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         pass
     return None

@@ -109,6 +109,7 @@ class Standings:
         self.study = study
         self.of = {job: Standing(job) for job in study.jobs.values() if job in asked}
         self.measured = Paces()
+        self._looked = False
         self._keys = {job.key for job in study.jobs.values()}
         self._older: dict[Job, str] = {}
         self._seeds: dict[Job, list[Path]] = {}
@@ -117,16 +118,26 @@ class Standings:
                 self.measured.add(job, taken(job, self._seed_runs(job))[1])
 
     def update(self) -> list[Standing]:
-        """Look again at all that is not done; those that failed since the last look."""
+        """Look again at what may have changed; those that failed since the last look.
+
+        Of what waits for others nothing changes, once it has been looked at.
+        """
         failed = []
         for job, before in self.of.items():
-            if before.state != DONE:
-                self.of[job] = now = self._look(job)
-                if now.state == DONE:
-                    self.measured.add(job, now.seconds)
-                elif now.state == FAILED and before.state != FAILED:
-                    failed.append(now)
+            waits = self._looked and before.state != RUNNING and self._waits(job)
+            if before.state == DONE or waits:
+                continue
+            self.of[job] = now = self._look(job)
+            if now.state == DONE:
+                self.measured.add(job, now.seconds)
+            elif now.state == FAILED and before.state != FAILED:
+                failed.append(now)
+        self._looked = True
         return failed
+
+    def _waits(self, job: Job) -> bool:
+        """Whether something that a job reads is not there yet."""
+        return any(self.of[read].state != DONE for jobs in job.inputs.values() for read in jobs)
 
     def in_state(self, *states: str) -> list[Standing]:
         """Those in one of these states."""

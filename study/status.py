@@ -101,11 +101,11 @@ def main(arguments: list[str] | None) -> None:
     if args.json:
         print(json.dumps(data_of(view), indent=1))
         return
-    console = Console(highlight=False, soft_wrap=False)
+    console = Console(highlight=False)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     if not args.watch:
-        console.print(full(view, console))
+        console.print(full(view, console), soft_wrap=True)
         return
     _keep_showing(view, console)
 
@@ -123,7 +123,7 @@ def _keep_showing(view: View, console: Console) -> None:
             print(view.line(), flush=True)
             time.sleep(PLAIN_PAUSE)
             view.update()
-    console.print(full(view, console))
+    console.print(full(view, console), soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from study.display import PLAIN_PAUSE, REFRESH, Renewed, View, fitting, renews
 from study.options import DEFAULT_SCALE, add_study_arguments, check_cores, study_of
 from study.places import Places
 from study.reach import check_reachable, sources_to_fetch
+from study.record import first_file
 from study.results import listing
 from study.run import available_cores
 from study.standing import Standings, job_name, needed_jobs
@@ -50,7 +51,8 @@ class Screen:
 
     def __exit__(self, *exception) -> None:
         if self.renewed:
-            self.renewed.__exit__(*exception)
+            with contextlib.suppress(OSError):
+                self.renewed.__exit__(*exception)
 
     def tell(self, note: str) -> None:
         """Say something at once, and as long as the display is there."""
@@ -83,7 +85,7 @@ def watch(command: list[str], view: View, log: Path) -> int:
     Raises Resumable when a signal asked to stop, after Snakemake and all its jobs have ended.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    stopping = False
+    to_run, stopping = len(view.to_do), False
     with log.open("a") as output, StopRequest() as stop, Screen(view) as screen:
         # A process group of its own: Ctrl-C reaches it once, from here, and as SIGINT, for which
         # both Snakemake and the shells of its jobs wait until the jobs have saved and ended.
@@ -98,17 +100,21 @@ def watch(command: list[str], view: View, log: Path) -> int:
         while process.poll() is None:
             if stop.reason() and not stopping:
                 stopping = True
-                screen.tell("stopping: running trainings save their state first")
                 _signal_group(process, signal.SIGINT)
+                with contextlib.suppress(OSError):
+                    screen.tell("stopping: running trainings save their state first")
             elif screen.renewed or not stopping:
-                screen.renew()
+                # No display is worth a run: a terminal goes away, a file while it is looked at.
+                with contextlib.suppress(OSError):
+                    screen.renew()
             time.sleep(POLL)
         # Where Snakemake was killed, its jobs are not left to train for nobody.
         _signal_group(process, signal.SIGTERM)
     view.update()
     if stopping and process.returncode:
         raise Resumable(
-            f"{stop.reason()}; {view.jobs_done} are done, and trainings under way kept their state"
+            f"{stop.reason()}; {to_run - len(view.to_do)} of {to_run} jobs are done, and trainings "
+            "under way kept their state"
         )
     return process.returncode
 
@@ -130,7 +136,7 @@ def main(arguments: list[str] | None) -> None:
         f"Run Snakemake for a result and show how far it is.\n\nresults:\n{listing()}",
         "python -m study.watch results/table2.csv --scale demo",
     )
-    parser.add_argument("target", help="a file of a result, or all")
+    parser.add_argument("target", help="a result or one of its files, or all")
     add_study_arguments(parser, DEFAULT_SCALE)
     parser.add_argument("--mirror", metavar="DIR", help="a folder in the hub's layout")
     cores = "processor cores to use (default: all that there are)"
@@ -139,6 +145,8 @@ def main(arguments: list[str] | None) -> None:
     check_cores(args.cores)
     study = study_of(args)
     jobs = needed_jobs(study, args.target)
+    if args.target in study.results:
+        args.target = str(first_file(study, args.target))
     check_reachable(sources_to_fetch(jobs), Places(args.mirror, study.jobs.places))
     names = ("scale", "study", "mirror", "replicates", "finetuning_seeds")
     given = {name: vars(args)[name] for name in names}
@@ -149,7 +157,8 @@ def main(arguments: list[str] | None) -> None:
     begin = log.stat().st_size if log.exists() else 0
     command = [sys.executable, "-m", "snakemake", "--cores", str(args.cores)]
     command += ["--config", *settings, "--", args.target]
-    view = View(f"{args.target} at scale {args.scale}", Standings(study, jobs))
+    title = f"{args.target} at scale {args.scale}"
+    view = View(title, Standings(study, jobs), begun=True)
     began = time.time()
     view.update()
     print(

@@ -9,7 +9,7 @@ import pytest
 from project import ROOT
 
 from study.errors import StudyError
-from study.file_locks import lock_files
+from study.file_locks import is_locked, living_snakemakes, lock_files
 
 HOLD = """
 import sys
@@ -63,3 +63,22 @@ def test_a_killed_one_leaves_nothing_that_binds(tmp_path):
         with lock_files(["table"], [], tmp_path) as record:
             assert [path.name for path in tmp_path.glob("*.json")] == [Path(record.name).name]
     assert list(tmp_path.glob("*.json")) == []
+
+
+def test_who_is_at_work_is_seen_without_a_lock_of_ones_own(tmp_path):
+    assert living_snakemakes(tmp_path) == []
+    assert not is_locked(tmp_path / "none")
+    with another(tmp_path, "table", "scores") as process:
+        (record,) = living_snakemakes(tmp_path)
+        assert (record["pid"], record["makes"], record["reads"]) == (
+            process.pid,
+            ["table"],
+            ["scores"],
+        )
+        (path,) = tmp_path.glob("*.json")
+        path.chmod(0o400)  # one that may only be read
+        assert is_locked(path)
+        process.kill()
+        process.wait()
+        assert not is_locked(path)
+        assert living_snakemakes(tmp_path) == []
