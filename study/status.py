@@ -30,7 +30,8 @@ from study.standing import Standing, Standings, asked_results, job_name, needed_
 def chosen(args: argparse.Namespace) -> View:
     """The view of what is asked for, or was last."""
     targets, options = last_asked()
-    given = {name: vars(args)[name] for name in vars(options) if vars(args).get(name) is not None}
+    words = {name: vars(args).get(name) for name in vars(options)}
+    given = {name: value for name, value in words.items() if value not in (None, [])}
     if args.scale not in (None, options.scale):
         targets, options = ["all"], Options()
     study = study_of(argparse.Namespace(**{**vars(options), **given}))
