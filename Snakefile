@@ -31,6 +31,7 @@ onstart:
         lock_its_files()
         check_devices()
         check_sources()
+        note_asked(OPTIONS, workflow.dag_settings.targets)
     start_warm()
 
 

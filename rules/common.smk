@@ -74,7 +74,6 @@ def lock_its_files():
     read = [str(path) for job in jobs for path in job.input]
     check_folders([*made, *(str(path) for job in jobs for path in job.log)])
     LOCKED = lock_files(made, read)
-    note_asked(OPTIONS, workflow.dag_settings.targets)
     end_future(read)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from study.manifest import write_atomic
 from study.options import Options
 
-ASKED = Path("runs/asked.json")
+ASKED = Path(".snakemake/asked.json")
 
 
 def note_asked(options: Options, targets: Iterable[str]) -> None:

@@ -42,7 +42,7 @@ BAR = ("━─", "#-")
 BAR_WIDTH, WIDEST = 20, 100  # of the bar of a job, and of a line with bars
 MOST_MARKS = 10  # seeds with a mark each; of more, numbers are shown
 PIPE_WIDTH = 120
-REFRESH, PLAIN_PAUSE = 2.0, 60.0  # seconds between two displays, and between two lines of a log
+REFRESH, PLAIN_PAUSE = 2.0, 60.0  # seconds between two looks at least, between lines of a log
 
 
 class View:
@@ -56,16 +56,22 @@ class View:
     ):
         self.title, self.standings, self.results = title, standings, list(results)
         self.begun = begun
+        self.pause = REFRESH
         self.at_work: list[dict] = []
         self.outlook = Outlook(None, None, 0.0, ())
 
     def update(self) -> list[Standing]:
-        """Look again; those that failed since the last look."""
+        """Look again; those that failed since the last look.
+
+        What it takes sets the pause to the next look: no more than a hundredth of a core's time.
+        """
+        began_to_look = time.process_time()
         failed = self.standings.update()
         paths = {one.job.path for one in self.to_do}
         self.at_work = [one for one in living_snakemakes() if not paths.isdisjoint(one["makes"])]
         began = min((one["since"] for one in self.at_work), default=None)
         self.outlook = outlook(self.standings, began)
+        self.pause = max(REFRESH, 100 * (time.process_time() - began_to_look))
         return failed
 
     @property

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from study.asked import last_asked
 from study.command import command_parser, run_command
-from study.display import PIPE_WIDTH, PLAIN_PAUSE, REFRESH, Renewed, View, fitting, full, renews
+from study.display import PIPE_WIDTH, PLAIN_PAUSE, Renewed, View, fitting, full, renews
 from study.errors import StudyError
 from study.options import DEFAULT_SCALE, Options, add_study_arguments, study_of
 from study.results import listing
@@ -118,7 +118,7 @@ def _keep_showing(view: View, console: Console) -> None:
             with Renewed(console) as shown:
                 while view.to_do:
                     shown.show(fitting(view, console))
-                    time.sleep(REFRESH)
+                    time.sleep(view.pause)
                     view.update()
         while view.to_do:
             print(view.line(), flush=True)

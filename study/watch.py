@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from study.command import EXIT_BAD_INPUT, Resumable, command_parser, run_command
-from study.display import PLAIN_PAUSE, REFRESH, Renewed, View, fitting, renews
+from study.display import PLAIN_PAUSE, Renewed, View, fitting, renews
 from study.options import DEFAULT_SCALE, add_study_arguments, check_cores, study_of
 from study.places import Places
 from study.reach import check_reachable, sources_to_fetch
@@ -40,7 +40,6 @@ class Screen:
         self.view = view
         self.console = Console(stderr=True, highlight=False)
         self.renewed = Renewed(self.console) if renews(self.console) else None
-        self.pause = REFRESH if self.renewed else PLAIN_PAUSE
         self.shown = self.looked = -math.inf
         self.note = ""
 
@@ -65,7 +64,7 @@ class Screen:
     def renew(self) -> None:
         """Look again and show it, if it is time; in a log a failed job is told of at once."""
         now = time.monotonic()
-        if now - self.looked < REFRESH:
+        if now - self.looked < self.view.pause:
             return
         self.looked = now
         failed = self.view.update()
@@ -74,7 +73,7 @@ class Screen:
             return
         for one in failed:
             print(f"{job_name(one.job)} failed: {one.note} ({one.log})", file=sys.stderr)
-        if now - self.shown >= self.pause and self.view.to_do:
+        if now - self.shown >= PLAIN_PAUSE and self.view.to_do:
             self.shown = now
             print(self.view.line(), file=sys.stderr, flush=True)
 
