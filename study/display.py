@@ -356,5 +356,8 @@ class Renewed:
 
 
 def renews(console: Console) -> bool:
-    """Whether lines can be renewed in place there: on a terminal, if it is no dumb one."""
-    return console.is_terminal and not console.is_dumb_terminal
+    """Whether lines can be renewed in place there: on a terminal, if it is no dumb one.
+
+    Variables that ask for colours (FORCE_COLOR) make no terminal of a log.
+    """
+    return console.is_terminal and console.file.isatty() and not console.is_dumb_terminal

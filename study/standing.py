@@ -172,7 +172,8 @@ class Standings:
             self._look_at_steps(standing)
             standing.state = STALE
             stopped = last.startswith("stopped: ")
-            standing.note = last if stopped else "begun, and nobody works at it any more"
+            unmanned = "begun, and nobody works at it any more"
+            standing.note = last.partition("; run the same")[0] if stopped else unmanned
         elif older := self._older_run(job):
             standing.state, standing.note = STALE, f"made by another recipe ({older})"
         return standing

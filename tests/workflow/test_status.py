@@ -120,7 +120,7 @@ def test_every_state_is_told_with_where_and_why(at_work):
     assert (sst2["state"], sst2["note"]) == ("failed", ERROR)
     assert (at_work / sst2["log"]).read_text().endswith(f"{ERROR}\n")
     race, older = jobs["doc-sentences seed 0 race"], jobs["doc-sentences seed 0 squad11"]
-    assert (race["state"], race["note"]) == ("stale", STOPPED)
+    assert (race["state"], race["note"]) == ("stale", "stopped: SIGTERM, after update 3")
     assert (older["state"], older["note"]) == ("stale", "made by another recipe (0123456789ab)")
     assert jobs["doc-sentences seed 0 squad20"]["state"] == "waiting"
     assert [(one["host"], one["pid"]) for one in told["at_work"]] == [("login1", 7)]
