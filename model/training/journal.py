@@ -3,7 +3,8 @@
 `log.jsonl`: scalars that equal runs share (losses, learning rate, counts), a line per log point and
 evaluation; cut back to the checkpoint on resume, so a run that was killed ends with the same bytes.
 `events.jsonl`: one line per start, stop and log point of every attempt, and every ten seconds or so
-between them, with host, time and pace; only ever appended to (`study.standing` reads the last line). `tensorboard/`: the same scalars and the pace, for looking at.
+between them, with host, time and pace; only ever appended to, and its last line is what
+`study.standing` reads. `tensorboard/`: the same scalars and the pace, for looking at.
 """
 
 import json
