@@ -34,6 +34,9 @@ RANKS_FOLDER = "RANKS_FOLDER"
 
 ROOT = Path(__file__).parent.parent
 
+# What a person typed to reach a module, where that is not `python -m` (`study.console`).
+CALLED_AS: dict[str, str] = {}
+
 
 class Resumable(Exception):
     """Raised when a job saved its state and stops before its end (a signal, time budget)."""
@@ -53,7 +56,7 @@ class CommandParser(argparse.ArgumentParser):
 def command_parser(module: str, description: str, example: str) -> argparse.ArgumentParser:
     """Parser of `python -m <module>`, with an example in `--help`, `--log` and `--debug`."""
     return CommandParser(
-        prog=f"python -m {module}",
+        prog=CALLED_AS.get(module, f"python -m {module}"),
         description=description,
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

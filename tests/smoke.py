@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 TABLE = "results/table2.csv"
 PARTS = [
     *("Snakefile", "environment.yml", "rules", "config", "profiles", "slurm"),
-    *("study", "language", "model", "analysis"),
+    *("study", "language", "model", "analysis", "roberta_ablations"),
 ]
 
 NAMES = ["Anna", "Boris", "Clara", "David", "Elena", "Felix", "Greta", "Henry", "Irene", "Jonas"]

@@ -16,7 +16,7 @@ MODULES = {"PyYAML": "yaml", "scikit-learn": "sklearn"}
 # was built for GPUs.
 OPTIONAL = {"spacy", "triton"}
 # Needed without an import of ours: torch.utils.tensorboard, --profile slurm, transformers' Trainer,
-# formatters, pytest's option --numprocesses.
+# formatters, pytest's option --numprocesses, what runs a notebook.
 UNIMPORTED = {
     "tensorboard",
     "snakemake-executor-plugin-slurm",
@@ -24,6 +24,7 @@ UNIMPORTED = {
     "ruff",
     "snakefmt",
     "pytest-xdist",
+    "ipykernel",
 }
 
 
@@ -42,7 +43,7 @@ def pins(name: str) -> dict[str, str]:
 
 def third_party_imports(*places: str) -> dict[str, Path]:
     """Top-level modules, neither Python's own nor ours, each with a file that imports it."""
-    ours = {"study", "language", "model", "analysis", "tests", "benchmarks"}
+    ours = {"study", "language", "model", "analysis", "roberta_ablations", "tests", "benchmarks"}
     ours |= {path.stem for path in (ROOT / "tests").rglob("*.py")}
     found = {}
     for place in places:
@@ -85,7 +86,10 @@ def test_torch_is_the_version_we_measured_with():
 @pytest.mark.parametrize(
     ("places", "files"),
     [
-        (("study", "language", "model", "analysis"), ("requirements.txt",)),
+        (
+            ("study", "language", "model", "analysis", "roberta_ablations"),
+            ("requirements.txt",),
+        ),
         # benchmarks/ compares with rivals that it asks its reader to install.
         (("tests",), ("requirements.txt", "requirements-dev.txt")),
     ],
