@@ -16,13 +16,17 @@ MODULES = {"PyYAML": "yaml", "scikit-learn": "sklearn"}
 # was built for GPUs.
 OPTIONAL = {"spacy", "triton"}
 # Needed without an import of ours: torch.utils.tensorboard, --profile slurm, transformers' Trainer,
-# formatters, pytest's option --numprocesses, what runs a notebook.
+# what looks at the code and the pages, pytest's option --numprocesses, what runs a notebook.
 UNIMPORTED = {
     "tensorboard",
     "snakemake-executor-plugin-slurm",
     "accelerate",
     "ruff",
     "snakefmt",
+    "mypy",
+    "types-PyYAML",
+    "mkdocs",
+    "mkdocs-material",
     "pytest-xdist",
     "ipykernel",
 }
