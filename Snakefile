@@ -35,6 +35,11 @@ onstart:
     start_warm()
 
 
+onerror:
+    if workflow.non_local_exec:
+        keep_what_is_finished()
+
+
 localrules:
     all,
 

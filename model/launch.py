@@ -4,22 +4,26 @@ With `--gpu` it first takes slots on as many GPUs, which study.devices tells of,
 taken, and shows the command these GPUs alone; a single process then takes this one's place.
 
 All run on this machine, with one rank each (RANK, LOCAL_RANK, WORLD_SIZE), and meet in a folder of
-their own. Where one fails the others are ended at once, and what it said is said once. A signal to
-stop is handed on, and the processes get all the time that they need to save. Ends with the code
-that the command alone would have ended with. (`torchrun` starts the same command as well; it prints
-a page for every failure and kills who saves for more than half a minute.)
+their own; or, with `--nodes`, on several machines of a SLURM job, and meet at the first. Where one
+fails the others are ended at once, and what it said is said once. A signal to stop is handed on,
+and the processes get all the time that they need to save. Ends with the code that the command alone
+would have ended with. (`torchrun` starts the same command as well; it prints a page for every
+failure and kills who saves for more than half a minute.)
 """
 
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from random import uniform
+from typing import NoReturn
 
 from study.command import (
     EXIT_BAD_INPUT,
@@ -36,6 +40,20 @@ from study.stopping import SIGNALS, StopRequest
 
 PAUSE = 0.05  # seconds between looks at the processes
 SLOT_PAUSE = 0.2  # seconds, about, between looks for slots
+FIRST_PORT, PORTS = 10_000, 20_000  # below those that a machine gives out by itself
+
+
+@dataclass(frozen=True)
+class Node:
+    """This machine's place among those of a job; `address` is the first one's, None if alone."""
+
+    number: int = 0
+    of: int = 1
+    address: str | None = None
+    port: int = 0
+
+
+ALONE = Node()
 
 
 def take_slots(processes: int, memory_mb: float, stop: StopRequest) -> list[int]:
@@ -64,18 +82,60 @@ def take_slots(processes: int, memory_mb: float, stop: StopRequest) -> list[int]
 
 
 def start(
-    command: list[str], processes: int, folder: str, held: list[int]
+    command: list[str], processes: int, folder: str, held: list[int], node: Node
 ) -> list[subprocess.Popen]:
-    """Start the ranks of `python -m <command>`, which meet in `folder` and keep `held` open."""
-    shared = {**os.environ, "WORLD_SIZE": str(processes), RANKS_FOLDER: folder}
+    """Start this node's ranks of `python -m <command>`, which keep `held` open.
+
+    Alone they meet in `folder`, else at the first node.
+    """
+    here = processes // node.of
+    shared = {**os.environ, "WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(here)}
+    shared[RANKS_FOLDER] = folder
+    shared.pop("MASTER_ADDR", None)
+    if node.address is not None:
+        shared |= {"MASTER_ADDR": node.address, "MASTER_PORT": str(node.port)}
     return [
         subprocess.Popen(
             [sys.executable, "-m", *command],
-            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env={**shared, "RANK": str(here * node.number + rank), "LOCAL_RANK": str(rank)},
             pass_fds=held,
         )
-        for rank in range(processes)
+        for rank in range(here)
     ]
+
+
+def this_node(nodes: int) -> Node | None:
+    """This task's place among the nodes of a SLURM job; None where no task was started yet.
+
+    Computed in the task: what srun tells is not known to whoever calls srun. Raises StudyError
+    outside of SLURM.
+    """
+    if "SLURM_JOB_ID" not in os.environ:
+        raise StudyError(
+            f"{nodes} nodes meet in a job of SLURM, and this is none: use snakemake --profile "
+            "slurm, or have resources.nodes 1 in the execution"
+        )
+    if os.environ.get("SLURM_STEP_NUM_TASKS") != str(nodes):
+        return None
+    first = _ask("scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]).split()[0]
+    address = re.search(r"NodeAddr=(\S+)", _ask("scontrol", "show", "node", first))
+    port = FIRST_PORT + int(os.environ["SLURM_JOB_ID"]) % PORTS
+    return Node(int(os.environ["SLURM_PROCID"]), nodes, address[1] if address else first, port)
+
+
+def _ask(*command: str) -> str:
+    """What a program prints; StudyError with its last words where it fails."""
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    if told.returncode:
+        raise StudyError(f"{' '.join(command)}: {told.stderr.strip() or told.returncode}")
+    return told.stdout
+
+
+def srun(nodes: int, arguments: list[str]) -> NoReturn:
+    """Become srun, which starts this command once on each node, and ends all when one fails."""
+    tasks = [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", "--cpu-bind=none"]
+    words = ["srun", *tasks, "--kill-on-bad-exit=1", sys.executable, "-m", "model.launch"]
+    os.execvp("srun", [*words, *arguments])
 
 
 def wait(ranks: list[subprocess.Popen], stop: StopRequest) -> list[int]:
@@ -101,16 +161,17 @@ def wait(ranks: list[subprocess.Popen], stop: StopRequest) -> list[int]:
 
 
 def outcome(
-    ranks: list[subprocess.Popen], ended: list[int], folder: str, reason: str | None
+    ranks: list[subprocess.Popen], ended: list[int], folder: str, reason: str | None, node: Node
 ) -> tuple[int, str]:
-    """Exit code and last line of the whole; of several failures the one that explains most.
+    """Exit code and last line of this node; of several failures the one that explains most.
 
     `reason` is why all were asked to stop: who has nothing to save yet ends by the signal itself.
     """
     outcomes = []
     for number in ended:
-        code, file = ranks[number].returncode, Path(folder, f"outcome-{number}")
-        line = f"error: process {number + 1} of {len(ranks)} "
+        rank = len(ranks) * node.number + number
+        code, file = ranks[number].returncode, Path(folder, f"outcome-{rank}")
+        line = f"error: process {rank + 1} of {len(ranks) * node.of} "
         if file.is_file():
             code, line = json.loads(file.read_text())
         elif reason and -code in SIGNALS:
@@ -135,23 +196,31 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="MB",
         help="take slots on a GPU for each process, as its tensors of so many MB need; 0: all",
     )
-    parser.add_argument("processes", type=int, help="how many")
+    parser.add_argument(
+        "--nodes", type=int, default=1, metavar="N", help="machines of this SLURM job (default: 1)"
+    )
+    parser.add_argument("processes", type=int, help="how many, on all nodes together")
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, help="a module and its arguments, as after python -m"
     )
     args = parser.parse_args(arguments)
     if args.processes < 1 or not args.command:
         raise StudyError("model.launch: expected a number of processes and a module")
+    if args.nodes < 1 or args.processes % args.nodes:
+        raise StudyError(f"model.launch: {args.processes} processes on {args.nodes} nodes")
+    node = ALONE if args.nodes == 1 else this_node(args.nodes)
+    if node is None:
+        srun(args.nodes, sys.argv[1:] if arguments is None else arguments)
     held = []
     if args.gpu is not None:
         with StopRequest() as stop:
-            held = take_slots(args.processes, args.gpu, stop)
+            held = take_slots(args.processes // args.nodes, args.gpu, stop)
     if args.processes == 1:
         os.execv(sys.executable, [sys.executable, "-m", *args.command])
     with tempfile.TemporaryDirectory(prefix="ranks-") as folder, StopRequest() as stop:
-        ranks = start(args.command, args.processes, folder, held)
+        ranks = start(args.command, args.processes, folder, held, node)
         ended = wait(ranks, stop)
-        code, line = outcome(ranks, ended, folder, stop.reason())
+        code, line = outcome(ranks, ended, folder, stop.reason(), node)
     if line:
         print(line, file=sys.stderr, flush=True)
     sys.exit(code)

@@ -28,6 +28,7 @@ from study.places import Places, check_places
 from study.reach import check_reachable, is_fetched
 from study.record import identity_of, is_current
 from study.results import FIGURE, RESULTS, TABLE, WILDCARD
+from study.run import Run
 from study.scheduling import keep_one_timer
 from study.stages import PATHS
 
@@ -131,6 +132,18 @@ def devices_here():
     return []
 
 
+def keep_what_is_finished():
+    """Publish again what trainings of a job that failed as a whole had finished.
+
+    Snakemake takes a job of the cluster that holds several trainings for one: where one of them
+    fails it deletes the manifests of all.
+    """
+    for job in workflow.dag.needrun_jobs():
+        if job.rule.name in ("finetune", "minimal_pairs"):
+            registered = STUDY.jobs[str(job.output.manifest)]
+            Run(Path(registered.path), registered.recipe).adopt()
+
+
 def one_of(names):
     """A wildcard's constraint: these names and no others."""
     return "|".join(map(re.escape, names)) or "(?!)"
@@ -218,6 +231,15 @@ def make_again(path):
         workflow.dag.forcefiles.add(path)
 
 
+def go_on_after_failures():
+    """In a job of the cluster that holds several trainings, one that fails stops none of the others.
+
+    Only the main process is told --keep-going. Settings are there once the graph is built.
+    """
+    if not workflow.is_main_process:
+        workflow.execution_settings.keep_going = True
+
+
 def inputs_of(stage):
     """Input function: the manifests that the job reads, by argument name.
 
@@ -225,6 +247,7 @@ def inputs_of(stage):
     """
 
     def paths(wildcards):
+        go_on_after_failures()
         job = job_at(stage, wildcards)
         if Path(job.path).exists():
             for path in chain.from_iterable(job.input_paths.values()):
@@ -256,13 +279,15 @@ def stage_command(stage):
 
 
 def launcher_of(stage, processes=None):
-    """`python -m`, or our launcher for several processes of one machine, and for slots on GPUs."""
+    """`python -m`, or our launcher for several processes, and for slots on GPUs."""
     execution = getattr(STUDY.config.execution, stage)
+    nodes = 1 if processes else execution.resources.nodes
     processes = processes or execution.processes
-    slots = " --gpu {resources.gpu_memory}" if execution.device == "cuda" else ""
-    if processes == 1 and not slots:
+    options = " --gpu {resources.gpu_memory}" if execution.device == "cuda" else ""
+    options += f" --nodes {nodes}" if nodes > 1 else ""
+    if processes == 1 and not options:
         return "python -m"
-    return f"python -m model.launch{slots} {processes}"
+    return f"python -m model.launch{options} {processes}"
 
 
 def execution_of(stage):
@@ -277,9 +302,22 @@ def cores_of(stage):
 
 def request_of(stage):
     """What a job of this stage asks of a cluster, as keyword arguments of `resources:`."""
-    resources = getattr(STUDY.config.execution, stage).resources.model_dump(exclude_none=True)
+    execution = getattr(STUDY.config.execution, stage)
+    asked = execution.resources.model_dump(exclude_none=True)
     # Without nodes=1 SLURM may spread the GPUs of one job over machines.
-    return {"nodes": 1, **resources}
+    if (nodes := asked["nodes"]) == 1:
+        return asked
+    # `mpi` has the executor leave srun to the job, whose launcher starts one task on each node.
+    gpus = {"gres": f"gpu:{asked['gpu'] // nodes}"} if asked.pop("gpu") else {}
+    cores = execution.cores // nodes
+    tasks = {"mpi": "srun", "tasks": nodes, "tasks_per_gpu": 0, "cpus_per_task": cores}
+    return {**asked, **gpus, **tasks}
+
+
+def request_alone(stage):
+    """The same of a job that is one process on one device."""
+    asked = getattr(STUDY.config.execution, stage).resources.model_dump(exclude_none=True)
+    return {**asked, "nodes": 1, "gpu": min(1, asked["gpu"])}
 
 
 def slots_of(stage, processes=None):

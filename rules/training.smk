@@ -99,7 +99,7 @@ rule minimal_pairs:
         "../environment.yml"
     threads: STUDY.config.execution.finetune.threads
     resources:
-        **(request_of("finetune") | {"gpu": min(1, request_of("finetune")["gpu"])}),
+        **request_alone("finetune"),
         **slots_of("minimal_pairs", 1),
     params:
         recipe=recipe_of("minimal_pairs"),
@@ -124,7 +124,7 @@ rule throughput:
         "../environment.yml"
     threads: STUDY.config.execution.pretrain.threads
     resources:
-        **(request_of("pretrain") | {"gpu": min(1, request_of("pretrain")["gpu"])}),
+        **request_alone("pretrain"),
         **slots_of("throughput", 1),
     params:
         recipe=recipe_of("throughput"),

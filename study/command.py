@@ -113,7 +113,8 @@ def run_command(main: Callable[[list[str] | None], None]) -> None:
         COMMON.prog = f"python {sys.argv[0]}"
         log = COMMON.parse_known_args()[0].log
         # Of several processes that train together the first one keeps the log.
-        if log is not None and os.environ.get("RANK", "0") == "0":
+        rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))
+        if log is not None and rank == "0":
             sys.stderr = _Tee(Path(log))
         main(None)
         _flush_output()

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from study.fields import AboveZero, AtLeastZero, Count, Maybe, NonEmpty, Positive, Section, doc
 
@@ -11,11 +11,12 @@ Cores = Annotated[int, Field(gt=0, le=MOST_CORES)]
 
 
 class Resources(Section):
-    """What a job asks of a cluster: memory in MB, wall-clock in minutes, GPUs, partition."""
+    """What a job asks of a cluster: memory in MB, wall-clock in minutes, GPUs, nodes, partition."""
 
-    mem_mb: Positive = doc("memory in MB")
+    mem_mb: Positive = doc("memory of a node in MB")
     runtime: Positive = doc("wall-clock in minutes")
-    gpu: Count = doc("GPUs", 0)
+    gpu: Count = doc("GPUs, of all nodes", 0)
+    nodes: Positive = doc("machines that share the processes and GPUs evenly", 1)
     slurm_partition: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.,-]*$")] | None = doc(
         "partition of a SLURM cluster", None
     )
@@ -63,6 +64,15 @@ class Execution(TrainingExecution):
 
     processes: Cores = doc("ranks of one job, one per GPU")
     resources: Resources = doc("what a job asks of a cluster")
+
+    @model_validator(mode="after")
+    def nodes_divide(self):
+        """Every node has as many processes and GPUs as the others."""
+        nodes, shared = self.resources.nodes, {"processes": self.processes}
+        for name, number in (shared | {"resources.gpu": self.resources.gpu}).items():
+            if number % nodes:
+                raise ValueError(f"{name} {number} is not a multiple of resources.nodes {nodes}")
+        return self
 
     @property
     def cores(self) -> int:

@@ -46,7 +46,7 @@ def check_reachable(jobs: Iterable[Job], places: Places) -> None:
             problems.append(f"{name}: {error}")
     if problems:
         raise StudyError("; ".join(problems))
-    if on_hub and (reason := _no_answer()):
+    if on_hub and (reason := no_answer()):
         advice = "name an offline mirror that has them (--config mirror=DIR)"
         raise StudyError(f"{reason}, where these lie: {', '.join(on_hub)}; {advice}")
 
@@ -63,7 +63,7 @@ def is_fetched(job: Job) -> bool:
     return job.stage == "source" or "repo" in job.recipe
 
 
-def _no_answer() -> str | None:
+def no_answer() -> str | None:
     """Why nothing can be downloaded; None where the hub answers, or may do so the next time."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         return "HF_HUB_OFFLINE forbids the hub"

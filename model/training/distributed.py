@@ -89,7 +89,7 @@ def open_ranks(device: str) -> Iterator[Ranks]:
         yield current_ranks(device)
         return
     meeting = {}
-    if RANKS_FOLDER in os.environ:
+    if RANKS_FOLDER in os.environ and "MASTER_ADDR" not in os.environ:
         store = dist.FileStore(f"{os.environ[RANKS_FOLDER]}/store", world)
         meeting = {"store": store, "rank": int(os.environ["RANK"]), "world_size": world}
     dist.init_process_group("gloo", timeout=PATIENCE, **meeting)

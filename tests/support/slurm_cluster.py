@@ -1,4 +1,4 @@
-"""A private one-machine SLURM for tests: real daemons, nothing of the system's touched.
+"""A private SLURM on one machine for tests: real daemons, nothing of the system's touched.
 
 munged, slurmctld and slurmd run as root in namespaces of their own. In the mount namespace the
 configuration lies at /etc/slurm, where the daemons look for it (naming it by SLURM_CONF is not
@@ -6,9 +6,9 @@ enough: the SLURM executor drops that variable inside a job). In the process nam
 process waits for its standard input to close: when the test ends, or is killed, the kernel ends
 every process of the cluster with it, jobs included.
 
-The machine has one node with `CPUS` CPUs and one fake GPU (a plain file), one partition, and no
-accounting database, as many small clusters do. It forgets no job, and no message is late: the
-machine may be as busy as it likes.
+The machine stands for several nodes, each with a few CPUs and one fake GPU (a plain file). Jobs of
+the partition `urgent` preempt those of `main`. There is no accounting database, as on many small
+clusters. It forgets no job, and no message is late: the machine may be as busy as it likes.
 """
 
 import contextlib
@@ -25,6 +25,12 @@ from pathlib import Path
 CPUS = 2
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "unshare", "nsenter")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# It may be asked often; jobs are short and its disk is local.
+IMPATIENT = [
+    *("--slurm-init-seconds-before-status-checks", "2"),
+    *("--seconds-between-status-checks", "1"),
+    *("--latency-wait", "5"),
+]
 # After so long something hangs, on however busy a machine.
 HANGS = 3600
 
@@ -38,17 +44,19 @@ AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket
 CredType=cred/munge
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 SlurmdParameters=config_overrides
 MpiDefault=none
 MinJobAge=1000000
@@ -60,9 +68,12 @@ SlurmdTimeout=0
 UnkillableStepTimeout=3600
 ReturnToService=2
 GresTypes=gpu
-NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 Port={node_port} CPUs={cpus} \
-RealMemory=1000000 Gres=gpu:1 State=UNKNOWN
-PartitionName=main Nodes=node1 Default=YES MaxTime=INFINITE State=UP
+PartitionName=main Nodes=ALL Default=YES PriorityTier=1 GraceTime=3600
+PartitionName=urgent Nodes=ALL PriorityTier=2
+"""
+NODE = """\
+NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cpus} \
+RealMemory=1000000 Gres=gpu:1
 """
 
 # Runs as the first process of the namespace; the last line waits for the end of the test.
@@ -74,7 +85,9 @@ munged --foreground --force --socket={folder}/munge.socket --key-file={folder}/m
   < /dev/null > {folder}/munged.out 2>&1 &
 while [ ! -S {folder}/munge.socket ]; do sleep 0.1; done
 slurmctld -D -c < /dev/null > {folder}/slurmctld.out 2>&1 &
-slurmd -D -N node1 < /dev/null > {folder}/slurmd.out 2>&1 &
+for node in {nodes}; do
+  slurmd -D -N $node < /dev/null > {folder}/slurmd-$node.out 2>&1 &
+done
 cat > /dev/null
 """
 
@@ -121,13 +134,14 @@ def wait_for(condition: Callable[[], bool], seconds: float = HANGS) -> None:
 class SlurmCluster:
     """A running cluster; `folder` (short path, root's own) takes its state and logs."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, nodes: int = 2, cpus: int = CPUS) -> None:
+        self.folder, self.cpus = folder, cpus
+        self.nodes = [f"node{number + 1}" for number in range(nodes)]
         self._write_files()
         self._process = subprocess.Popen(
             [
                 *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
-                *("bash", "-c", DAEMONS.format(folder=folder)),
+                *("bash", "-c", DAEMONS.format(folder=folder, nodes=" ".join(self.nodes))),
             ],
             stdin=subprocess.PIPE,
             env=os.environ | {"PATH": SYSTEM_PATH},
@@ -139,18 +153,14 @@ class SlurmCluster:
             raise
 
     def _write_files(self) -> None:
-        controller_port, node_port = free_ports(2)
-        for name in ("etc", "state", "spool"):
+        controller_port, *node_ports = free_ports(1 + len(self.nodes))
+        for name in ("etc", "state"):
             (self.folder / name).mkdir()
-        (self.folder / "etc" / "slurm.conf").write_text(
-            SLURM_CONF.format(
-                host=socket.gethostname().split(".")[0],
-                folder=self.folder,
-                controller_port=controller_port,
-                node_port=node_port,
-                cpus=CPUS,
-            )
-        )
+        host = socket.gethostname().split(".")[0]
+        text = SLURM_CONF.format(host=host, folder=self.folder, controller_port=controller_port)
+        for name, port in zip(self.nodes, node_ports, strict=True):
+            text += NODE.format(name=name, host=host, port=port, cpus=self.cpus)
+        (self.folder / "etc" / "slurm.conf").write_text(text)
         (self.folder / "gpu0").touch()
         (self.folder / "etc" / "gres.conf").write_text(f"Name=gpu File={self.folder}/gpu0\n")
         key = self.folder / "munge.key"
@@ -158,7 +168,7 @@ class SlurmCluster:
         key.write_bytes(os.urandom(128))
 
     def _is_idle(self) -> bool:
-        return self.run(["sinfo", "-h", "-o", "%T"], cwd=self.folder).stdout.strip() == "idle"
+        return self.run(["sinfo", "-h", "-p", "main", "-o", "%T"]).stdout.strip() == "idle"
 
     def _wait_until_idle(self) -> None:
         """Wait until the node takes jobs; RuntimeError with the daemons' last words if not."""
@@ -173,15 +183,15 @@ class SlurmCluster:
         ]
         raise RuntimeError("the private SLURM did not start\n" + "\n".join(words))
 
-    def run(self, args: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Run a command on the cluster's machine, this Python's programs first in its PATH.
+    def start(self, args: list[str], cwd: Path) -> subprocess.Popen[str]:
+        """Start a command on the cluster's machine, this Python's programs first in its PATH.
 
         Standard output and error are captured as one text. A command that hangs is ended and
         returns 124 (137 where it had to be killed).
         """
         process = self._process.pid
         limit = ["timeout", "--kill-after=10", str(HANGS)]
-        return subprocess.run(
+        return subprocess.Popen(
             [
                 "nsenter",
                 f"--mount=/proc/{process}/ns/mnt",
@@ -198,6 +208,29 @@ class SlurmCluster:
             text=True,
             env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{SYSTEM_PATH}"},
         )
+
+    def run(self, args: list[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """`start` a command, in the cluster's folder unless told, and wait for its end."""
+        process = self.start(args, cwd or self.folder)
+        output, _ = process.communicate()
+        return subprocess.CompletedProcess(args, process.returncode, output)
+
+    def ask(self, *args: str) -> list[str]:
+        """The lines that a command of SLURM prints; it must succeed."""
+        told = self.run(list(args))
+        if told.returncode:
+            raise RuntimeError(f"{args}: {told.stdout}")
+        return told.stdout.splitlines()
+
+    def restart_controller(self) -> None:
+        """Kill slurmctld, and start another one on the state that it left."""
+        pid = (self.folder / "slurmctld.pid").read_text().strip()
+        self.ask("kill", "-KILL", pid)
+        self.ask("slurmctld")
+        wait_for(self._answers)
+
+    def _answers(self) -> bool:
+        return self.run(["squeue", "--noheader"]).returncode == 0
 
     def stop(self) -> None:
         """End every process of the cluster."""

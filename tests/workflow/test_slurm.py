@@ -5,6 +5,7 @@ Needs root and Debian's slurm-wlm and munge; skipped elsewhere with the reason. 
 """
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -17,13 +18,6 @@ import slurm_cluster as slurm
 import small_study
 import smoke
 from project import ROOT
-
-# A cluster of our own may be asked often; jobs are short and its disk is local.
-IMPATIENT = [
-    *("--slurm-init-seconds-before-status-checks", "2"),
-    *("--seconds-between-status-checks", "1"),
-    *("--latency-wait", "5"),
-]
 
 pytestmark = pytest.mark.slurm
 
@@ -43,6 +37,11 @@ def slurm_cluster() -> Iterator[slurm.SlurmCluster]:
         cluster.stop()
 
 
+def queue(cluster: slurm.SlurmCluster, form: str) -> str:
+    """A line for every job that the cluster has had."""
+    return "\n".join(cluster.ask("squeue", "--noheader", "--states=all", f"--format={form}"))
+
+
 @pytest.fixture
 def toy(tmp_path: Path) -> Path:
     """The toy study beside copies of our profiles."""
@@ -54,12 +53,11 @@ def toy(tmp_path: Path) -> Path:
 
 def test_a_failed_training_is_submitted_again_and_goes_on(slurm_cluster, toy: Path):
     """The profile alone: submission, GPU request, retry from the run directory, local table."""
-    command = ["snakemake", "--profile", "slurm", *IMPATIENT, "--", "table.csv"]
+    command = ["snakemake", "--profile", "slurm", *slurm.IMPATIENT, "--", "table.csv"]
     result = slurm_cluster.run(command, cwd=toy)
     assert result.returncode == 0, result.stdout
     assert (toy / "table.csv").read_text() == "a\nb\nstep 2, 1 GPU\n"
-    queue = slurm_cluster.run(["squeue", "--noheader", "--states=all", "--format=%k %T"], cwd=toy)
-    assert sorted(queue.stdout.splitlines()) == [
+    assert sorted(queue(slurm_cluster, "%k %T").splitlines()) == [
         "rule_part_wildcards_a COMPLETED",
         "rule_part_wildcards_b COMPLETED",
         "rule_train COMPLETED",
@@ -83,7 +81,9 @@ def test_stopping_a_cluster_ends_its_jobs(tmp_path: Path, slurm_cluster):
     (tmp_path / "alive").unlink()
     with pytest.raises(TimeoutError):
         slurm.wait_for((tmp_path / "alive").exists, seconds=0.5)
-    idle = slurm_cluster.run(["sinfo", "--noheader", "--format=%T"], cwd=tmp_path)
+    idle = slurm_cluster.run(
+        ["sinfo", "--noheader", "--partition=main", "--format=%T"], cwd=tmp_path
+    )
     assert idle.stdout.strip() == "idle"
 
 
@@ -92,28 +92,83 @@ def test_table2_at_smoke_scale(slurm_cluster, tmp_path: Path, capsys):
     project = smoke.copy_project(tmp_path / "project")
     smoke.write_hub(project / "hub")
     settings = ["--config", "scale=smoke", "mirror=hub"]
-    command = ["snakemake", "--profile", "slurm", *IMPATIENT, *settings, "--", "results/table2.csv"]
-    began = time.monotonic()
+    profile = ["snakemake", "--profile", "slurm", *slurm.IMPATIENT]
+    command = [*profile, *settings, "--", "results/table2.csv"]
+    before, began = queue(slurm_cluster, "%k").count("finetune"), time.monotonic()
     result = slurm_cluster.run(command, cwd=project)
     seconds = time.monotonic() - began
     assert result.returncode == 0, result.stdout
     ours = pd.read_csv(project / "results" / "table2.csv").dropna(subset="cell")
     assert len(ours) == 4
     assert (ours["race.accuracy.seeds"] == 2).all()
-    queue = slurm_cluster.run(["squeue", "--noheader", "--states=all", "--format=%k"], cwd=project)
-    assert sum("finetune" in line for line in queue.stdout.splitlines()) == 20
+    # Twenty fine-tunings, in as many jobs as there are pre-trainings.
+    finetunings = [*(project / "runs/smoke/finetune").glob("*/*/*/????????????.json")]
+    assert len(finetunings) == 20
+    assert queue(slurm_cluster, "%k").count("finetune") == before + 4
     with capsys.disabled():
         print(f"\nTable 2 at smoke scale on SLURM: {seconds:.0f} s")
+
+
+def small_command() -> list[str]:
+    """The small study's command on SLURM; a failure is tried once more."""
+    profile = ["snakemake", "--profile", "slurm", *slurm.IMPATIENT, "--retries", "1"]
+    return [*profile, *small_study.COMMAND[3:]]
 
 
 def test_two_processes_train_on_the_cluster_to_the_bytes_of_one(
     slurm_cluster, small_finished, tmp_path: Path
 ):
-    """Both training stages as jobs of the cluster, with the lines that the rules print."""
+    """In pre-training on two nodes, in fine-tuning on one, with the lines that the rules print."""
     project = small_study.untrained(small_finished, tmp_path / "project")
     small_study.change_execution(project, processes=2)
-    command = ["snakemake", "--profile", "slurm", *IMPATIENT, *small_study.COMMAND[3:]]
-    result = slurm_cluster.run(command, cwd=project)
+
+    def two_nodes(data: dict) -> None:
+        data["execution"]["pretrain"]["resources"] = {"nodes": 2}
+
+    smoke.edit(project, "scales/smoke.yaml", two_nodes)
+    result = slurm_cluster.run(small_command(), cwd=project)
     assert result.returncode == 0, result.stdout
     small_study.check_processes(project, 2)
+    assert "2 node[1-2] rule_pretrain_wildcards_doc-sentences" in queue(slurm_cluster, "%D %N %k")
     assert small_study.outcome(project) == small_study.outcome(small_finished)
+
+
+def test_a_failed_fine_tuning_costs_those_beside_it_nothing(
+    slurm_cluster, small_finished, tmp_path: Path
+):
+    """Two share a job and one fails: the other is there at the end, and is trained once."""
+    project = small_study.untrained(small_finished, tmp_path / "project", ("finetune",))
+    place = "runs/smoke/finetune/doc-sentences/seed-0"
+    (manifest,) = (small_finished / place / "race").glob("????????????.json")
+    in_its_way = project / place / "race" / manifest.stem
+    in_its_way.parent.mkdir(parents=True)
+    in_its_way.write_text("no folder")
+    before = queue(slurm_cluster, "%k").count("finetune")
+    failed = slurm_cluster.run(small_command(), cwd=project)
+    assert failed.returncode == 1
+    assert "expected a folder; remove what lies there" in failed.stdout
+    assert queue(slurm_cluster, "%k").count("finetune") == before + 2  # a retry
+    assert len([*(project / place / "sst2").glob("????????????.json")]) == 1
+    in_its_way.unlink()
+    result = slurm_cluster.run(small_command(), cwd=project)
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.count("rule finetune:") == 1
+    for path in project.glob(f"{place}/sst2/*/events.jsonl"):
+        assert path.read_text().count('"start"') == 1
+    assert small_study.outcome(project) == small_study.outcome(small_finished)
+
+
+def test_the_doctor_sees_two_nodes(slurm_cluster, tmp_path: Path):
+    """From the node that it was submitted to, with a rank on each and the submitter's lock."""
+    project = smoke.copy_project(tmp_path / "project")
+    shutil.copy(ROOT / "requirements.txt", project)
+    command = ["python", "-m", "study.doctor", "--submit", "--", "--nodes=2", "--partition=main"]
+    result = slurm_cluster.run(command, cwd=project)
+    lines = dict(re.findall(r"^(?:ok|note|WRONG) +(\w+) +(.*)$", result.stdout, re.MULTILINE))
+    assert "WRONG" not in result.stdout and result.returncode == 0, result.stdout
+    assert lines["locks"] == "lockf holds between the machine that submitted this and this one"
+    assert lines["ranks"].startswith("2, the first on ") and " by gloo " in lines["ranks"]
+    assert lines["munge"] == "a credential of this machine is good"
+    assert lines["states"] == "squeue tells them (MinJobAge 1000000 s)"
+    assert lines["partition"].startswith("main* (2 nodes, infinite, gpu:1), urgent (2 nodes")
+    assert [*(project / "runs").iterdir()] == []

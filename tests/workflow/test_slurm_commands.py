@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import smoke
 from gpus_toy import make_gpus
 from project import ROOT
 
@@ -178,6 +179,18 @@ def paper_study(tmp_path: Path) -> FakeSlurm:
     return FakeSlurm(tmp_path / "fake", study)
 
 
+def two_nodes(paper_study: FakeSlurm) -> None:
+    """Let pre-trainings run on sixteen GPUs of two nodes."""
+
+    def change(data: dict) -> None:
+        data["execution"] = {
+            "like": "gpu",
+            "pretrain": {"processes": 16, "resources": {"gpu": 16, "nodes": 2}},
+        }
+
+    smoke.change(paper_study.study / "config/scales/paper.yaml", change)
+
+
 def asked_of_slurm(stage: str) -> str:
     """The options of sbatch that the execution section of a stage means."""
     execution = getattr(Study("paper").config.execution, stage)
@@ -189,8 +202,11 @@ def asked_of_slurm(stage: str) -> str:
     )
 
 
-def test_what_each_rule_of_the_paper_asks_for(paper_study: FakeSlurm):
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_what_each_rule_of_the_paper_asks_for(paper_study: FakeSlurm, nodes: int):
     """GPUs, memory, time and cores come from the scale's execution section, for every rule."""
+    if nodes == 2:
+        two_nodes(paper_study)
     jobs = list(Study("paper").jobs)
     target = Study("paper").jobs.finetune("full-sentences", 0, "squad11").path
     submissions = paper_study.submissions(jobs, "--config", "scale=paper", "--", target)
@@ -202,6 +218,11 @@ def test_what_each_rule_of_the_paper_asks_for(paper_study: FakeSlurm):
         assert asked.setdefault(rule, words) == words
     text, pretrain, finetune = map(asked_of_slurm, ("text", "pretrain", "finetune"))
     assert "--gpus=" in pretrain and "--gpus=" in finetune and "--gpus=" not in text
+    if nodes == 2:
+        pretrain = (
+            "-p main -t 1440 --mem 256000 --nodes=2 --requeue --ntasks=2 --cpus-per-task=32 "
+            "--gres=gpu:8"
+        )
     assert asked == {
         "rule_sentences": text,
         "rule_vocabulary": text,
@@ -210,5 +231,5 @@ def test_what_each_rule_of_the_paper_asks_for(paper_study: FakeSlurm):
         "rule_samples": text,
         "rule_features": text,
         "rule_pretrain": pretrain,
-        "rule_finetune": finetune,
+        "rule_scores-full-sentences-seed-0_finetune": finetune,
     }

@@ -1,0 +1,45 @@
+"""A training without a network, for the tests of SLURM: our run directory, lock, stop and budget.
+
+`NAME.json` is its manifest. A step takes a tenth of a second, each is kept, and it has had enough
+once NAME.enough is there. NAME.events tells its starts and stops.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+from study.command import Resumable, run_command
+from study.manifest import write_atomic
+from study.run import open_run
+from study.stopping import StopRequest
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train until it is enough."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--time-budget", type=float)
+    args = parser.parse_args(arguments)
+    name = args.manifest.stem
+    with (
+        StopRequest(args.time_budget) as stop,
+        Path(f"{name}.events").open("a", buffering=1) as events,
+        open_run(args.manifest, {"stage": "toy", "name": name}, stop.reason) as run,
+    ):
+        if run.adopt():
+            return
+        kept = run.directory / "step"
+        step = int(kept.read_text()) if kept.exists() else 0
+        events.write(f"start {step}\n")
+        while not Path(f"{name}.enough").exists():
+            if reason := stop.reason():
+                events.write(f"stop {reason}\n")
+                raise Resumable(reason)
+            time.sleep(0.1)
+            step += 1
+            write_atomic(kept, f"{step}")
+        run.publish(["step"], {})
+
+
+if __name__ == "__main__":
+    run_command(main)
