@@ -308,7 +308,8 @@ def request_of(stage):
     if (nodes := asked["nodes"]) == 1:
         return asked
     # `mpi` has the executor leave srun to the job, whose launcher starts one task on each node.
-    gpus = {"gres": f"gpu:{asked['gpu'] // nodes}"} if asked.pop("gpu") else {}
+    gpu = asked.pop("gpu")
+    gpus = {"gres": f"gpu:{gpu // nodes}"} if gpu else {}
     cores = execution.cores // nodes
     tasks = {"mpi": "srun", "tasks": nodes, "tasks_per_gpu": 0, "cpus_per_task": cores}
     return {**asked, **gpus, **tasks}

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import slurm_cluster as slurm
 import small_study
 import smoke
 from hypothesis import HealthCheck, settings
@@ -29,6 +30,13 @@ def small_finished(tmp_path_factory) -> Path:
     project = small_study.make_project(tmp_path_factory.mktemp("small") / "finished")
     small_study.build(project)
     return project
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster():
+    """A private SLURM of two nodes."""
+    with slurm.started() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

@@ -18,9 +18,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 CPUS = 2
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "unshare", "nsenter")
@@ -109,6 +112,23 @@ def missing() -> str | None:
     if trial.returncode:
         return f"no namespaces here: {trial.stderr.strip()}"
     return None
+
+
+@contextlib.contextmanager
+def started(**size) -> Iterator["SlurmCluster"]:
+    """A cluster for some tests; they are skipped where none can run, and fail in CI."""
+    reason = missing()
+    if reason and os.environ.get("REQUIRE_SLURM"):
+        pytest.fail(f"REQUIRE_SLURM is set, but {reason}")
+    if reason:
+        pytest.skip(reason)
+    # Not pytest's folder: a socket's path is at most 107 characters long.
+    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
+        cluster = SlurmCluster(Path(folder), **size)
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
 
 
 def free_ports(number: int) -> list[int]:

@@ -1,7 +1,7 @@
 """A training without a network, for the tests of SLURM: our run directory, lock, stop and budget.
 
-`NAME.json` is its manifest. A step takes a tenth of a second, each is kept, and it has had enough
-once NAME.enough is there. NAME.events tells its starts and stops.
+`NAME.json` is its manifest. A step takes a tenth of a second, and each is kept. It ends with the
+first step of its `--starts`-th start. NAME.events tells its starts and stops.
 """
 
 import argparse
@@ -15,9 +15,10 @@ from study.stopping import StopRequest
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train until it is enough."""
+    """Train until it has been started often enough."""
     parser = argparse.ArgumentParser()
     parser.add_argument("manifest", type=Path)
+    parser.add_argument("--starts", type=int, required=True)
     parser.add_argument("--time-budget", type=float)
     args = parser.parse_args(arguments)
     name = args.manifest.stem
@@ -31,7 +32,9 @@ def main(arguments: list[str] | None = None) -> None:
         kept = run.directory / "step"
         step = int(kept.read_text()) if kept.exists() else 0
         events.write(f"start {step}\n")
-        while not Path(f"{name}.enough").exists():
+        last = Path(f"{name}.events").read_text().count("start") >= args.starts
+        began = step
+        while not (last and step > began):
             if reason := stop.reason():
                 events.write(f"stop {reason}\n")
                 raise Resumable(reason)

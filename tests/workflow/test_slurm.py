@@ -4,12 +4,9 @@ Needs root and Debian's slurm-wlm and munge; skipped elsewhere with the reason. 
 (CI) makes a missing SLURM a failure.
 """
 
-import os
-import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -20,21 +17,6 @@ import smoke
 from project import ROOT
 
 pytestmark = pytest.mark.slurm
-
-
-@pytest.fixture(scope="module")
-def slurm_cluster() -> Iterator[slurm.SlurmCluster]:
-    """A private SLURM that runs until this module's tests are done."""
-    reason = slurm.missing()
-    if reason and os.environ.get("REQUIRE_SLURM"):
-        pytest.fail(f"REQUIRE_SLURM is set, but {reason}")
-    if reason:
-        pytest.skip(reason)
-    # Not pytest's folder: a socket's path is at most 107 characters long.
-    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
-        cluster = slurm.SlurmCluster(Path(folder))
-        yield cluster
-        cluster.stop()
 
 
 def queue(cluster: slurm.SlurmCluster, form: str) -> str:
@@ -156,19 +138,3 @@ def test_a_failed_fine_tuning_costs_those_beside_it_nothing(
     for path in project.glob(f"{place}/sst2/*/events.jsonl"):
         assert path.read_text().count('"start"') == 1
     assert small_study.outcome(project) == small_study.outcome(small_finished)
-
-
-def test_the_doctor_sees_two_nodes(slurm_cluster, tmp_path: Path):
-    """From the node that it was submitted to, with a rank on each and the submitter's lock."""
-    project = smoke.copy_project(tmp_path / "project")
-    shutil.copy(ROOT / "requirements.txt", project)
-    command = ["python", "-m", "study.doctor", "--submit", "--", "--nodes=2", "--partition=main"]
-    result = slurm_cluster.run(command, cwd=project)
-    lines = dict(re.findall(r"^(?:ok|note|WRONG) +(\w+) +(.*)$", result.stdout, re.MULTILINE))
-    assert "WRONG" not in result.stdout and result.returncode == 0, result.stdout
-    assert lines["locks"] == "lockf holds between the machine that submitted this and this one"
-    assert lines["ranks"].startswith("2, the first on ") and " by gloo " in lines["ranks"]
-    assert lines["munge"] == "a credential of this machine is good"
-    assert lines["states"] == "squeue tells them (MinJobAge 1000000 s)"
-    assert lines["partition"].startswith("main* (2 nodes, infinite, gpu:1), urgent (2 nodes")
-    assert [*(project / "runs").iterdir()] == []

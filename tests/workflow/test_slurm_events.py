@@ -5,12 +5,10 @@ snakemake waits. What is tried is SLURM, the profile, and our run directory, loc
 test_recovery.py tries that a network which goes on ends with the bytes of an undisturbed run.
 """
 
-import os
 import re
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +35,8 @@ class Trainings:
 
     def start_snakemake(self) -> subprocess.Popen[str]:
         """The command of the page, which is the same after whatever happened."""
-        command = HEAD.format(options=" ".join(slurm.IMPATIENT), names="+".join(NAMES))
+        options = " ".join([*slurm.IMPATIENT, "--retries", "20"])
+        command = HEAD.format(options=options, names="+".join(NAMES))
         return self.cluster.start(["bash", "-c", command], self.folder)
 
     def stop_snakemake(self, how: signal.Signals) -> str:
@@ -88,30 +87,16 @@ class Trainings:
 
     def start_requeued(self, job: str) -> None:
         """Let a job that SLURM put back into its queue start without two minutes' delay."""
-        asked = ["scontrol", "update", f"JobId={job}", "StartTime=now"]
-        slurm.wait_for(lambda: self.cluster.run(asked).returncode == 0 and self.eligible(job))
-
-    def eligible(self, job: str) -> bool:
-        """Whether a job does not wait for a time."""
-        return self.cluster.ask("squeue", "--noheader", f"--jobs={job}", "--format=%r") != [
-            "BeginTime"
-        ]
+        state = ["squeue", "--noheader", f"--jobs={job}", "--format=%T"]
+        slurm.wait_for(lambda: self.cluster.ask(*state) == ["PENDING"])
+        self.cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
 
 
 @pytest.fixture(scope="module")
 def trainings(tmp_path_factory) -> Iterator[Trainings]:
     """All trainings, at work; the controller is restarted then, and each meets its event."""
-    reason = slurm.missing()
-    if reason and os.environ.get("REQUIRE_SLURM"):
-        pytest.fail(f"REQUIRE_SLURM is set, but {reason}")
-    if reason:
-        pytest.skip(reason)
-    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
-        cluster = slurm.SlurmCluster(Path(folder), nodes=3, cpus=4)
-        try:
-            yield Trainings(cluster, tmp_path_factory.mktemp("trainings"))
-        finally:
-            cluster.stop()
+    with slurm.started(nodes=3, cpus=4) as cluster:
+        yield Trainings(cluster, tmp_path_factory.mktemp("trainings"))
 
 
 @pytest.fixture(scope="module")
@@ -134,45 +119,45 @@ def hit(restarted: Trainings) -> Trainings:
     ask("scontrol", "requeue", requeued)
     ask("scontrol", "update", "NodeName=node3", "State=DOWN", "Reason=test")
     ask("sbatch", "--partition=urgent", "--nodelist=node2", "--exclusive", "--wrap=true")
-    # SLURM takes a node back by itself once it answers.
     for job in (requeued, failed):
         restarted.start_requeued(job)
+    # Refused where SLURM has taken the node back by itself.
+    restarted.cluster.run(["scontrol", "update", "NodeName=node3", "State=RESUME"])
     return restarted
 
 
 def test_controller_restart(restarted: Trainings):
     """Nothing happens to jobs, nor to snakemake."""
     for name in NAMES:
-        assert restarted.events(name, "start")[:1] == ["0"]
+        assert restarted.events(name, "start")[0] == "0"
         assert len(restarted.jobs(name)) == 1 or name == "limit"
 
 
 @pytest.mark.parametrize(
-    "name, stopped_by, states",
+    "name, states",
     [
-        ("cancelled", "SIGTERM", {"CANCELLED", "RUNNING"}),
-        ("preempted", "SIGTERM", {"FAILED", "RUNNING"}),
-        ("requeued", "SIGTERM", {"RUNNING"}),
-        ("failed", "SIGTERM", {"RUNNING"}),
-        ("limit", "time budget", {"FAILED", "RUNNING"}),
+        ("cancelled", {"CANCELLED"}),
+        ("preempted", {"FAILED"}),  # it used its grace time to end by itself
+        ("requeued", set()),
+        ("failed", set()),
+        ("limit", {"FAILED", "TIMEOUT"}),
     ],
 )
-def test_a_training_goes_on_after(hit: Trainings, name: str, stopped_by: str, states: set[str]):
-    """It saved its state; SLURM (requeued, failed) or snakemake's retries start it again."""
+def test_a_training_goes_on_after(hit: Trainings, name: str, states: set[str]):
+    """It saved its state; SLURM, in the same job, or snakemake's retries start it again."""
     hit.wait_for_start(name, 2)
-    assert hit.events(name, "start")[0] == "0" and int(hit.events(name, "start")[1]) > 0
-    if name != "limit":  # may be signalled before its budget is used up, on a busy machine
-        assert hit.events(name, "stop")[:1] == [stopped_by]
-        assert {state for _, state in hit.jobs(name)} == states
+    first, second, *_ = map(int, hit.events(name, "start"))
+    assert first == 0 < second
+    assert hit.events(name, "stop")[0] in {"SIGTERM", "time budget" if name == "limit" else ""}
+    ended = {state for _, state in hit.jobs(name)} - {"PENDING", "RUNNING", "COMPLETED"}
+    assert ended <= states and bool(ended) == bool(states)
 
 
-def test_snakemake_killed_and_interrupted(hit: Trainings):
-    """Its jobs outlive a killed snakemake, and end with one that is told to stop."""
-    for name in NAMES:
-        hit.wait_for_start(name, 2)
-        if name != "cancelled":
-            (hit.folder / f"{name}.enough").touch()
-            slurm.wait_for((hit.folder / f"{name}.json").exists)
+def test_snakemake_is_killed_and_interrupted(hit: Trainings):
+    """Jobs outlive a snakemake that is killed, and end with one that is told to stop."""
+    hit.wait_for_start("cancelled", 2)
+    for name in NAMES[1:]:
+        slurm.wait_for((hit.folder / f"{name}.json").exists)
     first = hit.running("cancelled")
     hit.stop_snakemake(signal.SIGKILL)
     hit.wait_for_steps("cancelled")
@@ -186,10 +171,8 @@ def test_snakemake_killed_and_interrupted(hit: Trainings):
     slurm.wait_for(lambda: not hit.jobs("cancelled", "running"))
     assert hit.events("cancelled", "stop")[-1] == "SIGTERM", printed
     hit.head = hit.start_snakemake()
-    hit.wait_for_start("cancelled", 4)
-    steps = [int(step) for step in hit.events("cancelled", "start")]
-    assert steps == sorted(set(steps))
-    (hit.folder / "cancelled.enough").touch()
     output, _ = hit.head.communicate()
     assert hit.head.returncode == 0, output
+    steps = [int(step) for step in hit.events("cancelled", "start")]
+    assert len(steps) == 4 and steps == sorted(set(steps))
     assert all((hit.folder / f"{name}.json").exists() for name in NAMES)
