@@ -1,96 +1,188 @@
-"""Export a pre-training run as a folder that transformers loads.
+"""Export a pre-trained or fine-tuned model as a folder that transformers loads.
 
-In: the manifest of a pre-training run (or a folder that holds it) and that of its vocabulary. Out:
-a folder with config.json, model.safetensors, tokenizer.json, tokenizer_config.json and README.md,
-for `AutoModelForMaskedLM.from_pretrained` and `AutoTokenizer.from_pretrained`; no pickle.
+In: the manifest of a pre-training, or of one seed of a fine-tuning that kept its weights (or a
+folder that holds it); what it was made from is looked for beside it. Out: a folder with
+config.json, model.safetensors, tokenizer.json, tokenizer_config.json and a model card, README.md,
+for transformers' `AutoModelForMaskedLM`, of fine-tuned models `AutoModelForSequenceClassification`,
+`AutoModelForQuestionAnswering` or `AutoModelForMultipleChoice`, and `AutoTokenizer`; no pickle.
 """
 
 import dataclasses
 import json
+import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
-from model.network.huggingface import (
-    predicts_next_sentence,
-    to_transformers,
-    transformers_config,
-)
+from model.card import Card
+from model.network.huggingface import architecture, to_transformers, transformers_config
 from model.network.weights import WEIGHTS
 from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
 from study.cells import Model
 from study.command import command_parser, run_command
 from study.errors import StudyError
-from study.manifest import MANIFEST_NAME, Manifest, load_manifest
+from study.manifest import MANIFEST_NAME, Manifest, load_manifest, seed_run
 from study.stages import PATHS
+
+STAGES = ("pretrain", "finetune", "finetune-seed")
 
 
 def read_run(place: Path) -> Manifest:
-    """The pre-training manifest at `place`: the file, the folder it lies in, or the run directory.
+    """The manifest at `place` of a pre-training, or of the one seed of a fine-tuning: the file, the
+    folder it lies in, or the run directory.
 
     Raises StudyError when there is none, several, or one of another stage.
     """
+    run = _manifest_at(place)
+    if run.stage not in STAGES:
+        expected = "expected pretrain or finetune"
+        raise StudyError(f"{run.path}: field stage: {expected}, found {run.stage}")
+    if run.stage != "finetune":
+        return run
+    seeds = list(run.figure("seeds"))
+    if len(seeds) != 1:
+        files = ", ".join(str(run.path.parent / f"seed-{seed}.json") for seed in seeds)
+        raise StudyError(f"{place}: fine-tunings of {len(seeds)} seeds; name one: {files}")
+    return seed_run(run, seeds[0])
+
+
+def _manifest_at(place: Path) -> Manifest:
     if not place.is_dir():
-        return load_manifest(place, stage="pretrain")
+        return load_manifest(place)
     if (place / MANIFEST_NAME).is_file():  # the run directory `<key>/`, beside its `<key>.json`
-        inner = load_manifest(place / MANIFEST_NAME, stage="pretrain")
+        inner = load_manifest(place / MANIFEST_NAME)
+        if inner.stage == "finetune-seed":
+            return inner
         return dataclasses.replace(inner, path=place.parent / f"{inner.key}.json")
-    paths = sorted(place.glob("*.json"))
+    paths = sorted(path for path in place.glob("*.json") if not path.name.startswith("seed-"))
     if len(paths) != 1:
         names = ", ".join(path.name for path in paths) or "none"
         raise StudyError(f"{place}: expected one manifest, found {names}; name the one to export")
-    return load_manifest(paths[0], stage="pretrain")
+    return load_manifest(paths[0])
 
 
-def find_vocabulary(run: Manifest) -> Manifest:
-    """The manifest of the run's vocabulary, looked for where the study keeps it.
-
-    Raises StudyError naming the key and the option that points to it.
-    """
-    key = run.recipe["vocabulary"]
-    pattern = f"{PATHS['vocabulary'].format(vocabulary='*')}/{key}.json"
+def look_for(run: Manifest, stage: str, key: str) -> Manifest | None:
+    """The manifest of what a run was made from, where the study keeps it; None if it is not."""
+    pattern = f"{re.sub(r'{[a-z]+}', '*', PATHS[stage])}/{key}.json"
     for folder in run.path.resolve().parents:
         for path in sorted(folder.glob(pattern)):
-            return load_manifest(path, key=key, stage="vocabulary")
-    raise StudyError(
-        f"{run.path}: field recipe.vocabulary: no vocabulary {key} beside this run; "
-        "name its manifest with --vocabulary"
-    )
+            return load_manifest(path, key=key, stage=stage)
+    return None
+
+
+def find(run: Manifest, stage: str, advice: str = "") -> Manifest:
+    """The same, of a field of the recipe; StudyError naming the key where it is not there."""
+    key = run.recipe[stage]
+    found = look_for(run, stage, key)
+    if found is None:
+        raise StudyError(
+            f"{run.path}: field recipe.{stage}: no {stage} {key} beside this run{advice}"
+        )
+    return found
 
 
 def export(run: Manifest, vocabulary_manifest: Manifest, target: Path) -> None:
     """Write the folder `target`, whole or not at all.
 
-    Raises StudyError when `target` exists and is not empty.
+    Raises StudyError when `target` exists and is not empty, when the run kept no weights, and for
+    what transformers has no class for.
     """
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise StudyError(f"{target}: exists and is not an empty folder")
+    task = run.recipe.get("task")
+    if task and WEIGHTS not in run.files:
+        raise StudyError(
+            f"{run.path}: kept no weights; finetuning.<recipe>.{task['name']}.keep_weights: true "
+            "in the study file keeps them"
+        )
+    pretrain = find(run, "pretrain") if task else run
     vocabulary = Vocabulary.load(vocabulary_manifest)
-    config = Model.model_validate(run.recipe["model"])
     state = load_file(run.file(WEIGHTS))
+    name = architecture(state, task["kind"] if task else "")
+    model = Model.model_validate({**pretrain.recipe["model"], **_dropouts(run)})
+    config = transformers_config(model, state, vocabulary, name) | _labels(run, name, state)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
         draft = Path(folder)
         draft.chmod(0o755)
-        save_file(to_transformers(state, vocabulary.pad), draft / WEIGHTS, {"format": "pt"})
-        _write_json(draft / "config.json", transformers_config(config, state, vocabulary))
+        save_file(to_transformers(state, vocabulary, name), draft / WEIGHTS, {"format": "pt"})
+        _write_json(draft / "config.json", config)
         segments = "encoder.segments.weight" in state
-        _write_tokenizer(vocabulary_manifest, vocabulary, draft, segments, config.positions)
-        (draft / "README.md").write_text(model_card(run, predicts_next_sentence(state)))
+        separators = task["separators"] if task else 1
+        write_tokenizer(
+            vocabulary_manifest, vocabulary, draft, segments, separators, model.positions
+        )
+        (draft / "README.md").write_text(card_of(run, pretrain, name).text())
         draft.replace(target)
+
+
+def _dropouts(run: Manifest) -> dict[str, float]:
+    """Dropout of a fine-tuning, whose network is otherwise that of the pre-training."""
+    if "settings" not in run.recipe:
+        return {}
+    dropout = run.recipe["settings"]["dropout"]
+    return {"dropout": dropout, "attention_dropout": dropout}
+
+
+def _labels(run: Manifest, name: str, state: dict) -> dict[str, Any]:
+    """What config.json says of a task's classes, called by their names where these are known."""
+    if not name.endswith("ForSequenceClassification"):
+        return {}
+    task, outputs = run.recipe["task"], len(state["head.output.bias"])
+    names = task.get("labels")
+    if not isinstance(names, list):
+        names = [f"LABEL_{number}" for number in range(outputs)]
+    kind = "single_label_classification" if task["kind"] == "classification" else "regression"
+    return {
+        "id2label": {str(number): str(label) for number, label in enumerate(names)},
+        "label2id": {str(label): number for number, label in enumerate(names)},
+        "classifier_dropout": run.recipe["settings"].get("head_dropout"),
+        "problem_type": kind,
+    }
+
+
+def card_of(run: Manifest, pretrain: Manifest, name: str) -> Card:
+    """The card of a run, with what it was made from as far as that is there."""
+    corpora: dict[str, Manifest | None] = dict.fromkeys(pretrain.figures.get("corpora", {}))
+    languages: dict[str, None] = {}
+    store = look_for(pretrain, "store", pretrain.recipe.get("store", ""))
+    for key in store.recipe["tokens"] if store else ():
+        tokens = look_for(pretrain, "tokens", key)
+        sentences = tokens and look_for(pretrain, "sentences", tokens.recipe["sentences"])
+        if sentences:
+            languages[sentences.recipe["language"]] = None
+            source = look_for(pretrain, "source", sentences.recipe["source"])
+            corpora[sentences.recipe["corpus"]] = source
+    features = look_for(run, "features", run.recipe.get("features", ""))
+    weights = pretrain.recipe.get("weights")
+    return Card(
+        run,
+        pretrain,
+        name,
+        corpora,
+        list(languages),
+        task_source=features and look_for(run, "source", features.recipe["source"]),
+        weights=weights and look_for(pretrain, "weights", weights),
+    )
 
 
 def _write_json(path: Path, content: dict) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _write_tokenizer(
-    manifest: Manifest, vocabulary: Vocabulary, folder: Path, segments: bool, longest: int
+def write_tokenizer(
+    manifest: Manifest,
+    vocabulary: Vocabulary,
+    folder: Path,
+    segments: bool,
+    separators: int,
+    longest: int,
 ) -> None:
-    """tokenizer.json that frames texts as in pre-training, and the roles of its special tokens."""
+    """tokenizer.json that frames texts as in training, and the roles of its special tokens."""
     tokenizer = Tokenizer.from_file(str(manifest.file(TOKENIZER_FILE)))
     names = {
         role: tokenizer.id_to_token(getattr(vocabulary, role))
@@ -98,9 +190,10 @@ def _write_tokenizer(
     }
     start, end = names["start"], names["separator"]
     second = 1 if segments else 0
+    between = " ".join([end] * separators)
     tokenizer.post_processor = TemplateProcessing(
         single=f"{start} $A {end}",
-        pair=f"{start} $A {end} $B:{second} {end}:{second}",
+        pair=f"{start} $A {between} $B:{second} {end}:{second}",
         special_tokens=[(start, vocabulary.start), (end, vocabulary.separator)],
     )
     tokenizer.save(str(folder / TOKENIZER_FILE))
@@ -126,52 +219,15 @@ def _write_tokenizer(
     )
 
 
-def model_card(run: Manifest, next_sentence: bool) -> str:
-    """README.md: what this model is, its recipe and its figures."""
-    recipe, model, form = run.recipe, run.recipe["model"], run.recipe["format"]
-    figures = "\n".join(
-        f"| {name} | {value} |"
-        for name, value in run.figures.items()
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool)
-    )
-    heads = f"{model['heads']} heads, feed-forward {model['ffn']}"
-    return f"""\
----
-library_name: transformers
-pipeline_tag: fill-mask
----
-
-# {form["name"]}, recipe {run.key}
-
-One cell of a re-run of RoBERTa's ablation study (arXiv 1907.11692), made to be compared
-with its siblings, not to be the best model of its size.
-
-- objective: masked tokens{" and next sentences" if next_sentence else ""}
-- input format: {form["name"]}, {form["length"]} tokens
-- masking: {recipe["masking"]["policy"]}
-- {model["layers"]} layers, hidden {model["hidden"]}, {heads}
-- {recipe["steps"]} updates, seed {recipe["seed"]}
-
-| figure | value |
-| --- | --- |
-{figures}
-
-The whole recipe:
-
-```json
-{json.dumps(recipe, indent=1)}
-```
-"""
-
-
 def main(argv: list[str] | None = None) -> None:
     """Command line of the export."""
     parser = command_parser(
         "model.export",
-        "Write a pre-training run as a folder that transformers loads.",
+        "Write a pre-trained or fine-tuned model as a folder that transformers loads.",
         "python -m model.export runs/laptop/pretrain/byte-level/seed-0 exported",
     )
-    parser.add_argument("run", metavar="RUN", type=Path, help="pretrain manifest or its folder")
+    about = "manifest of a pre-training or of a seed of a fine-tuning, or its folder"
+    parser.add_argument("run", metavar="RUN", type=Path, help=about)
     parser.add_argument("target", metavar="DIR", type=Path, help="folder to write (new or empty)")
     whose = "the vocabulary's manifest (default: looked for in the run's scale)"
     parser.add_argument("--vocabulary", metavar="FILE", type=Path, help=whose)
@@ -181,7 +237,7 @@ def main(argv: list[str] | None = None) -> None:
         key = run.recipe["vocabulary"]
         vocabulary = load_manifest(arguments.vocabulary, key=key, stage="vocabulary")
     else:
-        vocabulary = find_vocabulary(run)
+        vocabulary = find(run, "vocabulary", "; name its manifest with --vocabulary")
     export(run, vocabulary, arguments.target)
 
 

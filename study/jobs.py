@@ -347,10 +347,10 @@ class Jobs(dict[str, Job]):
             features=self.features(task, cell),
             vocabulary=self.vocabulary(self.config.cells[cell].vocabulary),
             task=self.task_fields(task, settings.separators),
-            settings=settings.in_recipe(without=("separators", "length", "grid")),
+            settings=settings.in_recipe(without=("separators", "length", "grid", "keep_weights")),
             seeds=self.config.seeds.finetuning_of(seed),
             init=[self.finetune(cell, seed, spec.init, start) for start in starts] or None,
-            keep_weights=any(self.config.tasks[other].init == task for other in tasks),
+            keep_weights=settings.keep_weights or self.config.starts_others(cell, task),
         )
 
     @once

@@ -283,6 +283,7 @@ class RecipeSettings(Finetuning):
 
     length: None = None
     separators: None = None
+    keep_weights: Literal[False] = False
     grid: None = None
 
 

@@ -85,6 +85,10 @@ class StudyFile(Section):
         """The fine-tuning settings of a cell on a task, by name."""
         return self.finetuning[self.cells[cell].finetuning][task].settings()
 
+    def starts_others(self, cell: str, task: str) -> bool:
+        """Whether other tasks of a cell start from the models that were tuned on this one."""
+        return any(self.tasks[other].init == task for other in self.cell_tasks(cell))
+
     def claims_of(self, table: str) -> dict[str, Claim]:
         """The claims that compare rows of a table."""
         return {name: claim for name, claim in self.claims.items() if claim.table == table}

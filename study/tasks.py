@@ -169,6 +169,9 @@ class Finetuning(Section):
     clip_norm: Omitted[AtLeastZero] = doc("longest norm of a gradient; 0: any", 0)
     head_dropout: Maybe[Fraction] = doc("before the head and inside it; null: `dropout`", None)
     group_by_length: Omitted[bool] = doc("whether an update's units are about equally long", True)
+    keep_weights: Omitted[bool] = doc(
+        "whether the models are kept, for python -m model.export; part of the recipe", False
+    )
     grid: Grid | None = doc("settings to choose from, instead of these", None)
 
     def optimiser(self) -> Optimiser:

@@ -159,7 +159,9 @@ def test_bad_targets_and_runs_are_one_line(tmp_path):
     (full / "mine").touch()
     with pytest.raises(StudyError, match="full: exists and is not an empty folder"):
         export.main([str(run.path), str(full)])
-    with pytest.raises(StudyError, match="field stage: expected pretrain, found vocabulary"):
+    with pytest.raises(
+        StudyError, match="field stage: expected pretrain or finetune, found vocabulary"
+    ):
         export.main([str(tmp_path / "runs/vocabularies/toy"), str(tmp_path / "out")])
     (run.run_directory / "model.safetensors").write_bytes(b"short")
     with pytest.raises(StudyError, match=r"model\.safetensors: 5 bytes, expected"):
