@@ -12,7 +12,7 @@ from analysis.render import DASH, value_text
 from study.cells import Cell
 from study.errors import StudyError
 from study.graph import Study
-from study.read import load_study_file, scales_folder
+from study.read import load_study_file, study_paths
 from study.study_file import StudyFile
 
 PAPER = "paper"
@@ -47,14 +47,17 @@ def scaling_lines(study: Study, tables: Iterable[str]) -> list[tuple[str, str, s
 
 
 def paper_of(study: Study) -> StudyFile | None:
-    """The study at scale `paper`; None at that scale, and where there is none or not at it."""
-    path = scales_folder(study.study_path) / f"{PAPER}.yaml"
-    if study.scale == PAPER or not path.is_file():
+    """The study at scale `paper`; None at that scale and where there is none.
+
+    One that is like another may hold only at the sizes it is made for; then it is that other one.
+    """
+    *_, origin = study_paths(study.study_path)
+    if study.scale == PAPER or not (origin.parent / "scales" / f"{PAPER}.yaml").is_file():
         return None
     try:
         return load_study_file(PAPER, study.study_path)
-    except StudyError:  # a study that is like another one may hold only at the sizes it is made for
-        return None
+    except StudyError:
+        return load_study_file(PAPER, origin)
 
 
 def token_share(study: Study, tables: Iterable[str]) -> float | None:
@@ -63,10 +66,11 @@ def token_share(study: Study, tables: Iterable[str]) -> float | None:
     cells = shown_names(study.config, tables)["cells"]
     if not paper or not cells:
         return None
+    cells = [name for name in cells if name in paper.cells]
     ours, theirs = (
         sum(tokens_of(config.cells[name]) for name in cells) for config in (study.config, paper)
     )
-    return ours / theirs
+    return ours / theirs if theirs else None
 
 
 def tokens_of(cell: Cell) -> int:
@@ -96,9 +100,13 @@ def shown_names(config: StudyFile, names: Iterable[str]) -> dict[str, Iterable]:
 
 
 def sections(config: StudyFile, names: dict[str, Iterable]) -> dict[str, list[dict[str, Any]]]:
-    """What has these names in each section, flat and in their order."""
-    cells = [config.cells[name] for name in names["cells"]]
-    settings = [config.finetuning[recipe][task] for recipe, task in names["finetuning"]]
+    """What has these names in each section, flat and in their order; of those that it has."""
+    cells = [config.cells[name] for name in names["cells"] if name in config.cells]
+    settings = [
+        config.finetuning[recipe][task]
+        for recipe, task in names["finetuning"]
+        if task in config.finetuning.get(recipe, ())
+    ]
     return {
         "cells": [flat(cell.model_dump(exclude=NOT_OF_CELLS)) for cell in cells],
         **{section: sizes(config, section, names[section]) for section in SIZES},

@@ -29,11 +29,13 @@ class Command:
 
 COMMANDS = {
     "run": Command("study.watch", "make a result, or all, and show how far it is"),
+    "status": Command("study.status", "show what is done, what runs where and what failed"),
     "plan": Command("analysis.plan", "write what results will cost, before anything runs"),
     "page": Command("analysis.page", "write the tables that are finished as one page"),
     "compare": Command("analysis.compare", "tell how two folders of results differ"),
     "provenance": Command("analysis.provenance", "tell where a number comes from: --trace"),
     "export": Command("model.export", "write a model as a folder for transformers"),
+    "pack": Command("study.pack", "write a finished study into one archive"),
     "forget": Command("study.forget", "delete runs, so that they are made from nothing"),
     "prune": Command("study.prune", "list or delete the runs that nothing asks for any more"),
 }

@@ -89,11 +89,6 @@ def study_paths(study_path: str | Path) -> list[Path]:
     return paths
 
 
-def scales_folder(study_path: str | Path) -> Path:
-    """Where the scales of a study lie: beside the file that it is, in the end, like."""
-    return study_paths(study_path)[-1].parent / "scales"
-
-
 def read_overrides(texts: Iterable[str]) -> list[FileAndData]:
     """What `KEY=VALUE` say, each as a file of its own; keys are dotted, values are YAML.
 

@@ -137,6 +137,18 @@ def test_a_column_that_a_scale_leaves_out_is_no_difference(edit):
     assert ("finetuning: batch", "8", "32") in lines
 
 
+def test_sizes_that_hold_only_here_are_told_beside_those_of_the_study_that_they_are_like(edit):
+    Path("mine.yaml").write_text(
+        "like: config/study.yaml\nbase: {model: {positions: 64}}\n"
+        "cells: {rate-30: {like: segment-pair, masking: {rate: 0.3}}}\n"
+        "tables: {mine: {caption: x, columns: [{value: perplexity, label: x}], rows: "
+        "[{id: a, label: a, cell: segment-pair}, {id: b, label: b, cell: rate-30}]}}\n"
+    )
+    mine = Study("smoke", "mine.yaml")
+    assert ("cells: length", "64", "512") in scaling_lines(mine, ["mine"])
+    assert token_share(mine, ["mine"]) == 10_240 / 131_072_000_000
+
+
 def test_a_page_of_one_table_keeps_its_notes_and_one_of_recipes_has_no_runs(study):
     alone = make("table2")
     assert "Notes on all tables" not in alone
