@@ -30,6 +30,7 @@ class Command:
 COMMANDS = {
     "run": Command("study.watch", "make a result, or all, and show how far it is"),
     "status": Command("study.status", "show what is done, what runs where and what failed"),
+    "doctor": Command("study.doctor", "tell what this machine lacks, with the remedy"),
     "plan": Command("analysis.plan", "write what results will cost, before anything runs"),
     "page": Command("analysis.page", "write the tables that are finished as one page"),
     "compare": Command("analysis.compare", "tell how two folders of results differ"),

@@ -25,6 +25,7 @@ from study.jobs import Job, needed
 from study.kinds import KIND_FACTS
 from study.manifest import MANIFEST_NAME, Manifest, load_manifest, seed_run
 from study.options import DEFAULT_SCALE, add_study_arguments, study_of, study_options
+from study.read import read_included, study_paths
 from study.record import current_file, first_file, kept_file, record_path
 from study.run import RECIPE_NAME, code_version, if_known
 from study.stored import size_text
@@ -142,11 +143,12 @@ def config_files(study: Study) -> list[Path]:
 
     Raises StudyError for a file outside the current folder, which nobody else would find.
     """
-    study_file = Path(study.study_path)
+    studies = study_paths(study.study_path)
     tables = [*study.config.tables.values(), *study.config.hyperparameter_tables.values()]
-    paths = [study_file, *(Path(table.published) for table in tables if table.published)]
+    paths = [path for study_file in studies for path, _ in read_included(study_file)]
+    paths += [Path(table.published) for table in tables if table.published]
     paths += [Path(one.path) for one in study.config.vocabularies.values() if one.path]
-    for folder in {Path("config"), study_file.parent} - {Path()}:
+    for folder in {Path("config"), *(study_file.parent for study_file in studies)} - {Path()}:
         paths += folder.rglob("*.yaml")
     inside = sorted({Path(os.path.relpath(path)) for path in paths})
     for path in inside:

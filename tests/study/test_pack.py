@@ -153,3 +153,15 @@ def test_a_study_file_elsewhere_is_refused(project, tmp_path):
     shutil.copytree("config", tmp_path / "other")
     with pytest.raises(StudyError, match=r"other/\S+: lies outside this folder"):
         pack.main(["study.zip", *OPTIONS, "table9", "--study", str(tmp_path / "other/study.yaml")])
+
+
+def test_all_files_of_a_study_that_is_like_another_are_in_it(edit):
+    Path("mine.yaml").write_text("like: more/theirs.yaml\ninclude: [cells.yaml]\n")
+    Path("cells.yaml").write_text("cells: {rate-30: {like: blocks, masking: {rate: 0.3}}}\n")
+    Path("other.yaml").touch()
+    Path("more").mkdir()
+    Path("more/theirs.yaml").write_text("like: config/study.yaml\n")
+    files = {str(path) for path in pack.config_files(Study("smoke", "mine.yaml"))}
+    assert files > {"mine.yaml", "cells.yaml", "more/theirs.yaml", "config/study.yaml"}
+    assert files > {"config/study/cells.yaml", "config/scales/smoke.yaml"}
+    assert "other.yaml" not in files
