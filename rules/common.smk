@@ -31,6 +31,7 @@ from study.results import FIGURE, RESULTS, TABLE, WILDCARD
 from study.run import Run
 from study.scheduling import keep_one_timer
 from study.stages import PATHS
+from study.trackers import environment_of
 
 
 @contextmanager
@@ -180,6 +181,8 @@ MANIFESTS = {stage: STUDY.jobs.pattern(stage) for stage in PATHS}
 LOGS = f"{STUDY.root}/logs"
 # Jobs use the interpreter that runs snakemake, also where its environment was not activated.
 os.environ.update(PATH=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+for variable, value in environment_of(STUDY.root, STUDY.scale).items():
+    os.environ.setdefault(variable, value)
 
 
 # As many jobs at once as there are slots on the GPUs of this machine (model.launch says which).

@@ -32,6 +32,7 @@ COMMANDS = {
     "status": Command("study.status", "show what is done, what runs where and what failed"),
     "doctor": Command("study.doctor", "tell what this machine lacks, with the remedy"),
     "plan": Command("analysis.plan", "write what results will cost, before anything runs"),
+    "devices": Command("study.devices", "tell which GPUs jobs may use, and what of each is taken"),
     "page": Command("analysis.page", "write the tables that are finished as one page"),
     "compare": Command("analysis.compare", "tell how two folders of results differ"),
     "provenance": Command("analysis.provenance", "tell where a number comes from: --trace"),

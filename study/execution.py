@@ -2,12 +2,19 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from study.fields import AboveZero, AtLeastZero, Count, Maybe, NonEmpty, Positive, Section, doc
+from study.trackers import Tracker
 
 MOST_CORES = 1024
 Cores = Annotated[int, Field(gt=0, le=MOST_CORES)]
+
+
+def _once(names: list[Tracker]) -> list[Tracker]:
+    if len(set(names)) < len(names):
+        raise ValueError("the same tracker twice")
+    return names
 
 
 class Resources(Section):
@@ -57,6 +64,9 @@ class TrainingExecution(MeasuredExecution):
     workers: Annotated[int, Field(ge=0, le=MOST_CORES)] = doc("processes of a rank that read ahead")
     checkpoint_minutes: AtLeastZero = doc("between two checkpoints; 0: after every update")
     tensorboard: bool = doc("whether logs are written for TensorBoard too")
+    trackers: Annotated[list[Tracker], AfterValidator(_once)] = doc(
+        "experiment trackers to report to, where they are installed", []
+    )
 
 
 class Execution(TrainingExecution):

@@ -174,7 +174,9 @@ class Training:
             module.compile(dynamic=False)
         summation = ExactGradients if execution.mode == "exact" else FastGradients
         self.gradients = summation(module, len(self.terms), ranks, self.precision)
-        self.journal = Journal(run_directory, ranks.first, execution.tensorboard)
+        self.journal = Journal(
+            run_directory, ranks.first, execution.tensorboard, execution.trackers
+        )
         self.log_every = max(1, self.steps // LOG_POINTS)
         self.state = State(
             window=torch.zeros(len(self.terms), dtype=torch.float64, device=ranks.device),
@@ -297,9 +299,8 @@ class Training:
     def start(self, attempt: Attempt) -> Progress:
         """Open the journal and the progress line of this attempt, and say what it will do."""
         ranks, first = self.ranks, self.first_update
-        self.journal.start(
-            self.state.step, steps=self.steps, world=ranks.world, **vars(self.execution)
-        )
+        facts = {"steps": self.steps, "world": ranks.world, **vars(self.execution)}
+        self.journal.start(self.state.step, attempt.label, **facts)
         self.energy = hardware.energy_joules(ranks.device)
         self.resumed_from = self.state.step
         progress = Progress(
@@ -353,6 +354,7 @@ class Training:
                 "processes": self.ranks.world,
                 "resumed_from": self.resumed_from,
                 "execution": vars(self.execution),
+                "trackers": self.journal.links,
             },
         )
 

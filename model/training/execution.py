@@ -19,6 +19,7 @@ DEFAULTS = {
     "workers": 0,
     "checkpoint_minutes": 5.0,
     "tensorboard": True,
+    "trackers": [],
 }
 
 

@@ -4,7 +4,8 @@
 evaluation; cut back to the checkpoint on resume, so a run that was killed ends with the same bytes.
 `events.jsonl`: one line per start, stop and log point of every attempt, and every ten seconds or so
 between them, with host, time and pace; only ever appended to, and its last line is what
-`study.standing` reads. `tensorboard/`: the same scalars and the pace, for looking at.
+`study.standing` reads. `tensorboard/`: the same scalars and the pace, for looking at, as experiment
+trackers get them (`trackers/` has their files).
 """
 
 import json
@@ -12,9 +13,11 @@ import math
 import os
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from model.training.trackers import Reporter
 from study.manifest import write_atomic
 from study.run import if_known
 
@@ -24,8 +27,12 @@ PACE_SECONDS = 9.0  # a progress line comes every 10 s, on a terminal every seco
 class Journal:
     """The first rank's logs; on other ranks (`active` false) it writes nothing."""
 
-    def __init__(self, run_directory: Path, active: bool, tensorboard: bool):
+    def __init__(
+        self, run_directory: Path, active: bool, tensorboard: bool, trackers: Sequence[str] = ()
+    ):
         self.directory, self.active = Path(run_directory), active
+        self._trackers, self._reporters = trackers if active else (), []
+        self.links: dict[str, str] = {}  # by tracker, where its run has an address
         self.lines: list[str] = []
         self._tensorboard = tensorboard and active
         self._writer = None
@@ -33,8 +40,11 @@ class Journal:
         if active:
             self.directory.mkdir(parents=True, exist_ok=True)
 
-    def start(self, step: int, **facts: Any) -> None:
-        """Begin an attempt after `step`: the log becomes `lines`, those of the checkpoint."""
+    def start(self, step: int, label: str = "", **facts: Any) -> None:
+        """Begin an attempt after `step`: the log becomes `lines`, those of the checkpoint.
+
+        `label` is what trackers call the training.
+        """
         if not self.active:
             return
         write_atomic(self.directory / "log.jsonl", "".join(self.lines))
@@ -52,6 +62,8 @@ class Journal:
             slurm_job=os.environ.get("SLURM_JOB_ID"),
             **facts,
         )
+        names = self._trackers
+        self._reporters = [Reporter(name, self.directory, label, self.links) for name in names]
 
     def log(self, step: int, scalars: dict[str, float]) -> None:
         """Append a line of scalars to the log; what is not finite becomes null."""
@@ -63,7 +75,10 @@ class Journal:
         self.scalars(step, scalars)
 
     def scalars(self, step: int, scalars: dict[str, float | None]) -> None:
-        """Send scalars to TensorBoard only."""
+        """Send scalars to TensorBoard and the trackers only."""
+        known = {name: value for name, value in scalars.items() if finite(value) is not None}
+        for reporter in self._reporters:
+            reporter.send(step, known)
         if self._writer is not None:
             for name, value in scalars.items():
                 if value is not None:
@@ -83,7 +98,9 @@ class Journal:
             self.event("pace", step=step, **facts)
 
     def close(self) -> None:
-        """Flush TensorBoard's file."""
+        """Flush TensorBoard's file, and wait for the trackers."""
+        for reporter in self._reporters:
+            reporter.close()
         if self._writer is not None:
             self._writer.close()
 

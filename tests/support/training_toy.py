@@ -117,6 +117,7 @@ def train_toy(
     model: ToyModel | None = None,
     section: Optimiser = OPTIMISER,
     evaluations: tuple[int, ...] = (10, 20),
+    label: str = "",
     **execution,
 ) -> TrainingResult:
     """Train the toy in this process's world; the first rank writes model.safetensors."""
@@ -128,7 +129,7 @@ def train_toy(
             updates or ToyUpdates(20),
             section,
             execution=chosen,
-            attempt=Attempt(directory),
+            attempt=Attempt(directory, label),
             evaluation=Evaluation(
                 evaluations,
                 lambda module: {"norm": float(module.words.weight.double().norm())},
