@@ -53,7 +53,11 @@ def load_study_file(
     """
     paths = study_paths(study_path)
     study, *own = map(read_included, reversed(paths))
-    scales = read_scales(paths[-1].parent / "scales", scale)
+    folder = paths[-1].parent / "scales"
+    if not folder.is_dir():
+        advice = f"a file that says only what is new begins with like: {STUDY_FILE}"
+        raise StudyError(f"{paths[-1]}: no folder scales beside it; {advice}")
+    scales = read_scales(folder, scale)
     seeds = {}
     for name, kind, number in (
         ("replicates", "pretraining", replicates),

@@ -129,6 +129,11 @@ def test_one_may_be_like_another_and_include_files(edit):
             "like: config/study.yaml\nfinetuning: {all: 3}",
             "my.yaml: finetuning.all: expected a mapping, found 3",
         ),
+        (
+            "base: {steps: 5}",
+            "my.yaml: no folder scales beside it; a file that says only what is new begins with "
+            "like: config/study.yaml",
+        ),
         # What its model says wrong stands there.
         ("like: wrong.yaml", "wrong.yaml: base.steps: input should be a valid integer"),
     ],
