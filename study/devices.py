@@ -45,6 +45,7 @@ class Device:
     shown: str  # what a person calls it
     place: str = ""  # what its slots are called by; the same for all who may use it
     memory_mb: float | None = None  # None where nothing tells
+    used_mb: float = 0.0  # of it, by whatever program, when we looked
 
     def slots_needed(self, memory_mb: float) -> int:
         """Slots of this GPU for a process whose tensors need so much; 0 asks for all of it."""
@@ -98,17 +99,17 @@ def _listed_devices() -> dict[str, list[Device]] | None:
     text = _nvidia_smi("-L")
     if text is None:
         return None
-    sizes = _nvidia_smi("--query-gpu=uuid,memory.total", "--format=csv,noheader,nounits") or ""
-    memory = dict(line.split(", ") for line in sizes.splitlines() if line.count(", ") == 1)
+    asked = "--query-gpu=uuid,memory.total,memory.used"
+    sizes = _nvidia_smi(asked, "--format=csv,noheader,nounits") or ""
+    memory = {uuid: numbers for uuid, *numbers in (line.split(", ") for line in sizes.splitlines())}
     found: dict[str, list[Device]] = {}
     split: set[str] = set()
     number = ""
     for line in text.splitlines():
         if gpu := GPU.match(line):
             number, name, uuid = gpu.groups()
-            size = memory.get(uuid, "")
-            known = MIB * float(size) if size.isdigit() else None
-            found[number] = [Device(uuid, f"GPU {number} ({name})", uuid, known)]
+            known = [MIB * int(text) for text in memory.get(uuid, ()) if text.isdigit()]
+            found[number] = [Device(uuid, f"GPU {number} ({name})", uuid, *known)]
         elif instance := INSTANCE.match(line):
             name, uuid = instance.groups()
             if number not in split:
@@ -174,15 +175,17 @@ class Claim:
             for number in set(range(SLOTS)) - slots.keys():
                 if slot := take_name(f"{device.place}/{number}"):
                     slots[number] = slot
-        # Of those that do, the emptiest.
-        best = sorted(self.devices, key=lambda gpu: (self._missing(gpu), -len(self.slots[gpu])))
-        best = best[: self.count]
+        best = sorted(self.devices, key=self._preference)[: self.count]
         if not any(map(self._missing, best)):
             self._keep(best, doors=[])
             return [device for device in self.devices if device in best]
         keeps = sum(self.needed[device] for device in best) > 1 and self._take_doors(best)
         self._keep(best if keeps else [], doors=best if keeps else [])
         return None
+
+    def _preference(self, device: Device) -> tuple[float, ...]:
+        """Of GPUs that do, the emptiest of our jobs, and then of other programs."""
+        return self._missing(device), -len(self.slots[device]), device.used_mb
 
     def _missing(self, device: Device) -> int:
         return max(0, self.needed[device] - len(self.slots[device]))
@@ -219,7 +222,10 @@ def main(arguments: list[str] | None) -> None:
         print("no GPU is visible here: scales of the CPU run, others say so before their first job")
     for device in devices:
         free = [take_name(f"{device.place}/{number}") for number in range(SLOTS)]
-        memory = "" if device.memory_mb is None else f", {device.memory_mb / MIB / 1024:.0f} GiB"
+        memory = ""
+        if device.memory_mb is not None:
+            used, there = (mb / MIB / 1024 for mb in (device.used_mb, device.memory_mb))
+            memory = f", {used:.0f} of {there:.0f} GiB in use"
         print(f"{device.shown}{memory}: {free.count(None)} of {SLOTS} slots taken")
         for slot in filter(None, free):
             slot.close()

@@ -29,8 +29,8 @@ def test_a_reader_gets_jobs_on_two_gpus_of_eight(project):
     assert "gpu_memory=0, gpu_slots=4" in printed
     assert "gpu_memory=921, gpu_slots=1" in printed
     assert printed.endswith(
-        "GPU 2 (NVIDIA H100 80GB HBM3), 80 GiB: 0 of 4 slots taken\n"
-        "GPU 5 (NVIDIA H100 80GB HBM3), 80 GiB: 0 of 4 slots taken\n"
+        "GPU 2 (NVIDIA H100 80GB HBM3), 0 of 80 GiB in use: 0 of 4 slots taken\n"
+        "GPU 5 (NVIDIA H100 80GB HBM3), 0 of 80 GiB in use: 0 of 4 slots taken\n"
     )
 
 

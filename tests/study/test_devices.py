@@ -17,7 +17,7 @@ GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-bbbb2222-0000)
   MIG 3g.20gb     Device  0: (UUID: MIG-cccc3333-0000)
   MIG 1g.5gb      Device  1: (UUID: MIG-dddd4444-0000)
 """
-MEMORY = "GPU-aaaa1111-0000, 40960\nGPU-bbbb2222-0000, 40960\n"
+MEMORY = "GPU-aaaa1111-0000, 40960, 1000\nGPU-bbbb2222-0000, 40960, [N/A]\n"
 
 
 @pytest.fixture
@@ -134,6 +134,14 @@ def test_small_jobs_spread_first_and_share_then(two):
     assert claims[8].taken() == places[3]
 
 
+def test_a_job_goes_where_other_programs_use_least(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", make_gpus(tmp_path, 3, {0: 70000, 1: 500, 2: 6000})[0]["PATH"])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    gpus = visible_devices()
+    claims = [Claim(gpus, 1, 0) for _ in gpus]
+    assert [claim.taken() for claim in claims] == [[gpus[1]], [gpus[2]], [gpus[0]]]
+
+
 def test_a_job_of_two_gpus_has_both_or_none(two):
     small, pair, single = Claim(two, 1, 1000), Claim(two, 2, 0), Claim(two, 1, 0)
     assert small.taken() == two[:1]
@@ -175,7 +183,7 @@ def test_the_command_tells_what_is_taken(tmp_path, two):
         [sys.executable, "-m", "study.devices"], cwd=ROOT, capture_output=True, text=True
     )
     assert result.stdout == (
-        "GPU 0 (NVIDIA H100 80GB HBM3), 80 GiB: 2 of 4 slots taken\n"
-        "GPU 1 (NVIDIA H100 80GB HBM3), 80 GiB: 0 of 4 slots taken\n"
+        "GPU 0 (NVIDIA H100 80GB HBM3), 0 of 80 GiB in use: 2 of 4 slots taken\n"
+        "GPU 1 (NVIDIA H100 80GB HBM3), 0 of 80 GiB in use: 0 of 4 slots taken\n"
     )
     assert (result.returncode, result.stderr) == (0, "")

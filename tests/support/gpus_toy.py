@@ -12,15 +12,20 @@ print({listing!r} if "-L" in sys.argv else {memory!r}, end="")
 """
 
 
-def make_gpus(folder: Path, number: int, mib: int = 81559) -> tuple[dict[str, str], list[str]]:
-    """Environment of commands that see so many GPUs of `mib` MiB, and the GPUs' UUIDs.
+def make_gpus(
+    folder: Path, number: int, used: dict[int, int] | None = None
+) -> tuple[dict[str, str], list[str]]:
+    """Environment of commands that see so many GPUs of 80 GB, and the GPUs' UUIDs.
+
+    `used` has the MiB that other programs take, by the GPU's number.
 
     UUIDs are new, so slots on them are nobody else's.
     """
     uuids = [f"GPU-{uuid4()}" for _ in range(number)]
     gpus = enumerate(uuids)
     listing = "".join(f"GPU {n}: NVIDIA H100 80GB HBM3 (UUID: {uuid})\n" for n, uuid in gpus)
-    memory = "".join(f"{uuid}, {mib}\n" for uuid in uuids)
+    taken = [(used or {}).get(place, 0) for place in range(number)]
+    memory = "".join(f"{uuid}, 81559, {mib}\n" for uuid, mib in zip(uuids, taken, strict=True))
     return machine(folder, listing, memory), uuids
 
 
