@@ -33,6 +33,7 @@ def choice_notes(study: Study, name: str) -> list[str]:
         *grid_notes(study, table),
         *ensemble_notes(study, table),
         *start_notes(study, table),
+        *given_notes(study, table),
         *threshold_notes(study, table),
     ]
 
@@ -123,6 +124,18 @@ def start_notes(study: Study, table: Table) -> Iterator[str]:
         )
 
 
+def given_notes(study: Study, table: Table) -> Iterator[str]:
+    """Which rows start from weights that were there, which are the same in all replicates."""
+    labels = [
+        row.label for row in table.rows if any(map(study.config.given, study.config.row_cells(row)))
+    ]
+    if labels:
+        yield (
+            f"{', '.join(labels)}: from weights that were there, the same in every replicate; "
+            "replicates differ in what is trained here alone."
+        )
+
+
 def threshold_notes(study: Study, table: Table) -> Iterator[str]:
     """Which columns use a threshold that was chosen, or set from the split's own scores."""
     ours = [row for row in table.rows if row.ours]
@@ -164,6 +177,8 @@ def flat(recipe: dict, prefix: str = "") -> dict[str, Any]:
     """Nested data by dotted keys."""
     dotted = {}
     for key, value in recipe.items():
+        if value == []:
+            continue
         inner = isinstance(value, dict)
         dotted |= flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
     return dotted

@@ -45,12 +45,17 @@ class Card:
     corpora: dict[str, Manifest | None]  # by name; None where the run's sources are not there
     languages: list[str] = field(default_factory=list)
     task_source: Manifest | None = None
-    weights: Manifest | None = None  # that it starts from
+    weights: Manifest | None = None  # that it, or what it starts from, started from
 
     @property
     def task(self) -> dict[str, Any] | None:
         """The task that it was fine-tuned on."""
         return self.run.recipe.get("task")
+
+    @property
+    def trained(self) -> bool:
+        """Whether its pre-training made an update."""
+        return self.pretrain.recipe["steps"] > 0
 
     @property
     def title(self) -> str:
@@ -68,7 +73,7 @@ class Card:
         return "\n\n".join(parts) + "\n"
 
     def _metadata(self) -> str:
-        sources = [*self.corpora.values(), self.task_source]
+        sources = [*(self.corpora.values() if self.trained else ()), self.task_source]
         repositories = [source.recipe["repo"] for source in sources if source and _repo(source)]
         end = next(end for end in PIPELINES if self.architecture.endswith(end))
         base = self.weights.recipe.get("repo") if self.weights else None
@@ -116,10 +121,10 @@ class Card:
             f"feed-forward {model['ffn']}, {model['positions']} positions",
             f"{recipe['steps']} updates, seed {recipe['seed']}",
         ]
-        if self.weights:
-            lines.append(f"starts from {source_text(self.weights)}")
-        elif "start" in recipe:
+        if "start" in recipe:
             lines.append(f"starts from the pre-training {recipe['start']} of the same study")
+        if self.weights:
+            lines.append(f"first of all from the weights of {source_text(self.weights)}")
         return "## Pre-training\n\n" + _bullets(lines)
 
     def _data(self) -> str:
@@ -127,7 +132,8 @@ class Card:
             name if source is None else f"{name}: {source_text(source)}"
             for name, source in self.corpora.items()
         ]
-        return "Its text:\n\n" + _bullets(named or ["nothing tells any more"])
+        use = "It is trained on" if self.trained else "It is not trained here; its held-out text is"
+        return f"{use}:\n\n" + _bullets(named or ["nothing tells any more"])
 
     def _finetuning(self) -> str:
         recipe, task = self.run.recipe, self.task

@@ -158,7 +158,10 @@ def card_of(run: Manifest, pretrain: Manifest, name: str) -> Card:
             source = look_for(pretrain, "source", sentences.recipe["source"])
             corpora[sentences.recipe["corpus"]] = source
     features = look_for(run, "features", run.recipe.get("features", ""))
-    weights = pretrain.recipe.get("weights")
+    first = pretrain
+    while first and "start" in first.recipe:
+        first = look_for(first, "pretrain", first.recipe["start"])
+    weights = first and first.recipe.get("weights")
     return Card(
         run,
         pretrain,

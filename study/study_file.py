@@ -77,6 +77,11 @@ class StudyFile(Section):
         """The pre-training seeds of a cell: the study's, from the cell's first one on."""
         return [self.cells[cell].first_seed + seed for seed in self.seeds.pretraining]
 
+    def given(self, cell: str) -> bool:
+        """Whether a cell, or the one that it starts from, starts from weights that were there."""
+        start = self.cells[cell].start
+        return start is not None and (start.cell is None or self.given(start.cell))
+
     def same_replicate(self, cell: str, seed: int, other: str) -> int:
         """The pre-training seed of another cell that is the same replicate as a cell's."""
         return self.cells[other].first_seed + seed - self.cells[cell].first_seed

@@ -10,6 +10,7 @@ from project import ROOT
 from model.network.weights_check import check_weights
 from study.errors import StudyError
 from study.graph import Study
+from study.manifest import publish_manifest
 
 STUDY = """
 like: config/study.yaml
@@ -70,6 +71,16 @@ def test_a_folder_is_what_its_files_are_wherever_it_lies(toy, tmp_path, load):
     assert changed.vocabulary("mine").key == first.vocabulary("mine").key
     assert first.vocabulary("mine").recipe["size"] == 280
     assert changed.places[changed.vocabulary("mine").key] == str(moved / "tokenizer.json")
+
+
+def test_a_folder_that_is_gone_is_what_it_was_when_it_was_read(toy, tmp_path, load):
+    folder = shutil.copytree(toy, tmp_path / "gone")
+    before = load(folder).jobs
+    for job in (before.weights("mine"), before.vocabulary("mine")):
+        (tmp_path / job.path).parent.joinpath(job.key).mkdir(parents=True)
+        publish_manifest(tmp_path / job.path, job.recipe, files=[], figures={})
+    shutil.rmtree(folder)
+    assert set(load(folder).jobs) == set(before)
 
 
 def test_a_repository_is_its_name_and_revision(toy, load):
