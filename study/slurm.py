@@ -64,7 +64,7 @@ def partitions() -> Iterator[Finding]:
     """Whether what slurm/profile.yaml names is there, with nodes that are up."""
     told = run("sinfo", "--noheader", "--format=%P|%a|%F|%l|%G")
     lines = [line.split("|") for line in told.stdout.splitlines()]
-    up = {}
+    up: dict[str, str] = {}
     for name, state, counts, limit, gres in lines:
         allocated, idle, *_ = map(_number, counts.split("/"))
         if state == "up" and allocated + idle:

@@ -5,7 +5,10 @@ mean the same. The engine looks at it between updates, saves a checkpoint and ra
 `study.command.Resumable`.
 """
 
+import contextlib
+import os
 import signal
+import subprocess
 import threading
 import time
 
@@ -38,6 +41,8 @@ class StopRequest:
     def __exit__(self, *exception) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        if self._signalled == "SIGTERM" and "RANK" not in os.environ:
+            end_slurm_job()
 
     def _remember(self, number, frame) -> None:
         self._signalled = signal.Signals(number).name
@@ -49,6 +54,18 @@ class StopRequest:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return "time budget"
         return None
+
+
+def end_slurm_job() -> None:
+    """End the job of the cluster in which this process was told to stop, now that all is saved.
+
+    At preemption SLURM tells what srun has started, but not the script that did: in a job that
+    holds several trainings it would start the next one, while others wait for the node.
+    """
+    if "SLURM_STEP_ID" in os.environ:
+        command = ["scancel", "--batch", "--signal=TERM", os.environ["SLURM_JOB_ID"]]
+        with contextlib.suppress(OSError):
+            subprocess.run(command, capture_output=True, check=False)
 
 
 def leave_signals_to_parent() -> None:

@@ -1,7 +1,8 @@
 """A training without a network, for the tests of SLURM: our run directory, lock, stop and budget.
 
-`NAME.json` is its manifest. A step takes a tenth of a second, and each is kept. It ends with the
-first step of its `--starts`-th start. NAME.events tells its starts and stops.
+`NAME.json` is its manifest. A step takes a tenth of a second, and each is kept. NAME.events tells
+its starts and stops. It ends with its first step where it, or trainings whose names begin as its
+own up to a dot, were started so often before (`--again`).
 """
 
 import argparse
@@ -18,7 +19,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Train until it has been started often enough."""
     parser = argparse.ArgumentParser()
     parser.add_argument("manifest", type=Path)
-    parser.add_argument("--starts", type=int, required=True)
+    parser.add_argument("--again", type=int, required=True)
     parser.add_argument("--time-budget", type=float)
     args = parser.parse_args(arguments)
     name = args.manifest.stem
@@ -32,9 +33,9 @@ def main(arguments: list[str] | None = None) -> None:
         kept = run.directory / "step"
         step = int(kept.read_text()) if kept.exists() else 0
         events.write(f"start {step}\n")
-        last = Path(f"{name}.events").read_text().count("start") >= args.starts
-        began = step
-        while not (last and step > began):
+        began, together = step, Path.cwd().glob(f"{name.split('.')[0]}*.events")
+        enough = sum(path.read_text().count("start") for path in together) > args.again
+        while not (enough and step > began):
             if reason := stop.reason():
                 events.write(f"stop {reason}\n")
                 raise Resumable(reason)

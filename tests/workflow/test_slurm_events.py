@@ -18,7 +18,8 @@ from project import ROOT
 
 pytestmark = pytest.mark.slurm
 
-NAMES = ("cancelled", "requeued", "limit", "preempted", "failed")
+NAMES = ("cancelled", "requeued", "limit", "failed")
+SHARED = ("preempted.0.first", "preempted.0.second")  # one job, in turn
 HEAD = "echo $$ > head.pid; exec snakemake --profile slurm {options} --config names={names}"
 
 
@@ -36,7 +37,7 @@ class Trainings:
     def start_snakemake(self) -> subprocess.Popen[str]:
         """The command of the page, which is the same after whatever happened."""
         options = " ".join([*slurm.IMPATIENT, "--retries", "20"])
-        command = HEAD.format(options=options, names="+".join(NAMES))
+        command = HEAD.format(options=options, names="+".join([*NAMES, *SHARED]))
         return self.cluster.start(["bash", "-c", command], self.folder)
 
     def stop_snakemake(self, how: signal.Signals) -> str:
@@ -51,6 +52,10 @@ class Trainings:
         path = self.folder / f"{name}.events"
         text = path.read_text() if path.exists() else ""
         return re.findall(rf"^{kind} (.*)$", text, re.MULTILINE)
+
+    def shared(self, kind: str) -> dict[str, list[str]]:
+        """The events of those trainings of the shared job that have had one of this kind."""
+        return {name: found for name in SHARED if (found := self.events(name, kind))}
 
     def wait_for_start(self, name: str, number: int) -> None:
         """Wait until a training has started so many times."""
@@ -77,8 +82,11 @@ class Trainings:
     def jobs(self, name: str, states: str = "all") -> list[tuple[str, str]]:
         """Number and state of SLURM's jobs of a training, oldest first."""
         asked = ["squeue", "--noheader", f"--states={states}", "--format=%i %T %k"]
-        lines = [line.split() for line in sorted(self.cluster.ask(*asked))]
-        return [(job, state) for job, state, rule in lines if rule.endswith(f"_{name}")]
+        lines = sorted(
+            (line.split() for line in self.cluster.ask(*asked)), key=lambda words: int(words[0])
+        )
+        marks = (f"_wildcards_{name}", f"_scores-{name}-seed-0_finetune")
+        return [(job, state) for job, state, rule in lines if rule.endswith(marks)]
 
     def running(self, name: str) -> str:
         """Number of the job in which a training runs."""
@@ -104,6 +112,7 @@ def restarted(trainings: Trainings) -> Trainings:
     """The controller was killed and started again while all trainings ran."""
     for name in NAMES:
         trainings.wait_for_start(name, 1)
+    slurm.wait_for(lambda: trainings.shared("start"))
     trainings.cluster.restart_controller()
     for name in NAMES:
         trainings.wait_for_steps(name)
@@ -137,7 +146,6 @@ def test_controller_restart(restarted: Trainings):
     "name, states",
     [
         ("cancelled", {"CANCELLED"}),
-        ("preempted", {"FAILED"}),  # it used its grace time to end by itself
         ("requeued", set()),
         ("failed", set()),
         ("limit", {"FAILED", "TIMEOUT"}),
@@ -148,15 +156,31 @@ def test_a_training_goes_on_after(hit: Trainings, name: str, states: set[str]):
     hit.wait_for_start(name, 2)
     first, second, *_ = map(int, hit.events(name, "start"))
     assert first == 0 < second
-    assert hit.events(name, "stop")[0] in {"SIGTERM", "time budget" if name == "limit" else ""}
+    reasons = {"limit": {"SIGTERM", "time budget"}, "failed": {"SIGTERM", None}}
+    assert next(iter(hit.events(name, "stop")), None) in reasons.get(name, {"SIGTERM"})
     ended = {state for _, state in hit.jobs(name)} - {"PENDING", "RUNNING", "COMPLETED"}
     assert ended <= states and bool(ended) == bool(states)
+
+
+def test_preemption_of_a_job_that_several_share(hit: Trainings):
+    """Who runs saves, and the next one does not begin while the other job waits for the node."""
+    slurm.wait_for(lambda: len(hit.jobs("preempted")) == 2 or hit.ended())
+    ((name, (reason,)),) = hit.shared("stop").items()
+    assert reason == "SIGTERM"
+    for each in SHARED:
+        slurm.wait_for((hit.folder / f"{each}.json").exists)
+    first, second = hit.events(name, "start")
+    assert first == "0" and int(second) > 0
+    (other,) = {*SHARED} - {name}
+    assert hit.events(other, "start") == ["0"]
+    (_, state), *_ = hit.jobs("preempted")
+    assert state == "FAILED"
 
 
 def test_snakemake_is_killed_and_interrupted(hit: Trainings):
     """Jobs outlive a snakemake that is killed, and end with one that is told to stop."""
     hit.wait_for_start("cancelled", 2)
-    for name in NAMES[1:]:
+    for name in [*NAMES[1:], *SHARED]:
         slurm.wait_for((hit.folder / f"{name}.json").exists)
     first = hit.running("cancelled")
     hit.stop_snakemake(signal.SIGKILL)
@@ -175,4 +199,4 @@ def test_snakemake_is_killed_and_interrupted(hit: Trainings):
     assert hit.head.returncode == 0, output
     steps = [int(step) for step in hit.events("cancelled", "start")]
     assert len(steps) == 4 and steps == sorted(set(steps))
-    assert all((hit.folder / f"{name}.json").exists() for name in NAMES)
+    assert all((hit.folder / f"{name}.json").exists() for name in [*NAMES, *SHARED])
