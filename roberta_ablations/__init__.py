@@ -30,6 +30,7 @@ from study.console import project_folder
 from study.errors import StudyError
 from study.options import DEFAULT_SCALE
 from study.read import STUDY_FILE
+from study.tables import HyperparameterTable, Table
 
 __all__ = ["Study", "StudyError"]
 
@@ -69,7 +70,10 @@ class Study:
     def tables(self) -> pd.DataFrame:
         """All tables by name: caption, whether it is current in `results/`, what makes it."""
         study = self._study
-        known = {**study.config.tables, **study.config.hyperparameter_tables}
+        known: dict[str, Table | HyperparameterTable] = {
+            **study.config.tables,
+            **study.config.hyperparameter_tables,
+        }
         with chdir(self.project):
             lines = {
                 name: (

@@ -6,7 +6,7 @@ sees them: a folder 007 would be 7. What was typed counts.
 
 import argparse
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
@@ -124,7 +124,7 @@ def _flops(text: str) -> float:
     return flops
 
 
-NUMBERS = {  # how their texts are read
+NUMBERS: dict[str, Callable[[str], Any]] = {  # how their texts are read
     **{name: partial(_seeds, name) for name in ("replicates", "finetuning_seeds")},
     "flops": _flops,
 }
