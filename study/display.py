@@ -39,7 +39,7 @@ WORST_FIRST = (FAILED, RUNNING, STALE, WAITING, DONE)
 STAGES = {"pretrain": "pre-training", "finetune": "fine-tuning", "minimal_pairs": "minimal pairs"}
 OTHERS = "data"
 BAR = ("━─", "#-")
-BAR_WIDTH, WIDEST = 20, 100  # of the bar of a job, and of a line with bars
+WIDEST = 100  # a line with a bar
 MOST_MARKS = 10  # seeds with a mark each; of more, numbers are shown
 PIPE_WIDTH = 120
 REFRESH, PLAIN_PAUSE = 2.0, 60.0  # seconds between two looks at least, between lines of a log
@@ -149,6 +149,19 @@ def _at_step(standing: Standing) -> str:
     return f" ({standing.step} of {standing.steps})"
 
 
+def _as_many_as_fit(items: list[list[Text]], room: int) -> list[Text]:
+    """The lines of the first items, and how many more there are."""
+    if sum(map(len, items)) <= room:
+        return [line for item in items for line in item]
+    lines: list[Text] = []
+    for number, item in enumerate(items):
+        if len(lines) + len(item) + 1 > room:
+            more = Text(f"and {len(items) - number} more")
+            return [*lines, more] if room > 0 else []
+        lines += item
+    return lines
+
+
 def bar_of(share: float, width: int, marks: int) -> Text:
     """A bar of which this share, 0 to 1, is full."""
     full = round(width * share)
@@ -189,20 +202,21 @@ def workers(view: View) -> list[Text]:
         for one in view.at_work
     ]
     if not lines and view.to_do:
-        lines = ["no snakemake is at work on it; the same command as before goes on with it"]
+        lines = ["no snakemake is at work on it"]
     return list(map(Text, lines))
 
 
 def bar_line(one: Standing, width: int, marks: int) -> Text:
     """A running job: its name, how far it is, how long it still takes."""
-    name_width = min(width, WIDEST) - BAR_WIDTH - 19
     name = Text(job_name(one.job))
-    name.truncate(name_width, overflow="ellipsis", pad=True)
     if not one.steps:
         return name
+    width = min(width, WIDEST)
+    bar = bar_of(one.share, width // 5, marks)
     left = time_text(one.seconds_left) if one.seconds_left is not None else ""
-    bar = bar_of(one.share, BAR_WIDTH, marks)
-    return Text.assemble(name, "  ", bar, f" {100 * one.share:3.0f} %  {left:>9}")
+    share = Text.assemble("  ", bar, f" {100 * one.share:3.0f} %  {left:>10}")
+    name.truncate(width - len(share), overflow="ellipsis", pad=True)
+    return name + share
 
 
 def details(one: Standing) -> Text:
@@ -309,12 +323,10 @@ def fitting(view: View, console: Console, note: str = "") -> Text:
     width, marks = console.width, int(console.options.ascii_only)
     parts = [head(view, width, marks) + ([Text(note, "yellow")] if note else [])]
     room = console.height - 1 - len(parts[0])
-    bars = [bar_line(one, width, marks) for one in view.standings.in_state(RUNNING)]
-    bad = [line for one in view.standings.in_state(FAILED, STALE) for line in trouble(one, marks)]
-    for lines in (bars, bad):
-        if len(lines) + 1 > room:
-            kept = max(0, room - 2)
-            lines = [*lines[:kept], Text(f"and {len(lines) - kept} more")] if room > 1 else []
+    running, bad = view.standings.in_state(RUNNING), view.standings.in_state(FAILED, STALE)
+    bars = [[bar_line(one, width, marks)] for one in running]
+    for items in (bars, [trouble(one, marks) for one in bad]):
+        lines = _as_many_as_fit(items, room - 1)
         if lines:
             parts.append(lines)
             room -= len(lines) + 1

@@ -42,15 +42,18 @@ def test_jobs_have_plain_names(standings):
     assert len(names) == len(standings.of)
 
 
-@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("width", [40, 60])
 def test_a_bar_stands_beside_the_name_and_the_time_left(standings, width):
-    """In 60 columns the name is shortened, with an ellipsis."""
+    """In 40 columns the name is shortened, with an ellipsis."""
     (one,) = (s for s in standings.of.values() if job_name(s.job) == "full-sentences seed 0 sst2")
     one.state, one.step, one.steps, one.seconds_left, one.seeds_done = RUNNING, 50, 100, 65.0, 0
     assert one.seeds == 5
     line = bar_line(one, width, 1).plain
-    name = {60: "full-sentences seed …", 80: "full-sentences seed 0 sst2".ljust(41)}[width]
-    assert line == f"{name}  ##------------------  10 %       65 s"
+    name, bar = {
+        40: ("full-senten", "#-------"),
+        60: ("full-sentences seed 0 sst2", "#-----------"),
+    }[width]
+    assert line == name + ("…" if width == 40 else "  ") + f"  {bar}  10 %        65 s"
     assert len(line) == width
 
 

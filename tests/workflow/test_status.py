@@ -3,16 +3,20 @@
 import fcntl
 import json
 import os
+import pty
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import termios
 import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from signals import heed_signals
 from smoke import TABLE
 
 from study.identity import key_of, seed_recipe
@@ -176,3 +180,37 @@ def test_wrong_input_is_one_line(finished, words, line):
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert line is None or result.stderr == f"error: {line}\n"
+
+
+def test_on_a_terminal_it_renews_itself_at_any_size_until_ctrl_c(at_work):
+    """No line is longer than the terminal is wide, and the cursor is there again in the end."""
+    terminal, inner = pty.openpty()
+    termios.tcsetwinsize(inner, (24, 60))
+    command = [sys.executable, "-m", "study.status", "--watch"]
+    environment = {**os.environ, "TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
+    with subprocess.Popen(
+        command, cwd=at_work, env=environment, stdout=inner, stderr=inner, preexec_fn=heed_signals
+    ) as child:
+        os.close(inner)
+        shown = ""
+
+        def read_until(text):
+            nonlocal shown
+            while text not in shown:
+                shown += os.read(terminal, 4096).decode(errors="replace")
+            seen, _, shown = shown.partition(text)
+            return re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "\r\n", seen)
+
+        first = read_until("race: stopped")
+        assert "doc-sentences seed 0 mnli" in first
+        termios.tcsetwinsize(terminal, (10, 40))
+        second = read_until("\x1b[2J") and read_until("and 2 more")
+        assert "doc-sentences seed 0 mnli" not in second
+        assert "doc-sentences" in second
+        for text, width in ((first, 60), (second, 40)):
+            assert max(map(len, text.splitlines())) <= width
+        child.send_signal(signal.SIGINT)
+        read_until("\x1b[?25h")
+        read_until("stale\r\n")
+        assert child.wait() == 0
+    os.close(terminal)
