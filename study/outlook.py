@@ -30,21 +30,20 @@ def outlook(standings: Standings, began: float | None, now: float | None = None)
             paces.add(standing.job, whole)
     left: dict[Job, float] = {}
     unknown: dict[str, None] = {}
-    for standing in standings.of.values():
-        seconds = _seconds_left(standing, paces, now)
-        left[standing.job] = seconds or 0.0
-        if seconds is None and standing.job.stage in TRAINED:
-            unknown[standing.job.stage] = None
+    for job, standing in standings.of.items():
+        to_go = _seconds_left(standing, paces, now)
+        left[job] = to_go or 0.0
+        if to_go is None and job.stage in TRAINED:
+            unknown[job.stage] = None
     devices = {job: _devices(standings, job.stage) for job in left}
     spent = sum(_spent(standing, now) * devices[job] for job, standing in standings.of.items())
     device_left = sum(seconds * devices[job] for job, seconds in left.items())
     if "pretrain" in unknown:
         return Outlook(None, None, spent, ())
     at_once = _at_once(standings.of.values(), began, now)
+    clock = 0.0 if standings.count(DONE) == len(standings.of) else None
     if at_once:
         clock = max(sum(left.values()) / at_once, _longest_chain(left))
-    else:
-        clock = None if standings.count(DONE) < len(standings.of) else 0.0
     return Outlook(clock, device_left, spent, tuple(unknown))
 
 

@@ -24,7 +24,7 @@ class Paces:
         self._taken: dict[tuple, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
         self._known: dict[Job, tuple[tuple, tuple, tuple]] = {}
         # Of all trainings: products and updates for each second, as sums of squares and products.
-        self._fit = (0.0,) * 5
+        self._fit = [0.0] * 5
 
     def copy(self) -> "Paces":
         """One to which more can be added."""
@@ -43,7 +43,7 @@ class Paces:
         if work := self.work(job):
             products, updates = (part / seconds for part in work)
             more = (products**2, products * updates, updates**2, products, updates)
-            self._fit = tuple(map(sum, zip(self._fit, more, strict=True)))
+            self._fit = [old + new for old, new in zip(self._fit, more, strict=True)]
 
     def expected(self, job: Job) -> float | None:
         """Seconds that a job takes from its beginning to its end; None while nothing tells."""
