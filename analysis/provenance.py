@@ -5,8 +5,8 @@ The file has three sections, one line per entry:
     tables        table -> row -> column: what is shown, the keys of the runs behind it, and the
                   number of each replicate, as differences are taken of it
     runs          recipe key -> stage, folder, inputs (keys), seed, code version, environment,
-                  device, wall-clock seconds, digests, names and recipe; sources with the digests
-                  of their files
+                  device, wall-clock seconds, digests, names and recipe; sources and weights that
+                  were there with the digests of their files
     environments  what runs were computed with: package versions, processor, cores
 
 A run's `provenance.json` is not declared to Snakemake; where it was deleted, the fields that it
@@ -143,6 +143,11 @@ def digests(manifest: Manifest) -> dict:
             split: {file["name"]: file["sha256"] for file in source_entries(manifest, split)}
             for split in manifest.figure("files")
         }
+    if manifest.stage == "weights":
+        place = {name: manifest.recipe.get(name) for name in ("repo", "revision")}
+        facts["source"] = {name: value for name, value in place.items() if value}
+        listed = manifest.figure("files", kind=list)
+        facts["data"] = {"weights": {file["name"]: file["sha256"] for file in listed}}
     return facts
 
 

@@ -3,7 +3,9 @@
 from analysis.render import duration
 from study.errors import StudyError
 
-STAGES = ("vocabulary", "store", "samples", "features", "selection", "tokens", "sentences")
+TEXTS = ("vocabulary", "store", "samples", "features", "selection", "tokens", "sentences")
+STAGES = ("pretrain", *TEXTS)  # a pre-training may start from another one
+FETCHED = ("weights", "source")
 INDENT = "  "
 
 
@@ -90,7 +92,7 @@ def replicate_lines(entry: dict, record: dict) -> list[str]:
 
 
 def source_lines(key: str, record: dict) -> list[str]:
-    """A source: where it comes from and its files with their digests."""
+    """A source, or weights: where they come from and their files with their digests."""
     run = record["runs"][key]
     place = " ".join(f"{name}={value}" for name, value in run.get("source", {}).items())
     lines = [f"{INDENT}{run['folder']}", f"{INDENT * 2}{place}"]
@@ -123,7 +125,7 @@ def trace_text(record: dict, table: str, row: str, column: str) -> str:
         for key in (key for key in others if stages[key] == stage):
             lines += run_lines(key, record, INDENT)
     lines += ["", "data"]
-    for key in (key for key in others if stages[key] == "source"):
+    for key in (key for key in others if stages[key] in FETCHED):
         lines += source_lines(key, record)
     used = {record["runs"][key]["environment"] for key in (*ends, *others)} - {None}
     lines += ["", "versions"]

@@ -1,5 +1,8 @@
 """docs/how-to/weights.md: a published model as a row, trained further, and exported."""
 
+import subprocess
+import sys
+
 import how_to
 import pandas as pd
 import smoke
@@ -21,6 +24,10 @@ SWAPS = {
     "SCALE=h200 MIRROR=DIR": "SCALE=smoke MIRROR=hub",
     "runs/h200": "runs/smoke",
 }
+TRACE = [
+    *("-m", "analysis.provenance", "--scale", "smoke", "--study", "my.yaml"),
+    *("--trace", "published", "news", "sst2.accuracy"),
+]
 
 
 def test_a_reader_gets_a_published_model_as_a_row_trains_it_further_and_exports_it(tmp_path):
@@ -33,6 +40,15 @@ def test_a_reader_gets_a_published_model_as_a_row_trains_it_further_and_exports_
     assert (shown["sst2.accuracy.seeds"] == 2).all()
     assert "roberta-base, + 2000 steps on news: from weights that were there" in printed
     assert "'label': 'LABEL_" in printed and "warn" not in printed.lower()
+    told = subprocess.run(
+        [sys.executable, *TRACE],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "pretrain runs/smoke/pretrain/roberta-base/seed-0/" in told
+    assert "repo=org/tiny revision=main\n    weights: config.json sha256 " in told
     exported = {path.name for path in (project / "exported").iterdir()}
     assert exported == {
         *("README.md", "config.json", "model.safetensors"),
