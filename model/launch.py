@@ -74,6 +74,7 @@ def take_slots(processes: int, memory_mb: float, stop: StopRequest) -> list[int]
             names = ", ".join(device.shown for device in devices)
             print(f"waiting for a GPU: other jobs are on {names}", file=sys.stderr, flush=True)
         time.sleep(SLOT_PAUSE * uniform(0.5, 1.5))  # no two for ever at the same time
+    print(f"runs on {', '.join(device.shown for device in own)}", file=sys.stderr, flush=True)
     os.environ[VISIBLE] = ",".join(device.word for device in own)
     held = [slot.detach() for slot in claim.held()]
     for descriptor in held:

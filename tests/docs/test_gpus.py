@@ -62,4 +62,6 @@ def test_too_few_gpus_are_one_line_before_the_first_job(project, scale, visible,
     )
     assert result.returncode == 2
     assert told in result.stderr.splitlines()
+    limits = [line for line in result.stderr.splitlines() if line.startswith("Provided resources")]
+    assert ("gpu_slots" in "".join(limits)) == bool(visible)
     assert not (project / "runs").exists()

@@ -130,6 +130,7 @@ def test_a_killed_job_frees_its_slot(jobs):
     machine.started["first"].wait()
     (machine.folder / "on-first-0").unlink()
     assert machine.wait_until_running(1) == {"second": machine.gpus[0]}
+    assert waiting.stderr.readline() == "runs on GPU 0 (NVIDIA H100 80GB HBM3)\n"
 
 
 def test_the_slots_of_several_processes_are_free_when_the_last_has_ended(jobs, monkeypatch):
