@@ -61,8 +61,11 @@ print(json.dumps({
 def packages() -> Iterator[Finding]:
     """The versions that requirements.txt names."""
     install = "pip install -r requirements.txt"
-    text = (ROOT / "requirements.txt").read_text()
-    pins = re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE)
+    named = ROOT / "requirements.txt"
+    if not named.is_file():
+        yield note("packages", f"{named} is not there: no versions to compare with", "git clone")
+        return
+    pins = re.findall(r"^([\w.-]+)==([\w.]+)", named.read_text(), re.MULTILINE)
     missing, other = [], []
     for name, pinned in pins:
         try:

@@ -55,8 +55,9 @@ def test_this_machine_without_slurm(tmp_path):
 
 
 def test_versions_that_are_missing_or_others(tmp_path, monkeypatch):
-    (tmp_path / "requirements.txt").write_text("# a comment\nnumpy==0.1\nno-such-thing==2.0\n")
     monkeypatch.setattr(doctor, "ROOT", tmp_path)
+    assert levels(doctor.packages()) == [("note", "packages")]
+    (tmp_path / "requirements.txt").write_text("# a comment\nnumpy==0.1\nno-such-thing==2.0\n")
     missing, other = doctor.packages()
     assert str(missing) == (
         "WRONG  packages   not installed: no-such-thing -> pip install -r requirements.txt"
