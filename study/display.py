@@ -144,7 +144,8 @@ def place_text(standing: Standing) -> str:
 
 
 def _at_step(standing: Standing) -> str:
-    if standing.step is None or not standing.steps:
+    """` (3 of 12)`: the updates that it has made, where nothing has said so."""
+    if standing.step is None or not standing.steps or "after update" in standing.note:
         return ""
     return f" ({standing.step} of {standing.steps})"
 

@@ -30,6 +30,7 @@ from study.standing import Standings, job_name, needed_jobs
 from study.stopping import StopRequest
 
 POLL = 0.2  # seconds
+LOG_PAUSE = 10.0  # between two looks where only a line a minute is printed
 LAST_LINES = 40
 
 
@@ -64,7 +65,7 @@ class Screen:
     def renew(self) -> None:
         """Look again and show it, if it is time; in a log a failed job is told of at once."""
         now = time.monotonic()
-        if now - self.looked < self.view.pause:
+        if now - self.looked < max(self.view.pause, 0 if self.renewed else LOG_PAUSE):
             return
         self.looked = now
         failed = self.view.update()
