@@ -36,7 +36,7 @@ def chosen(args: argparse.Namespace) -> View:
         targets, options = ["all"], Options()
     study = study_of(argparse.Namespace(**{**vars(options), **given}))
     targets = [args.target] if args.target else targets
-    jobs = needed_jobs(study, targets[0]) if len(targets) == 1 else study.asked_jobs(targets)
+    jobs = needed_jobs(study, args.target) if args.target else study.asked_jobs(targets)
     more = f" and {len(targets) - 1} more" if len(targets) > 1 else ""
     title = f"{targets[0]}{more} at scale {study.scale}"
     return View(title, Standings(study, jobs), asked_results(study, targets))

@@ -5,6 +5,9 @@ rest will take is read from what the jobs write, as `study.status` does in any o
 terminal a display renews itself, elsewhere a line is printed every minute. Ends with Snakemake's
 exit code and, where it failed, with the end of its output. A signal to stop is handed on to the
 jobs, which save their state and end; then it ends with 75.
+
+Snakemake's logger plugins are not used: they tell of the jobs of one snakemake, neither of their
+steps nor of what other shells run, nor of jobs whose snakemake is gone.
 """
 
 import contextlib
