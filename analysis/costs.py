@@ -10,6 +10,12 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.counting import (
+    CHARACTERS_PER_TOKEN,
+    corpus_characters,
+    pairs_size,
+    task_size,
+)
 from model.network.sizes import (
     activation_bytes,
     checkpoint_bytes,
@@ -26,7 +32,6 @@ from study.formats import FORMATS
 from study.graph import Study
 from study.identity import key_of, seed_recipe
 from study.jobs import Job, needed
-from study.kinds import KIND_FACTS
 from study.manifest import MANIFEST_NAME, NUMBER, Manifest, load_manifest
 from study.places import source_entries
 from study.recipes import PretrainRecipe, RecipeSettings
@@ -38,7 +43,6 @@ FORWARD = 3  # a training's arithmetic over that of its forward passes, which ev
 # Of a mean sentence, at the end of an input: it is more often a long one that does not fit.
 EMPTY = 0.7
 MOST_PADDING = 0.2  # of a micro-batch on a CPU; where it is more, the network leaves it out
-CHARACTERS_PER_TOKEN = 4.6
 TOKENS_PER_SENTENCE = 25
 
 
@@ -188,13 +192,12 @@ def _tuned(job: Job) -> tuple[Model, int, int]:
 def _finetuning_memory(study: Study, job: Job) -> float:
     execution, settings = study.config.execution.finetune, job.recipe["settings"]
     model, entries, parameters = _tuned(job)
-    features = job.inputs["features"][0].recipe
-    length, facts = features["length"], KIND_FACTS[features["task"]["kind"]]
+    length, spec = job.inputs["features"][0].recipe["length"], study.config.tasks[job.names["task"]]
     moments = MOMENTS[RecipeSettings.model_validate(settings).optimiser().name]
     return state_bytes(parameters, moments, execution.precision, execution.mode) + activation_bytes(
         model,
         entries,
-        tokens=min(execution.micro_batch_tokens, settings["batch"] * facts.rows * length),
+        tokens=min(execution.micro_batch_tokens, settings["batch"] * spec.rows * length),
         length=length,
         target_share=0,
         precision=execution.precision,
@@ -207,13 +210,13 @@ def _finetuning(study: Study, job: Job) -> Cost:
     model, entries, parameters = _tuned(job)
     train, dev = (rows_of(study, features, split) for split in ("train", "dev"))
     mean = train.tokens / train.rows
-    facts = KIND_FACTS[features.recipe["task"]["kind"]]
+    spec = study.config.tasks[job.names["task"]]
     moments = MOMENTS[RecipeSettings.model_validate(settings).optimiser().name]
     seeds = len(job.recipe["seeds"])
     tokens = settings["epochs"] * train.tokens * seeds
-    updates = settings["epochs"] * math.ceil(train.rows / facts.rows / settings["batch"]) * seeds
+    updates = settings["epochs"] * math.ceil(train.rows / spec.rows / settings["batch"]) * seeds
     evaluated = dev.tokens * (settings["epochs"] if settings.get("early_stopping") else 1) * seeds
-    read_share = 1 if facts.reads_all else 1 / mean
+    read_share = 1 if spec.facts.reads_all else 1 / mean
     # Weights are kept where another task's fine-tuning starts from these models.
     kept = seeds * job.recipe.get("keep_weights", 0)
     return Cost(
@@ -253,12 +256,16 @@ def _minimal_pairs(study: Study, job: Job) -> Cost:
         basis = "source"
     elif spec.planned is not None:
         pairs, basis = spec.planned.pairs, "planned"
+    elif spec.source.own:
+        pairs, basis = pairs_size(spec)[0], "files"
     else:
         raise StudyError(
             f"{study.study_path}: minimal_pairs.{job.names['pairs']}.planned: missing; the plan "
             "needs it until the pairs are there"
         )
     length = spec.planned.row_tokens if spec.planned else form["length"]
+    if spec.source.own and spec.planned is None:
+        length = pairs_size(spec)[1]
     tokens = 2 * pairs * (length - 2) * length
     return Cost(
         tokens=tokens,
@@ -279,7 +286,8 @@ def rows_of(study: Study, features: Job, split: str) -> Rows:
     """Rows and tokens of a task's split ("train" or "dev"), from its features if they are there.
 
     Else examples x rows of one x planned.row_tokens; a row that is longer than the input becomes
-    as many windows as the task's stride gives. Without planned.row_tokens every row counts as full.
+    as many windows as the task's stride gives. Without planned.row_tokens those of files of one's
+    own are counted, and every row of others as full.
     """
     manifest = finished(features)
     if manifest is not None:
@@ -288,8 +296,10 @@ def rows_of(study: Study, features: Job, split: str) -> Rows:
     task, length = features.recipe["task"], features.recipe["length"]
     spec = study.config.tasks[task["name"]]
     examples, basis = _examples(study, features, split)
-    rows = examples * KIND_FACTS[task["kind"]].rows
+    rows = examples * spec.rows
     row_tokens = spec.planned.row_tokens if spec.planned else length
+    if spec.source.own and spec.planned is None:
+        row_tokens = task_size(spec, task[split])[1]
     if "stride" in task and row_tokens > length:
         rows *= 1 - (length - row_tokens) // min(task["stride"], length)
     return Rows(rows, rows * min(row_tokens, length), basis)
@@ -306,6 +316,8 @@ def _examples(study: Study, features: Job, split: str) -> tuple[int, str]:
         basis = "source"
     elif sizes is not None:
         found, basis = sizes, "sizes"
+    elif spec.source.own and spec.planned is None:
+        found, basis = task_size(spec, task[split])[0], "files"
     elif limit is not None:
         return limit, f"{split}_examples"
     elif spec.planned is not None:
@@ -315,6 +327,9 @@ def _examples(study: Study, features: Job, split: str) -> tuple[int, str]:
             f"{study.study_path}: tasks.{task['name']}.planned: missing; the plan needs it until "
             "the task's source is there"
         )
+    if spec.dev_fraction is not None and basis != "planned":
+        dev = max(1, round(found * spec.dev_fraction))
+        found = dev if split == "dev" else found - dev
     return (limit, f"{split}_examples") if limit and limit < found else (found, basis)
 
 
@@ -327,6 +342,8 @@ def _characters(study: Study, sentences: Job) -> float | None:
     recipe = sentences.recipe
     spec = study.config.corpora[recipe["corpus"]]
     total = (spec.source.sizes or {}).get(recipe["split"])
+    if total is None and spec.source.own and not spec.planned:
+        total = corpus_characters(spec)
     if total is None and spec.planned:
         total = spec.planned.characters
         if recipe["documents"]:

@@ -1,8 +1,10 @@
 # What all rules share: the study at the chosen scale, and look-ups into its registry of jobs.
+import json
 import math
 import os
 import re
 import shlex
+import subprocess
 import traceback
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -89,6 +91,18 @@ def check_sources():
         from model.text.checks import check_corpora  # with pyarrow, which few calls need
 
         check_corpora(jobs, places)
+    read = [job for job in jobs if job.stage in ("features", "minimal_pairs")]
+    sources = [(job.recipe, job.inputs["source"][0]) for job in read]
+    own = [
+        (recipe, source.recipe["splits"], places.by_key[source.key])
+        for recipe, source in sources
+        if source.key in places.by_key
+    ]
+    if own:  # in a process of its own, for it loads torch
+        command = [sys.executable, "-m", "model.tasks.checks"]
+        checked = subprocess.run(command, input=json.dumps(own), text=True)
+        if checked.returncode:
+            sys.exit(checked.returncode)
 
 
 def check_devices():

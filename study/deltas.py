@@ -4,7 +4,7 @@ In: the study and a scale as their files say them. Out: every cell, task, fine-t
 execution with all its keys, as `study.study_file` checks them. An entry is a delta on what its
 `like` names, a cell without one on `base`, on whose data vocabularies are trained that name none;
 `finetuning.all` speaks of every recipe of its file, and `training` of both trainings of an
-execution.
+execution; the `more_columns` of a table stand behind its columns.
 """
 
 import math
@@ -88,6 +88,9 @@ def fill(merged: Mapping[str, Any]) -> dict[str, Any]:
             name: {**of_base, **one} if isinstance(one, dict) and one.get("kind") != "file" else one
             for name, one in merged["vocabularies"].items()
         }
+    if isinstance(merged.get("tables"), dict):
+        tables = merged["tables"].items()
+        filled["tables"] = {name: _with_more_columns(table, name) for name, table in tables}
     cells = write_out(merged, "cells", _with_passes, base=filled.pop("base"))
     filled["cells"] = {name: _whole_steps(cell) for name, cell in cells.items()}
     filled["tasks"] = write_out(merged, "tasks", _with_splits, commons="task_bases")
@@ -148,6 +151,18 @@ def _mapping(value: Any, *where: str) -> dict:
     if not isinstance(value, dict):
         raise Fault(f"expected a mapping, found {value_text(value)}", *where)
     return value
+
+
+def _with_more_columns(table: Any, name: str) -> Any:
+    """A table with its `more_columns` behind the others."""
+    if not isinstance(table, dict) or "more_columns" not in table:
+        return table
+    whole = dict(table)
+    columns, more = whole.get("columns", []), whole.pop("more_columns")
+    for key, value in (("columns", columns), ("more_columns", more)):
+        if not isinstance(value, list):
+            raise Fault(f"expected a list, found {value_text(value)}", "tables", name, key)
+    return {**whole, "columns": columns + more}
 
 
 def _with_splits(model: dict, delta: dict, *_: str) -> dict:

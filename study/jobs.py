@@ -363,6 +363,7 @@ class Jobs(dict[str, Job]):
             source=self.source(pairs),
             vocabulary=self.vocabulary(self.config.cells[cell].vocabulary),
             within_words=self.config.minimal_pairs[pairs].within_words,
+            columns=self.config.minimal_pairs[pairs].columns,
         )
 
     @once

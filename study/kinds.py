@@ -15,9 +15,14 @@ class KindFacts:
     added: dict[tuple[str, Any], "KindFacts"] = field(default_factory=dict)
     refused: tuple[str, ...] = ()  # fields of all other kinds that its tasks must not have
     texts: tuple[int, ...] = (1, 2)  # how many text columns its tasks may name
+    columns: tuple[str, ...] = ()  # that it reads besides; a task may say what they are called
+    without: tuple[str, ...] = ()  # of these, those that a task which names columns need not have
+    # Fields that a task may have; one that has any is no official one, and lacks the `parts`.
+    optional: tuple[str, ...] = ()
     rows: int = 1  # inputs of the network per example, before any are cut into windows
     reads_all: bool = False  # whether its head reads every token of an input, not just the first
     by_question: bool = False  # examples with the same first text belong together
+    together: tuple[str, ...] = ()  # as do those with the same text in the first of these columns
     averaged: bool = True  # whether an ensemble can average what its models predict
     note: str = ""  # under a table of such tasks, behind the names of their columns
     changed_features: int = 0  # how often equal recipes came to mean other rows of this kind only
@@ -35,6 +40,8 @@ KIND_FACTS = {
         ("f1", "em"),
         parts=("f1", "em"),
         added={("answerability", True): KindFacts(parts=SQUAD20_PARTS)},
+        columns=("question", "context", "answers"),
+        together=("context",),
         refused=("more_dev", "test"),  # the official test sets are hidden altogether
         reads_all=True,
         averaged=False,
@@ -42,7 +49,15 @@ KIND_FACTS = {
     ),
     # The public test set has labels.
     "choice": KindFacts(
-        ("question_length",), ("accuracy",), parts=("middle", "high"), refused=("test",), rows=4
+        ("question_length",),
+        ("accuracy",),
+        parts=("middle", "high"),
+        columns=("question", "options", "article", "answer"),
+        without=("article",),
+        optional=("labels", "columns"),
+        together=("article", "question"),
+        refused=("test",),
+        rows=4,
     ),
     "ranking": KindFacts(
         ("texts", "label", "mined"),
@@ -55,6 +70,8 @@ KIND_FACTS = {
     "wsc": KindFacts(
         ("candidates", "loss"),
         ("accuracy",),
+        columns=("text", "span1_text", "span2_text", "span1_index", "span2_index", "label"),
+        together=("text",),
         added={("loss", "margin"): KindFacts(fields=("alpha", "beta"))},
     ),
 }

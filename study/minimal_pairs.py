@@ -6,11 +6,13 @@ A part of the study file (`study.study_file`). The columns of the data have BLiM
 
 from typing import Literal
 
-from study.fields import AboveZero, NonEmpty, Place, Positive, Section, Source, doc
+from study.fields import AboveZero, Maybe, NonEmpty, Place, Positive, Section, Source, doc
 
 # What pairs are grouped by, the largest groups first.
 LEVELS = ("field", "linguistics_term", "UID")
 Level = Literal["field", "linguistics_term", "UID"]
+SENTENCES = ("sentence_good", "sentence_bad")
+PairColumn = Literal["sentence_good", "sentence_bad", "field", "linguistics_term", "UID"]
 ACCURACY = "accuracy"
 WithinWords = Literal["alone", "left-to-right"]
 
@@ -26,11 +28,14 @@ class MinimalPairs(Section):
     """A set of minimal pairs and how its sentences are scored."""
 
     source: Source = doc("where its files come from")
-    splits: NonEmpty[Place] = doc("splits of the source, one after the other")
+    splits: NonEmpty[Place] = doc("splits of the source, one after the other", ["train"])
     within_words: WithinWords = doc(
         "what is masked with a piece of a word: it alone (arXiv 1910.14659), or the pieces to its "
         "right as well (arXiv 2305.10588)",
         "alone",
+    )
+    columns: Maybe[dict[PairColumn, str]] = doc(
+        "what BLiMP's columns are called in the files, where otherwise", None
     )
     planned: PlannedPairs | None = doc("its size for plans, until its files are there", None)
 

@@ -26,6 +26,7 @@ from study.execution import MeasuredExecution
 from study.fields import (
     AboveZero,
     Count,
+    Maybe,
     Name,
     Omitted,
     Place,
@@ -37,7 +38,7 @@ from study.fields import (
 )
 from study.formats import FORMATS
 from study.messages import parse_option
-from study.minimal_pairs import WithinWords
+from study.minimal_pairs import PairColumn, WithinWords
 from study.starts import FILES
 from study.tasks import Finetuning, Task, shortest_row
 from study.texts import Boundary, Splitter
@@ -307,6 +308,7 @@ class MinimalPairsRecipe(Recipe):
     source: Key
     vocabulary: Key
     within_words: WithinWords
+    columns: Maybe[dict[PairColumn, str]] = None
 
 
 class Member(Section):

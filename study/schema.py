@@ -13,6 +13,7 @@ from study.command import command_parser, run_command
 from study.execution import Execution, StageExecutions
 from study.fields import AboveZero, doc
 from study.study_file import StudyFile
+from study.tables import Column, Table
 from study.tasks import Finetuning, Task
 
 
@@ -31,6 +32,12 @@ class WrittenTask(Task):
     like: str | None = doc("the task, or one of `task_bases`, that it is a delta on", None)
 
 
+class WrittenTable(Table):
+    """What a result shows."""
+
+    more_columns: list[Column] = doc("behind `columns`, of a study that is like another one", [])
+
+
 class WrittenExecution(StageExecutions):
     """The execution of each stage."""
 
@@ -47,6 +54,7 @@ class WrittenStudy(StudyFile):
     cells: dict[str, WrittenCell] = doc("what is pre-trained (section 4), deltas on `base`")
     task_bases: dict[str, WrittenTask] = doc("what several tasks share, no tasks themselves", {})
     tasks: dict[str, WrittenTask] = doc("end tasks (sections 3.3 and 5)")
+    tables: dict[str, WrittenTable] = doc("what results show")
     finetuning: dict[str, dict[str, Finetuning]] = doc(
         "recipes: settings by task, or of all by `default`; the recipe `all` speaks of all recipes"
     )

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from study.cells import Optimiser
 from study.fields import (
@@ -26,6 +26,17 @@ from study.fields import (
 from study.kinds import FIELDS_OF_KINDS, KIND_FACTS, KindFacts
 
 
+def _distinct(names: list) -> list:
+    if len({str(name).lower() for name in names}) < len(names):
+        raise ValueError("the same class twice")
+    return names
+
+
+ClassName = Annotated[str, Field(min_length=1)] | int | bool
+Labels = Positive | Annotated[list[ClassName], Field(min_length=2), AfterValidator(_distinct)]
+DevFraction = Annotated[float, Field(gt=0, lt=1)]
+
+
 class PlannedTask(Section):
     """A task's examples and mean tokens per row, for plans until its features are there."""
 
@@ -43,10 +54,19 @@ class Task(Section):
         "columns of its texts", None
     )
     label: Maybe[str] = doc("column of its labels", None)
-    labels: Maybe[Positive] = doc("number of classes", None)
+    labels: Maybe[Labels] = doc(
+        "number of classes, or their names in the order of their numbers; of a choice its options",
+        None,
+    )
+    columns: Maybe[dict[str, str | NonEmpty[str]]] = doc(
+        "what the columns that a kind reads are called in the files, where otherwise", None
+    )
     scale: Maybe[AboveZero] = doc("a regression is trained on label / scale", None)
-    train: Place = doc("split to train on")
-    dev: Place = doc("labelled split to score")
+    train: Place = doc("split to train on", "train")
+    dev: Place = doc("labelled split to score; with dev_fraction that to train on", "dev")
+    dev_fraction: Maybe[DevFraction] = doc(
+        "share of the only split that is scored and not trained on, by a hash of the texts", None
+    )
     more_dev: Maybe[dict[Name, Place]] = doc(
         "further labelled splits, by the name in front of their metrics", None
     )
@@ -66,6 +86,34 @@ class Task(Section):
     alpha: Maybe[AtLeastZero] = doc("factor of the margin loss", None)
     beta: Maybe[AtLeastZero] = doc("margin of the margin loss", None)
 
+    @model_validator(mode="before")
+    @classmethod
+    def one_split(cls, data: Any) -> Any:
+        """With dev_fraction the split to score is the one to train on."""
+        if isinstance(data, dict) and data.get("dev_fraction") is not None and "dev" not in data:
+            return {**data, "dev": data.get("train", "train")}
+        return data
+
+    @model_validator(mode="after")
+    def splits_differ(self):
+        """What is trained on is not scored."""
+        if self.dev_fraction is None and self.train == self.dev:
+            raise ValueError("train and dev are one split; dev_fraction takes a share of it")
+        if self.dev_fraction is not None and self.train != self.dev:
+            raise ValueError(f"dev_fraction takes from split {self.train}, dev is {self.dev}")
+        return self
+
+    @model_validator(mode="after")
+    def columns_of_kind(self):
+        """Only columns that the kind reads have other names."""
+        for name, called in (self.columns or {}).items():
+            if name not in self.facts.columns:
+                known = ", ".join(self.facts.columns) or "none: texts and label say them"
+                raise ValueError(f"columns: kind {self.kind} reads no {name}; known: {known}")
+            if isinstance(called, list) and name != "options":
+                raise ValueError(f"columns: {name} is one column, found {len(called)}")
+        return self
+
     @model_validator(mode="after")
     def fields_of_kind(self):
         """Each kind has its own fields, all of them needed, and its own metrics."""
@@ -73,7 +121,7 @@ class Task(Section):
         needed = {name for one in self._own_facts() for name in one.fields}
         if self.loss:
             kind += f" with loss {self.loss}"
-        for name in sorted({*FIELDS_OF_KINDS, *facts.refused}):
+        for name in sorted({*FIELDS_OF_KINDS, *facts.refused} - {*facts.optional}):
             if (getattr(self, name) is None) == (name in needed):
                 word = "needs" if name in needed else "has no"
                 raise ValueError(f"{kind} {word} {name}")
@@ -90,6 +138,37 @@ class Task(Section):
         """What is known of its kind."""
         return KIND_FACTS[self.kind]
 
+    @property
+    def classes(self) -> int:
+        """Number of its classes, of a choice that of its options; 0 of what has none."""
+        if self.labels is None:
+            return self.facts.rows if self.facts.rows > 1 else 0
+        return len(self.labels) if isinstance(self.labels, list) else self.labels
+
+    @property
+    def rows(self) -> int:
+        """Inputs of the network per example, before any are cut into windows."""
+        return self.classes if self.facts.rows > 1 else 1
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that its head gives an input."""
+        return self.classes if "labels" in self.facts.fields else 1
+
+    def column(self, name: str) -> str | list[str] | None:
+        """What a column that the kind reads is called in the files; None where there is none."""
+        if not self.columns or name in self.columns:
+            return (self.columns or {}).get(name, name)
+        return None if name in self.facts.without else name
+
+    @property
+    def together(self) -> list[str]:
+        """The columns of text by which dev_fraction splits: rows with the same stay together."""
+        if self.texts:
+            return self.texts[:1] if self.facts.by_question else self.texts
+        called = [self.column(name) for name in self.facts.together]
+        return [name for name in called if name][:1]
+
     def _own_facts(self) -> list[KindFacts]:
         """What is known of its kind, and what the values of its fields add."""
         added = self.facts.added.items()
@@ -105,7 +184,8 @@ class Task(Section):
     @property
     def reported_metrics(self) -> tuple[str, ...]:
         """The metrics that its scores hold: those asked for, and the parts that come with them."""
-        parts = [part for one in self._own_facts() for part in one.parts]
+        official = all(getattr(self, name) is None for name in self.facts.optional)
+        parts = [part for one in self._own_facts() for part in one.parts if official]
         return self._on_all_splits([*self.metrics, *parts])
 
     @property

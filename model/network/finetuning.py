@@ -68,7 +68,7 @@ class HeadModel(FineTuningModel):
 
     def __init__(self, task, spec, loss):
         super().__init__(task, spec, loss)
-        self.head = ClassificationHead(self.config, task.labels or 1)
+        self.head = ClassificationHead(self.config, task.outputs)
 
     def predict(self, micro: Tensors) -> Tensors:
         """{"logits": (B, outputs)}."""

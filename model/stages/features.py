@@ -1,4 +1,4 @@
-"""Features stage: a task's parquet files -> tokenised features of both splits.
+"""Features stage: a task's files -> tokenised features of both splits.
 
 In: the manifests of a source and of a vocabulary. Out: the arrays of `model.tasks.features` under
 train/ and dev/ (and dev-<name>/, test-<name>/ where the task has further splits), and figures per
@@ -53,15 +53,25 @@ def splits_of(task: RecipeTask) -> dict[str, str]:
 
 
 def read_examples(
-    paths: list[Path], task: RecipeTask, limit: int | None = None, *, labelled: bool = True
+    paths: list[Path],
+    task: RecipeTask,
+    limit: int | None = None,
+    *,
+    labelled: bool = True,
+    part: str | None = None,
 ) -> Examples:
     """Examples of one split in the files' order; without their labels unless `labelled`.
 
-    With a limit, those that come first in a keyed order of the whole split, so that every cell of a
-    study sees the same ones; of a task of questions, all rows of so many questions. Raises
-    StudyError naming the file, the column and the row for what the task's kind cannot read.
+    With dev_fraction those of a `part`, "train" or "dev", where one is asked for. With a limit,
+    those that come first in a keyed order of the whole split, so that every cell of a study sees
+    the same ones; of a task of questions, all rows of so many questions. Raises StudyError naming
+    the file, the column and the row for what the task's kind cannot read.
     """
     split = Split.open(paths)
+    if task.dev_fraction is not None and part in ("train", "dev"):
+        columns = [split.texts(column) for column in task.together]
+        texts = ["\0".join(row) for row in zip(*columns, strict=True)]
+        split = split.share(task.dev_fraction, texts, of_dev=part == "dev")
     if limit is not None and limit < len(split.rows):
         split = split.first(limit, task.texts[0] if task.facts.by_question else None)
     return KINDS[task.kind].read(split, task, labelled)
@@ -74,7 +84,8 @@ def build_split(
     task, length = work.recipe.task, work.recipe.length
     paths = source_files(work.input("source"), splits_of(task)[split], places_of(work.arguments))
     limit = getattr(task, f"{split}_examples", None)
-    examples = read_examples(paths, task, limit, labelled=not split.startswith("test-"))
+    labelled = not split.startswith("test-")
+    examples = read_examples(paths, task, limit, labelled=labelled, part=split)
     kind = KINDS[task.kind]
     features, figures = kind.build(examples, vocabulary, task, length, split == "train")
     if split == "train":

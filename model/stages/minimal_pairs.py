@@ -71,7 +71,7 @@ def build(work: Work, directory: Path) -> Result:
         threads = execution.threads
         torch.set_num_threads(1)  # of an operation
         keep_freed_memory()
-    pairs = read_pairs(files)
+    pairs = read_pairs(files, work.recipe.columns)
     model = load_model(work.input("pretrain"), vocabulary).to(precision.device)
     sentences = encoded(pairs, vocabulary, files, model.encoder.longest)
     label = label_argument(work.arguments, work.written)

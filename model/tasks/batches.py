@@ -49,7 +49,7 @@ class UnitBatches:
         self.micro_batch_tokens, self.multiple = micro_batch_tokens, multiple
         self.kind = KINDS[task.kind]
         self.row_lengths = features.lengths
-        every = np.arange(0, len(self.row_lengths) + 1, task.facts.rows)
+        every = np.arange(0, len(self.row_lengths) + 1, task.rows)
         # int64 (U + 1,): the first row of each unit, and the end
         self.unit_offsets = np.asarray(features.arrays.get("groups", every))
         self.unit_rows = np.diff(self.unit_offsets)

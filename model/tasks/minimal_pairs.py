@@ -1,21 +1,24 @@
-"""Minimal pairs as they stand in files: parquet or .jsonl with BLiMP's columns (arXiv 1912.00582).
+"""Minimal pairs as they stand in files: tables with BLiMP's columns (arXiv 1912.00582).
 
 In: the files of a source's splits, in order. Out: `MinimalPairs`, the two sentences of each pair
 and the groups that it belongs to. Columns are `sentence_good`, `sentence_bad` and, as far as the
-data have them, `field`, `linguistics_term` and `UID` (the paradigm). Every fault is a StudyError
-that names the file, the column and the row (the first is 0) or the line.
+data have them, `field`, `linguistics_term` and `UID` (the paradigm), or what a study says they are
+called. Every fault is a StudyError that names the file, the column and the row (the first is 0) or
+the line.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.text.sources import open_parquet, read_texts
+from model.text.cells import DELIMITERS, column_names
+from model.text.sources import count_rows, open_parquet, read_lines, read_texts
 from study.errors import StudyError
-from study.minimal_pairs import LEVELS
+from study.minimal_pairs import LEVELS, SENTENCES
+from study.parts import suffix_of
 
-GOOD, BAD = "sentence_good", "sentence_bad"
+GOOD, BAD = SENTENCES
 # BLiMP spells this field in two ways.
 SPELLINGS = {"syntax/semantics": "syntax_semantics"}
 
@@ -33,20 +36,24 @@ class MinimalPairs:
         return len(self.ids)
 
 
-def read_pairs(files: dict[str, list[Path]]) -> MinimalPairs:
+def read_pairs(
+    files: dict[str, list[Path]], called: Mapping[str, str] | None = None
+) -> MinimalPairs:
     """The pairs of these files by split; a pair is called `<split>/<row of the split>`.
 
-    The files have the same columns of groups. Raises StudyError for a file without pairs, a column
-    that is missing or holds no text, a sentence or a group without letters.
+    `called` has the names of BLiMP's columns in the files, where they are others. The files have
+    the same columns of groups. Raises StudyError for a file without pairs, a column that is missing
+    or holds no text, a sentence or a group without letters.
     """
-    paths = [path for of_split in files.values() for path in of_split]
-    levels = [level for level in LEVELS if any(level in _columns(path) for path in paths)]
+    own = {name: (called or {}).get(name, name) for name in (GOOD, BAD, *LEVELS)}
+    there = {name for paths in files.values() for path in paths for name in _columns(path)}
+    levels = [name for name in LEVELS if own[name] in there or name in (called or {})]
     columns: dict[str, list[str]] = {name: [] for name in (GOOD, BAD, *levels)}
     ids: list[str] = []
     for split, of_split in files.items():
         count = 0
         for path in of_split:
-            found = {name: _texts(path, name) for name in columns}
+            found = {name: _texts(path, own[name]) for name in columns}
             for name, texts in found.items():
                 columns[name] += texts
             count += len(found[GOOD])
@@ -61,7 +68,7 @@ def read_pairs(files: dict[str, list[Path]]) -> MinimalPairs:
 def place_of(files: dict[str, list[Path]], pair: int) -> str:
     """File and row of a pair, in words; .jsonl rows are lines that are not blank."""
     for path in (path for of_split in files.values() for path in of_split):
-        count = len(_texts(path, GOOD))
+        count = count_rows(path)
         if pair < count:
             return f"{path}: row {pair}"
         pair -= count
@@ -70,15 +77,18 @@ def place_of(files: dict[str, list[Path]], pair: int) -> str:
 
 def _columns(path: Path) -> Iterable[str]:
     """Names of a file's columns; of .jsonl those of its first line."""
-    if path.suffix == ".parquet":
+    kind = suffix_of(path).removeprefix(".").split(".")[0]
+    if kind == "parquet":
         with open_parquet(path) as parquet:
             return parquet.schema_arrow.names
-    if path.suffix != ".jsonl":
-        raise StudyError(f"{path}: minimal pairs are .jsonl or .parquet, with {GOOD} and {BAD}")
+    if kind in DELIMITERS:
+        return column_names(path)
+    if kind != "jsonl":
+        tables = ".jsonl or .parquet (or .csv, .tsv)"
+        raise StudyError(f"{path}: minimal pairs are {tables}, with {GOOD} and {BAD}")
     try:
-        with path.open("rb") as file:
-            first = json.loads(next(line for line in file if line.strip()))
-    except (OSError, ValueError, RecursionError, StopIteration):
+        first = json.loads(next(line for _, line in read_lines(path)))
+    except (StudyError, ValueError, RecursionError, StopIteration):
         return ()  # told in full when its texts are read
     return first if isinstance(first, dict) else ()
 

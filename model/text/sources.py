@@ -170,7 +170,7 @@ def count_rows(path: Path, boundary: str = "file") -> int:
         return sum(map(len, read_cells(path, column_names(path)[0])))
     if kind == "txt" and boundary == "file":
         return 1
-    return sum(1 for _ in (_documents(path, boundary) if kind == "txt" else _lines(path)))
+    return sum(1 for _ in (_documents(path, boundary) if kind == "txt" else read_lines(path)))
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
@@ -253,7 +253,7 @@ def _pieces(text: TextIO) -> Iterator[str]:
 
 def _undecodable_line(path: Path) -> int:
     """Number of the first line, from 1, that is not UTF-8."""
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         try:
             line.decode()
         except UnicodeDecodeError:
@@ -272,7 +272,7 @@ def _unreadable(path: Path, error: OSError) -> StudyError:
     return StudyError(f"{path}: cannot be read ({error.strerror or first_line(error)})")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that are not blank, with their numbers from 1."""
     try:
         with _open(path) as file:
@@ -282,7 +282,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _read_jsonl(path: Path, column: str, start: int, stop: int) -> Iterator[str]:
-    for number, line in islice(_lines(path), start, stop):
+    for number, line in islice(read_lines(path), start, stop):
         where = f"{path}: line {number}"
         try:
             value = json.loads(line)

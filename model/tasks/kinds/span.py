@@ -1,7 +1,8 @@
 """Extractive questions (SQuAD): windows over the context, answers remapped (protocol section 9).
 
-Columns: question, context, and answers by character; a question without one has empty lists or
-nulls there. A passage may not be empty. One row per window, `<s> question </s> context tokens
+Columns: question, context, and answers by character, or as texts, which are looked for from the
+context's beginning; a question without one has empty lists, nulls or no text there. A passage may
+not be empty. One row per window, `<s> question </s> context tokens
 </s>`. The question keeps its first `question_length` tokens; windows start every `stride` context
 tokens, or right where the last one ended if a window holds fewer than that, until the context's end
 is shown. Arrays besides the usual:
@@ -62,19 +63,21 @@ OUTSIDE_CONTEXT = -1e9
 
 def read(split: Split, task: RecipeTask, labelled: bool) -> Examples:
     """Questions, contexts and gold answers: of each question a list of (text, first character)."""
-    contexts = split.texts("context")
-    answers = _answers(split, contexts, task.answerability)
-    return Examples(split.ids, [split.texts("question"), contexts, answers])
+    contexts = split.texts(task.column("context"))
+    answers = _answers(split, contexts, task)
+    return Examples(split.ids, [split.texts(task.column("question")), contexts, answers])
 
 
-def _answers(split: Split, contexts: list[str], answerability: bool) -> list[list[tuple[str, int]]]:
+def _answers(split: Split, contexts: list[str], task: RecipeTask) -> list[list[tuple[str, int]]]:
     """Answers stripped of surrounding blanks, each checked to stand where its offset says."""
     expected = "a struct of text and answer_start, lists of texts and of whole numbers"
-    answers = []
-    for row, value in enumerate(split.values("answers", expected, _is_answers)):
-        where = f"{split.where('answers', row)}: question {split.ids[row]}"
+    column, answers = task.column("answers"), []
+    for row, value in enumerate(split.values(column, expected, _is_answers)):
+        where = f"{split.where(column, row)}: question {split.ids[row]}"
         if not contexts[row].strip():
             raise StudyError(f"{where}: its context is empty")
+        if text_only := not isinstance(value, dict):
+            value = _first_places(value, contexts[row])
         texts, starts = value["text"] or [], value["answer_start"] or []
         if len(texts) != len(starts):
             raise StudyError(f"{where}: {len(texts)} texts, but {len(starts)} starts")
@@ -84,15 +87,24 @@ def _answers(split: Split, contexts: list[str], answerability: bool) -> list[lis
             if text is None or first is None:
                 raise StudyError(f"{where}: {text!r} at {start}, expected a text at a whole number")
             if not text.strip() or first < 0 or contexts[row][first : first + len(text)] != text:
-                raise StudyError(f"{where}: no {text!r} at character {start}")
+                place = "in the context" if text_only else f"at character {start}"
+                raise StudyError(f"{where}: no {text!r} {place}")
             golds.append((text.strip(), first + len(text) - len(text.lstrip())))
-        if not golds and not answerability:
+        if not golds and not task.answerability:
             raise StudyError(f"{where}: no answer, though answerability is false")
         answers.append(golds)
     return answers
 
 
+def _first_places(value: str | list[str], context: str) -> dict:
+    """Texts as SQuAD has them, with the first place of each in the context, -1 where it is not."""
+    texts = [text for text in ([value] if isinstance(value, str) else value) if text != ""]
+    return {"text": texts, "answer_start": [context.find(text or "") for text in texts]}
+
+
 def _is_answers(kind: pa.DataType) -> bool:
+    if is_text(kind) or is_list(kind, is_text):
+        return True
     fields = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
     return (
         {"text", "answer_start"} <= fields.keys()

@@ -45,9 +45,10 @@ _WORD = re.compile(r"\S+")
 
 def read(split: Split, task: RecipeTask, labelled: bool) -> Examples:
     """Texts, queries and pronouns, with the first word of each of the two in the text."""
-    columns = [split.texts(column) for column in ("text", "span1_text", "span2_text")]
-    words = np.stack([split.whole_numbers(f"span{number}_index") for number in (1, 2)], 1)
-    labels = split.classes("label", 2) if labelled else None
+    columns = [split.texts(task.column(name)) for name in ("text", "span1_text", "span2_text")]
+    indices = [task.column(f"span{number}_index") for number in (1, 2)]
+    words = np.stack([split.whole_numbers(index) for index in indices], 1)
+    labels = split.classes(task.column("label"), 2) if labelled else None
     return Examples(split.ids, [*columns, words.tolist()], labels)
 
 
