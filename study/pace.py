@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from study.jobs import Job
-from study.kinds import KIND_FACTS
+from study.recipes import RecipeTask
 
 NOT_WORK = ("cell", "seed", "shard", "setting")  # names that do not say what is to be done
 Work = tuple[float, float]
@@ -109,7 +109,7 @@ def work_of(job: Job) -> Work | None:
         if job.stage == "finetune":
             rows = json.loads(Path(job.inputs["features"][0].path).read_text())["figures"]["train"]
             passes = len(recipe["seeds"]) * recipe["settings"]["epochs"]
-            examples = rows["rows"] / KIND_FACTS[recipe["task"]["kind"]].rows
+            examples = rows["rows"] / RecipeTask.model_validate(recipe["task"]).rows
             model = job.inputs["pretrain"][0].recipe["model"]
             updates = passes * examples / recipe["settings"]["batch"]
             return passes * rows["tokens"] * _layers(model), updates

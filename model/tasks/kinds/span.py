@@ -103,7 +103,7 @@ def _first_places(value: str | list[str], context: str) -> dict:
 
 
 def _is_answers(kind: pa.DataType) -> bool:
-    if is_text(kind) or is_list(kind, is_text):
+    if is_text(kind) or (is_list(kind, is_text) and not pa.types.is_null(kind)):
         return True
     fields = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
     return (

@@ -240,7 +240,7 @@ def test_answers_with_nulls_beside_full_ones(tmp_path):
         ({"text": "cat", "answer_start": 4}, "column answers: expected a struct of text and"),
         ({"text": ["cat"]}, "column answers: expected a struct of text and answer_start"),
         ([{"text": "cat", "answer_start": 4}], "column answers: expected a struct of text and"),
-        ("cat", "column answers: expected a struct of text and answer_start"),
+        (4, "column answers: expected a struct of text and answer_start"),
         (None, "column answers: expected a struct of text and answer_start"),
     ],
 )
