@@ -27,11 +27,12 @@ def test_a_reader_gets_a_column_of_a_task_of_their_own(project):
         for number in range(60):
             rows.writerow([number, draw.choice(["negative", "positive"]), smoke.document(draw, 2)])
     (project / "agreement.csv").write_text('right,wrong\n"It sat, then.","It sit, then."\n' * 2)
-    finished = project / "runs/smoke/pretrain/doc-sentences"
-    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    finished = project / "runs/smoke/pretrain"
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*/seed-0/*.json")}
     swaps = {"SCALE=laptop": "SCALE=smoke", "DIR": "hub"}
     how_to.follow("task", how_to.set_up(project), swaps)
-    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
+    after = {path: path.stat().st_mtime_ns for path in finished.rglob("*/seed-0/*.json")}
+    assert after == before
     table = pd.read_csv(project / "results/table2.csv", index_col="row")
     assert table.columns[table.columns.str.endswith(".median")].tolist() == [
         "sst2.accuracy.median",
