@@ -32,9 +32,9 @@ def small_finished(tmp_path_factory) -> Path:
     return project
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def slurm_cluster():
-    """A private SLURM of two nodes."""
+    """A private SLURM of two nodes, which has had this module's jobs only."""
     with slurm.started() as cluster:
         yield cluster
 
