@@ -166,7 +166,6 @@ def build_study_file(
         for addition in additions:
             _check_overlaps(merged, addition, ())
             merged = merge(merged, addition)
-        _check_sections(merged)
         for _, scale in reversed(scales):
             changes = spread(scale, recipes)
             _check_additions(merged, changes)
@@ -179,7 +178,9 @@ def build_study_file(
             changes = spread(override, recipes)
             _check_known(merged, changes, "not in the study, where an override adds nothing")
             merged = merge(merged, changes)
-        _check_sections(merged)
+        for section in MAPPINGS:
+            if section in merged and not isinstance(merged[section], dict):
+                raise Fault(f"expected a mapping, found {value_text(merged[section])}", section)
         _check_names(merged)
         config = with_members(StudyFile.model_validate(fill(merged)))
         new = {name for data in joined[1:] for name in data.get("cells", ())}
@@ -215,12 +216,6 @@ def _join(files: list[FileAndData]) -> dict:
     return joined
 
 
-def _check_sections(merged: dict) -> None:
-    for section in MAPPINGS:
-        if section in merged and not isinstance(merged[section], dict):
-            raise Fault(f"expected a mapping, found {value_text(merged[section])}", section)
-
-
 def _check_additions(study: dict, scale: dict) -> None:
     """A scale changes what the study has: a name that is not there is a slip, not a new thing."""
     for section in NOT_OF_A_SCALE:
@@ -247,15 +242,21 @@ def _check_known(study: dict, changes: dict, otherwise: str) -> None:
 
 
 def _check_overlaps(study: dict, scale: dict, location: tuple[str, ...]) -> None:
-    """Where both files have a key, a mapping must not hide something else (null is nothing)."""
+    """Where both files have a key, a mapping must not hide something else (null is nothing), nor
+    something else a mapping. Null takes away what may be missing, so no section or entry of one.
+    """
     for name, value in scale.items():
         hidden = study.get(name)
+        where = (*location, name)
+        needed = value is not None or (where[0] in MAPPINGS and len(where) <= 2)
+        if isinstance(hidden, dict) and not isinstance(value, dict) and needed:
+            raise Fault(f"expected a mapping, found {short_text(value)}", *where)
         if not isinstance(value, dict) or hidden is None:
             continue
         if not isinstance(hidden, dict):
             message = f"a mapping, where the study has {short_text(hidden)}"
-            raise Fault(message, *location, name)
-        _check_overlaps(hidden, value, (*location, name))
+            raise Fault(message, *where)
+        _check_overlaps(hidden, value, where)
 
 
 def _check_names(merged: dict) -> None:

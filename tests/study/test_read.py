@@ -124,6 +124,11 @@ def test_one_may_be_like_another_and_include_files(edit):
             "like: config/study.yaml\nbase: {steps: {x: 1}}",
             "my.yaml: base.steps: a mapping, where the study has 1000000",
         ),
+        ("like: config/study.yaml\nseeds: 3", "my.yaml: seeds: expected a mapping, found 3"),
+        (
+            "like: config/study.yaml\ncells: {batch-2k: null}",
+            "my.yaml: cells.batch-2k: expected a mapping, found null",
+        ),
         ("like: config/study.yaml\ncells: 3", "my.yaml: cells: expected a mapping, found 3"),
         (
             "like: config/study.yaml\nfinetuning: {all: 3}",
