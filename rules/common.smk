@@ -156,7 +156,8 @@ def keep_what_is_finished():
     for job in workflow.dag.needrun_jobs():
         if job.rule.name in ("finetune", "minimal_pairs"):
             registered = STUDY.jobs[str(job.output.manifest)]
-            Run(Path(registered.path), registered.recipe).adopt()
+            if not Path(registered.path).exists():
+                Run(Path(registered.path), registered.recipe).adopt()
 
 
 def one_of(names):
