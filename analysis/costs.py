@@ -10,12 +10,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.counting import (
-    CHARACTERS_PER_TOKEN,
-    corpus_characters,
-    pairs_size,
-    task_size,
-)
+from analysis.counting import CHARACTERS_PER_TOKEN, corpus_characters, pairs_size, task_size
 from model.network.sizes import (
     activation_bytes,
     checkpoint_bytes,
@@ -249,23 +244,20 @@ def _minimal_pairs(study: Study, job: Job) -> Cost:
     spec, pretrain = study.config.minimal_pairs[job.names["pairs"]], job.inputs["pretrain"][0]
     model = Model.model_validate(pretrain.recipe["model"])
     entries, form = job.inputs["vocabulary"][0].recipe["size"], pretrain.recipe["format"]
-    source = finished(job.inputs["source"][0])
+    source, planned = finished(job.inputs["source"][0]), spec.planned
+    size = (planned.pairs, planned.row_tokens) if planned else spec.source.own and pairs_size(spec)
     if source is not None:
         splits = source.figure("files")
         pairs = sum(entry["rows"] for split in splits for entry in source_entries(source, split))
         basis = "source"
-    elif spec.planned is not None:
-        pairs, basis = spec.planned.pairs, "planned"
-    elif spec.source.own:
-        pairs, basis = pairs_size(spec)[0], "files"
+    elif size:
+        pairs, basis = size[0], "planned" if planned else "files"
     else:
         raise StudyError(
             f"{study.study_path}: minimal_pairs.{job.names['pairs']}.planned: missing; the plan "
             "needs it until the pairs are there"
         )
-    length = spec.planned.row_tokens if spec.planned else form["length"]
-    if spec.source.own and spec.planned is None:
-        length = pairs_size(spec)[1]
+    length = size[1] if size else form["length"]
     tokens = 2 * pairs * (length - 2) * length
     return Cost(
         tokens=tokens,
@@ -312,8 +304,7 @@ def _examples(study: Study, features: Job, split: str) -> tuple[int, str]:
     source = finished(features.inputs["source"][0])
     sizes = (spec.source.sizes or {}).get(task[split])
     if source is not None:
-        found = sum(entry["rows"] for entry in source_entries(source, task[split]))
-        basis = "source"
+        found, basis = sum(entry["rows"] for entry in source_entries(source, task[split])), "source"
     elif sizes is not None:
         found, basis = sizes, "sizes"
     elif spec.source.own and spec.planned is None:

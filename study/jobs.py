@@ -362,8 +362,7 @@ class Jobs(dict[str, Job]):
             pretrain=self.pretrain(cell, seed),
             source=self.source(pairs),
             vocabulary=self.vocabulary(self.config.cells[cell].vocabulary),
-            within_words=self.config.minimal_pairs[pairs].within_words,
-            columns=self.config.minimal_pairs[pairs].columns,
+            **self.config.minimal_pairs[pairs].in_recipe(("source", "splits", "planned")),
         )
 
     @once
