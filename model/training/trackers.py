@@ -31,6 +31,7 @@ FOLDER = "trackers"
 # Seconds that a finished training waits: for the tracker's run to be opened (who is interrupted
 # while making a database leaves a broken one), and then for what was not sent yet.
 OPENING, PATIENCE = 600.0, 60.0
+LOST: set[str] = set()  # that did not start in this process: further trainings do not wait for them
 MOST_LETTERS = 300  # of what a tracker says when it fails
 MOST_PARAMETERS = 100  # that MLflow takes at once
 
@@ -46,7 +47,7 @@ class Reporter(threading.Thread):
         self.tracker, self.directory, self.label, self.links = name, directory, label, links
         self.waiting: SimpleQueue[tuple[int, dict[str, float]] | None] = SimpleQueue()
         self._ready = threading.Event()  # its run is open, or will never be
-        self.failed = not self._loaded()
+        self.failed = name in LOST or not self._loaded()
         if not self.failed:
             self.start()
 
@@ -107,6 +108,8 @@ class Reporter(threading.Thread):
 
     def _give_up(self, reason: str) -> None:
         self.failed = True
+        if not self._ready.is_set():
+            LOST.add(self.tracker)
         self._ready.set()
         reason = shorten(reason, MOST_LETTERS, placeholder=" …")
         say(f"notice: {self.label}: goes on without tracker {self.tracker}: {reason}")
@@ -221,13 +224,14 @@ QUIET = {
     "wandb": {
         "WANDB_SILENT": "true",
         "WANDB_CONSOLE": "off",
-        "WANDB_FINISH_TIMEOUT": str(PATIENCE),
+        "WANDB_INIT_TIMEOUT": "30",
+        "WANDB_FINISH_TIMEOUT": "50",
     },
     "mlflow": {
         "MLFLOW_LOGGING_LEVEL": "ERROR",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     },
     "trackio": {},
 }

@@ -21,7 +21,8 @@ from training_toy import train_toy
 from model.training.journal import Journal
 {before}
 if __name__ == "__main__":
-    train_toy(Path(sys.argv[1]), label="toy", trackers=sys.argv[2:])
+    for name in ("toy", "again") if {twice} else ("toy",):
+        train_toy(Path(sys.argv[1]), label=name, trackers=sys.argv[2:])
 """
 # What a package refuses, after the first scalars.
 BREAK = """\
@@ -47,9 +48,10 @@ class Toy:
             "HOME": str(folder),
         }
 
-    def train(self, *trackers: str, before: str = "") -> str:
-        """Train to the end; what was said on stderr."""
-        result = self.python(TRAIN.replace("{before}", before), str(self.run), *trackers)
+    def train(self, *trackers: str, before: str = "", twice: bool = False) -> str:
+        """Train to the end, once or twice in one process; what was said on stderr."""
+        code = TRAIN.replace("{before}", before).replace("{twice}", str(twice))
+        result = self.python(code, str(self.run), *trackers)
         assert result.stdout == ""
         log = (self.run / "log.jsonl").read_text().splitlines()
         assert json.loads(log[-1])["step"] == 20
@@ -146,6 +148,15 @@ def test_a_tracker_that_cannot_write_costs_nothing(toy):
 def test_a_tracker_that_fails_in_the_middle_is_one_line(toy):
     (notice,) = notices(toy.train("mlflow", before=BREAK))
     assert notice.startswith("notice: toy: goes on without tracker mlflow: ")
+
+
+@pytest.mark.parametrize("package", [pytest.param(n, marks=needs(n)) for n in ("wandb", "mlflow")])
+def test_a_server_that_does_not_answer_is_one_line_for_all_trainings_of_a_job(toy, package):
+    nowhere = "http://127.0.0.1:9"
+    toy.variables |= {"MLFLOW_TRACKING_URI": nowhere, "WANDB_BASE_URL": nowhere}
+    toy.variables |= {"WANDB_MODE": "online", "WANDB_API_KEY": 40 * "a"}
+    (notice,) = notices(toy.train(package, twice=True))
+    assert notice.startswith(f"notice: toy: goes on without tracker {package}: ")
 
 
 MLFLOW = """\
