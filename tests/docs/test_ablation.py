@@ -1,7 +1,13 @@
-"""docs/how-to/ablation.md: a table of one's own with a verdict, and a quick try."""
+"""docs/how-to/ablation.md: a table of one's own with a verdict, a quick try, its notebook."""
+
+import os
+from pathlib import Path
 
 import how_to
+import nbformat
 import pandas as pd
+from nbclient import NotebookClient
+from project import ROOT
 
 # A cell less, two seeds, one task.
 SWAPS = {
@@ -38,3 +44,18 @@ def test_a_reader_gets_a_table_with_verdicts_and_shares_the_runs_of_the_study(pr
     assert "with cells.rate-50.masking.rate=0.8 seeds.pretraining=[1]" in printed
     assert "with cells.rate-50" not in (project / "results/masking_rates.md").read_text()
     assert r"\label{tab:masking_rates}" in (project / "results/masking_rates.tex").read_text()
+    run_notebook(project)
+
+
+def run_notebook(project: Path) -> None:
+    """The notebook of this ablation runs from its first cell to its last, and shows something."""
+    notebook = nbformat.read(ROOT / "examples/results.ipynb", as_version=4)
+    for cell in notebook.cells:
+        cell.source = cell.source.replace('"demo"', '"smoke"')
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(project)}})
+    ours = {"PYTHONPATH": str(ROOT), "IPYTHONDIR": str(project / "ipython")}
+    client.execute(env=os.environ | ours)
+    outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(outputs)
+    (picture,) = (one for shown in outputs for one in shown if "image/png" in one.get("data", {}))
+    assert len(picture["data"]["image/png"]) > 10_000
