@@ -1,8 +1,10 @@
 # documents -> sentences -> vocabulary -> token store -> samples
 
 
+# What may be downloaded is, where there is internet.
 localrules:
     source,
+    weights,
 
 
 rule source:

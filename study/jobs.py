@@ -196,7 +196,8 @@ class Jobs(dict[str, Job]):
         if spec.kind == "file":
             place = self.config.weights[spec.weights].in_recipe() if spec.weights else {}
             if "repo" in place:
-                return self._add("vocabulary", names, kind="file", size=spec.size, **place)
+                beside = self.weights(spec.weights)
+                return self._add("vocabulary", names, kind="file", size=spec.size, weights=beside)
             path = spec.path or f"{place['folder']}/{TOKENIZER}"
             contents = tokenizer_digest(self.root, name, path)
             return self._add("vocabulary", names, place=path, kind="file", **contents)
@@ -368,9 +369,8 @@ class Jobs(dict[str, Job]):
     @once
     def throughput(self) -> Job:
         """A measurement of speed, on the first cell of a table: the execution is in its recipe."""
-        cells = [*self.config.shown, *self.config.cells]
-        cell = next(name for name in cells if self.config.cells[name].steps)
-        spec = self.config.cells[cell]
+        names, cells = [*self.config.shown, *self.config.cells], self.config.cells
+        cell, spec = next((name, cells[name]) for name in names if cells[name].steps)
         return self._add(
             "throughput",
             {"cell": cell},

@@ -15,7 +15,6 @@ from pathlib import Path
 from study.errors import StudyError
 from study.jobs import Job
 from study.places import Places, split_files
-from study.starts import TOKENIZER, find_files
 
 HUB = "https://huggingface.co"
 PATIENCE = 10  # seconds
@@ -23,7 +22,7 @@ UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED)
 
 
 def check_reachable(jobs: Iterable[Job], places: Places) -> None:
-    """Look for the files of sources, weights and tokenizers that are still to be fetched.
+    """Look for the files of sources and weights that are still to be fetched.
 
     Raises StudyError that names each source whose files a given place lacks; or each that is on the
     hub alone, when the hub gives no answer.
@@ -40,8 +39,6 @@ def check_reachable(jobs: Iterable[Job], places: Places) -> None:
                 on_hub.append(f"{name} ({recipe['repo']})")
             for split in recipe.get("splits", ()) if root is not None else ():
                 split_files(recipe, root, split)
-            if root is not None and job.stage == "vocabulary":
-                find_files(root, (TOKENIZER,))
         except StudyError as error:
             problems.append(f"{name}: {error}")
     if problems:

@@ -141,18 +141,16 @@ class VocabularyRecipe(Recipe):
     characters: Positive | None = None
     sentences: list[Key] | None = None
     sha256: Key | None = None
-    repo: Place | None = None
-    revision: Revision | None = None
+    weights: Key | None = None
 
     @model_validator(mode="after")
     def of_kind(self):
         """Each kind has its own fields; lower case is of words, and a file tells its own size."""
         trained = {"size", "characters", "sentences"}
-        file = {"sha256"} if self.repo is None else {"repo", "revision", "size"}
+        file = {"sha256"} if self.weights is None else {"weights", "size"}
         needed = {"file": file, "wordpiece": {*trained, "lowercase"}}.get(self.kind, trained)
         may = needed | {"file": {"size"}, "byte-bpe": {"lowercase"}}.get(self.kind, set())
-        names = ("size", "lowercase", "characters", "sentences", "sha256", "repo", "revision")
-        for name in names:
+        for name in ("size", "lowercase", "characters", "sentences", "sha256", "weights"):
             given = name in self.model_fields_set
             if given != (name in needed) and name not in may - needed:
                 raise ValueError(_out_of_place(name, not given, f"kind {self.kind}"))

@@ -1,6 +1,7 @@
 """Vocabulary stage: train a tokenizer on the study's corpora, or take a named one (paper 4.4).
 
-In: manifests of sentences (or a `tokenizer.json` whose digest the recipe holds). Out:
+In: manifests of sentences (or a `tokenizer.json` whose digest the recipe holds, or the manifest of
+weights beside which it lies). Out:
 `tokenizer.json`. Only documents that are not held out are read, and at most `characters` characters
 of them, from each shard in proportion to its size.
 """
@@ -10,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from model.stages.stage import Result, Stage, Work
-from model.text.hub import repository_files
 from model.text.sources import add_place_arguments, places_of
 from model.text.splitting import SENTENCES_FILE
 from model.text.tokenizer import TOKENIZER_FILE, Vocabulary
@@ -21,10 +21,8 @@ from study.errors import StudyError
 from study.identity import key_of
 from study.manifest import Manifest, write_atomic
 from study.recipes import VocabularyRecipe
-from study.starts import find_files
 
-SNAPSHOT = "snapshot"  # what is downloaded, until it is read
-STAGE = Stage("vocabulary", __doc__, inputs=("sentences",), add=add_place_arguments)
+STAGE = Stage("vocabulary", __doc__, inputs=("sentences", "weights"), add=add_place_arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -37,25 +35,24 @@ def build(work: Work, directory: Path) -> Result:
     recipe: VocabularyRecipe = work.recipe
     target = directory / TOKENIZER_FILE
     if recipe.kind == "file":
-        _copy(_locate(work, directory), recipe, target)
-        shutil.rmtree(directory / SNAPSHOT, ignore_errors=True)
+        _copy(_locate(work), recipe, target)
     else:
         write_atomic(target, _train(recipe, work.inputs["sentences"]))
     return [TOKENIZER_FILE], {"size": Vocabulary.load(target).size}
 
 
-def _locate(work: Work, directory: Path) -> Path:
-    """The tokenizer.json: a file, or that of a repository, in the mirror or downloaded."""
-    recipe, places = work.recipe, places_of(work.arguments)
-    path = places.by_key.get(key_of(work.written))
-    if recipe.repo is None and path is None:
+def _locate(work: Work) -> Path:
+    """The tokenizer.json: a file, or that beside the weights of a repository."""
+    if work.recipe.weights is not None:
+        run = work.input("weights")
+        if TOKENIZER_FILE not in run.files:
+            repo = run.recipe["repo"]
+            raise StudyError(f"{repo}: no {TOKENIZER_FILE}; name one by path, of kind file")
+        return run.file(TOKENIZER_FILE)
+    path = places_of(work.arguments).by_key.get(key_of(work.written))
+    if path is None:
         raise StudyError("--places: no path for the recipe's tokenizer.json")
-    if recipe.repo is None:
-        return Path(path)
-    if root := places.root(work.written):
-        return find_files(root, (TOKENIZER_FILE,))[TOKENIZER_FILE]
-    names, target = (TOKENIZER_FILE,), directory / SNAPSHOT
-    return repository_files(recipe.repo, recipe.revision, names, target)[TOKENIZER_FILE]
+    return Path(path)
 
 
 def _copy(path: Path, recipe: VocabularyRecipe, target: Path) -> None:
@@ -63,7 +60,7 @@ def _copy(path: Path, recipe: VocabularyRecipe, target: Path) -> None:
     if recipe.sha256 is not None and sha256_file(path) != recipe.sha256:
         raise StudyError(f"{path}: SHA-256 differs from the recipe's")
     size = Vocabulary.load(path).size
-    if recipe.repo is not None and size != recipe.size:
+    if recipe.weights is not None and size != recipe.size:
         raise StudyError(f"{path}: {size} entries, but the vocabulary's size is {recipe.size}")
     shutil.copyfile(path, target)
 

@@ -58,26 +58,23 @@ def download(
     return files, parts, info.sha
 
 
-def repository_files(
-    repo: str, revision: str, names: Iterable[str], target: Path
-) -> dict[str, Path]:
-    """Download files of a model's repository into `target`: their paths by name.
+def download_files(repo: str, revision: str, names: Iterable[str], target: Path) -> None:
+    """Download those of the files that a model's repository has into `target`.
 
-    Raises StudyError when the hub cannot be reached or lacks the repository, revision or a file.
+    Raises StudyError when the hub cannot be reached or lacks the repository or the revision.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import HfApi, hf_hub_download
 
+    where, named = f"{repo} at revision {revision}", {"repo": repo}
+    info = patiently(lambda: HfApi().model_info(repo, revision=revision, timeout=30), where, named)
+    there = {file.rfilename for file in info.siblings or []}
     target.mkdir(parents=True, exist_ok=True)
-    return {
-        name: Path(
-            patiently(
-                lambda name=name: hf_hub_download(repo, name, revision=revision, local_dir=target),
-                f"{repo} at revision {revision}: {name}",
-                {"repo": repo},
-            )
+    for name in (name for name in names if name in there):
+        patiently(
+            lambda name=name: hf_hub_download(repo, name, revision=info.sha, local_dir=target),
+            f"{where}: {name}",
+            named,
         )
-        for name in names
-    }
 
 
 def patiently(call: Callable[[], Result], what: str, recipe: dict) -> Result:

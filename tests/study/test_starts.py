@@ -87,7 +87,8 @@ def test_a_repository_is_its_name_and_revision(toy, load):
     jobs = load(toy).jobs
     place = {"repo": "org/tiny", "revision": "abc123"}
     assert jobs.weights("published").recipe == {"stage": "weights", "version": 1, **place}
-    vocabulary = {"stage": "vocabulary", "version": 1, "kind": "file", "size": 280, **place}
+    beside = {"size": 280, "weights": jobs.weights("published").key}
+    vocabulary = {"stage": "vocabulary", "version": 1, "kind": "file", **beside}
     assert jobs.vocabulary("published").recipe == vocabulary
     other = load(toy, {"abc123": "abc124"}).jobs
     assert other.pretrain("published", 0).key != jobs.pretrain("published", 0).key
