@@ -9,10 +9,11 @@ those of the cells that start from it. Needs no torch.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
+from study import fields
 from study.cells import Model
 from study.digests import MEMORY, remembered_digest, sha256_file
 from study.errors import StudyError, kind_text
@@ -42,9 +43,7 @@ COMMON_SIZES = (*SIZES, "positions", "layer_norm_eps")
 class Weights(Section):
     """A model of transformers' layout that is there already: a folder, or a hub repository."""
 
-    folder: Maybe[Annotated[str, Field(min_length=1)]] = doc(
-        "a folder with config.json and model.safetensors", None
-    )
+    folder: Maybe[fields.Path] = doc("a folder with config.json and model.safetensors", None)
     repo: Maybe[Place] = doc("repository of the hub, `<org>/<name>`, or of the mirror", None)
     revision: Maybe[Revision] = doc("its commit or tag", None)
 

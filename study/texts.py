@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from study.fields import HeldoutFraction, Place, Positive, Section, Source, doc
+from study.fields import HeldoutFraction, Path, Place, Positive, Section, Source, doc
 
 Boundary = Literal["file", "blank-line", "line", "none"]  # of documents in .txt files
 Splitter = Literal["sentencex", "lines"]
@@ -61,7 +61,7 @@ class Vocabulary(Section):
     lowercase: bool | None = doc("whether letters become lower case and lose accents", None)
     corpora: list[str] | None = doc("those that it is trained on; else those of `base`", None)
     characters: Positive | None = doc("how much of them is read", None)
-    path: str | None = doc("of kind file: the tokenizer.json", None)
+    path: Path | None = doc("of kind file: the tokenizer.json", None)
     weights: str | None = doc("of kind file: one of `weights`, whose tokenizer.json it is", None)
 
     @model_validator(mode="after")
