@@ -156,12 +156,13 @@ class Standings:
 
     def _look(self, job: Job) -> Standing:
         standing = Standing(job)
+        lock = standing.directory / LOCK_NAME
+        locked = is_locked(lock)  # asked first, for who finishes publishes before letting it go
         if Path(job.path).exists():
             standing.state = DONE
             standing.since, standing.seconds = taken(job, self._seed_runs(job))
             return standing
-        lock = standing.directory / LOCK_NAME
-        if is_locked(lock):
+        if locked:
             standing.state = RUNNING
             self._look_at_work(standing, lock)
             return standing
