@@ -123,7 +123,7 @@ def _check_start(config: StudyFile, name: str, cell: Cell) -> None:
         if start.cell in behind:
             raise Fault(f"{start.cell} starts from {name} itself", *where, "cell")
         behind.append(start.cell)
-    other = config.cells[cell.start.cell]
+    other = config.cells[behind[1]]
     if cell.vocabulary != other.vocabulary:
         problem = f"{cell.vocabulary}, but cell {behind[1]}, from which it starts, has "
         raise Fault(problem + other.vocabulary, "cells", name, "vocabulary")

@@ -286,7 +286,7 @@ class Jobs(dict[str, Job]):
         start = self.config.cells[cell].start
         if start is None:
             return {}
-        if start.weights:
+        if start.cell is None:
             return {"weights": self.weights(start.weights), "fresh": start.fresh}
         seed = self.config.same_replicate(cell, seed, start.cell)
         return {"start": self.pretrain(start.cell, seed), "fresh": start.fresh}

@@ -9,7 +9,7 @@ those of the cells that start from it. Needs no torch.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import model_validator
 
@@ -92,13 +92,14 @@ def read_sizes(path: Path) -> Sizes:
         if config.get(name, value) != value:
             found = json.dumps(config[name])
             raise StudyError(f"{path}: field {name}: expected {json.dumps(value)}, found {found}")
-    sizes = [_number(path, config, name) for name in SIZES.values()]
+    layers, hidden, heads, ffn = (_number(path, config, name) for name in SIZES.values())
     pad = _number(path, {"pad_token_id": 1, **config}, "pad_token_id") if TYPES[kind] else -1
     eps = config["layer_norm_eps"]
     if not isinstance(eps, float):
         raise StudyError(f"{path}: field layer_norm_eps: expected a number, found {eps}")
     positions = _number(path, config, "max_position_embeddings") - (pad + 1)
-    return Sizes(*sizes, positions, eps, _number(path, config, "vocab_size"), pad + 1)
+    entries = _number(path, config, "vocab_size")
+    return Sizes(layers, hidden, heads, ffn, positions, eps, entries, pad + 1)
 
 
 def _number(path: Path, config: Mapping, name: str) -> int:
@@ -141,7 +142,7 @@ def folder_digests(root: str | None, name: str, folder: str) -> dict[str, str]:
     }
 
 
-def tokenizer_digest(root: str | None, name: str, path: str) -> dict[str, str | int]:
+def tokenizer_digest(root: str | None, name: str, path: str) -> dict[str, Any]:
     """SHA-256 and entries of the tokenizer.json of the vocabulary `name`, as `folder_digests`."""
     if root is None:
         return {"sha256": path}
