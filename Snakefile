@@ -20,6 +20,7 @@ sys.path.insert(0, str(workflow.basedir))
 
 
 include: "rules/common.smk"
+include: "rules/devices.smk"
 include: "rules/text.smk"
 include: "rules/training.smk"
 include: "rules/results.smk"

@@ -1,6 +1,5 @@
 # What all rules share: the study at the chosen scale, and look-ups into its registry of jobs.
 import json
-import math
 import os
 import re
 import shlex
@@ -15,12 +14,10 @@ from statistics import mode
 import snakemake
 from snakemake.exceptions import WorkflowError
 
-from analysis.costs import memory_mb
 from model import warm
 from model.network.weights_check import check_weights
 from study.asked import note_asked
 from study.command import outcome_of
-from study.devices import SLOTS, VISIBLE, visible_devices
 from study.errors import StudyError
 from study.file_locks import check_folders, lock_files
 from study.file_times import date_behind, end_future, order_dates
@@ -105,29 +102,6 @@ def check_sources():
             sys.exit(checked.returncode)
 
 
-def check_devices():
-    """StudyError where jobs are to run here on more GPUs than this call may use."""
-    jobs = list(workflow.dag.needrun_jobs())
-    asked = {job.rule.name for job in jobs if job.resources.get("gpu_slots") is not None}
-    if not asked or not workflow.local_exec:
-        return
-    there = len(visible_devices())
-    seen = f"{VISIBLE}={os.environ[VISIBLE]}" if VISIBLE in os.environ else "nvidia-smi shows these"
-    if not there:
-        raise StudyError(
-            f"scale {STUDY.scale} trains on GPUs, but none is visible here"
-            + (f" ({seen})" if VISIBLE in os.environ else "")
-            + "; one with execution: {like: cpu} does without"
-        )
-    for stage in sorted(asked & {"pretrain", "finetune"}):
-        processes = getattr(STUDY.config.execution, stage).processes
-        if processes > there:
-            raise StudyError(
-                f"scale {STUDY.scale}: execution.{stage}.processes: {processes} GPUs for one job, "
-                f"but {there} are visible here ({seen})"
-            )
-
-
 def start_warm():
     """Let local trainings on the CPU fork from one process that has loaded what they load."""
     own = {stage: getattr(STUDY.config.execution, stage) for stage in ("pretrain", "finetune")}
@@ -135,16 +109,6 @@ def start_warm():
     threads = [job.threads for job in workflow.dag.needrun_jobs() if job.rule.name in alone]
     if workflow.local_exec and len(threads) > 2:
         warm.start(mode(threads))
-
-
-def devices_here():
-    """The GPUs that this call's own jobs may use; none where it has no use for them or submits."""
-    trainings = (STUDY.config.execution.pretrain, STUDY.config.execution.finetune)
-    on_gpus = any(execution.device == "cuda" for execution in trainings)
-    if on_gpus and workflow.is_main_process and workflow.local_exec:
-        with suppress(StudyError):  # check_devices says what is wrong, once jobs are to run
-            return visible_devices()
-    return []
 
 
 def keep_what_is_finished():
@@ -190,20 +154,12 @@ NEEDED = (
 )
 # That a plan of CPU trainings is made for; None where a cluster has any number.
 CORES = workflow.resource_settings.cores
-# Stages of which several jobs may share a GPU; the others have enough to do for a whole one.
-SHARING = ("finetune", "minimal_pairs")
 MANIFESTS = {stage: STUDY.jobs.pattern(stage) for stage in PATHS}
 LOGS = f"{STUDY.root}/logs"
 # Jobs use the interpreter that runs snakemake, also where its environment was not activated.
 os.environ.update(PATH=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
 for variable, value in environment_of(STUDY.root, STUDY.scale).items():
     os.environ.setdefault(variable, value)
-
-
-# As many jobs at once as there are slots on the GPUs of this machine (model.launch says which).
-DEVICES = devices_here()
-if DEVICES and "gpu_slots" not in workflow.resource_settings.resources:
-    workflow.register_resource("gpu_slots", SLOTS * len(DEVICES))
 
 
 # A limit such as `--resources gpu=1` is one machine's, not the whole cluster run's.
@@ -296,18 +252,6 @@ def stage_command(stage):
     return words
 
 
-def launcher_of(stage, processes=None):
-    """`python -m`, or our launcher for several processes, and for slots on GPUs."""
-    execution = getattr(STUDY.config.execution, stage)
-    nodes = 1 if processes else execution.resources.nodes
-    processes = processes or execution.processes
-    options = " --gpu {resources.gpu_memory}" if execution.device == "cuda" else ""
-    options += f" --nodes {nodes}" if nodes > 1 else ""
-    if processes == 1 and not options:
-        return "python -m"
-    return f"python -m model.launch{options} {processes}"
-
-
 def execution_of(stage):
     """The `--execution` of a stage that trains; not a param, so that changing it re-runs nothing."""
     return f"--execution {shlex.quote(STUDY.execution_json(stage))}"
@@ -337,22 +281,6 @@ def request_alone(stage):
     """The same of a job that is one process on one device."""
     asked = getattr(STUDY.config.execution, stage).resources.model_dump(exclude_none=True)
     return {**asked, "nodes": 1, "gpu": min(1, asked["gpu"])}
-
-
-def slots_of(stage, processes=None):
-    """On GPUs of this machine: what a job's processes need of one, and slots in all."""
-    execution = getattr(STUDY.config.execution, "finetune" if stage in SHARING else "pretrain")
-    if execution.device != "cuda":
-        return {}
-
-    def memory(wildcards):
-        return math.ceil(memory_mb(STUDY, job_at(stage, wildcards))) if stage in SHARING else 0
-
-    def slots(wildcards):
-        each = max((gpu.slots_needed(memory(wildcards)) for gpu in DEVICES), default=0)
-        return each * (processes or execution.processes)
-
-    return {"gpu_memory": memory, "gpu_slots": slots}
 
 
 @cache
