@@ -125,7 +125,7 @@ def ours(values: np.ndarray, looks: tuple[int, ...], claims: int = len(PAIRS)) -
 def coverage_and_power(values: np.ndarray, level: float) -> Iterator[dict]:
     """How often intervals hold the truth, and how often differences are called."""
     pairs = [(one[a].tolist(), one[b].tolist()) for one in values for a, b in PAIRS]
-    intervals = [estimate(*pair).interval() for pair in pairs]
+    intervals = [found.interval() for pair in pairs if (found := estimate(*pair))]
     yield {"coverage": np.mean([low <= 0 <= high for low, high in intervals]), "difference": 0.0}
     for difference in (1.0, 2.0, 3.0, 5.0):
         shifted = values.copy()
@@ -175,7 +175,7 @@ def unplanned(values: np.ndarray, looks: tuple[int, ...]) -> np.ndarray:
         ]
         for look in looks
     ]
-    return np.array(found).any(0).T
+    return np.asarray(np.array(found).any(0)).T
 
 
 def lines(looks: tuple[int, ...]) -> Iterator[dict]:

@@ -49,6 +49,7 @@ from analysis.values import unit_of
 from study.claims import Claim
 from study.command import run_command
 from study.errors import StudyError
+from study.fields import given
 from study.graph import Study
 
 NAMES = ("claim", "statement", "where", "table", "kind", "rows", "column", "unit")
@@ -67,6 +68,7 @@ NUMBERS = (
     "wins",
     "diverged",
 )
+POWERS = {"equivalent": power_of_equivalence}  # of kinds that are not decided by `power`
 SIGNS = {"at_least": ">=", "equivalent": "="}  # between the rows of a claim
 TRAININGS = ("pretrain", "finetune-seed")
 DECISION = ("target", "needed", "needed_low", "needed_high", "command", "core_hours")
@@ -90,7 +92,7 @@ class Claims:
     """The claims of a study, or of one of its tables."""
 
     def __init__(self, study: Study, table: str = ""):
-        self.study, self.looks = study, study.config.verdicts.looks
+        self.study, self.looks = study, given(study.config.verdicts).looks
         self.level = look_level(tuple(self.looks))
         claims = study.config.claims_of(table) if table else study.config.claims
         self.by_table: dict[str | None, dict[str, Claim]] = {}
@@ -100,8 +102,7 @@ class Claims:
     def lines(self) -> Iterator[dict]:
         """A line per claim and column, the claims of a table together."""
         for table, claims in self.by_table.items():
-            known = table in self.study.config.tables
-            scaled = known and bool(scaling_lines(self.study, [table]))
+            scaled = table in self.study.config.tables and bool(scaling_lines(self.study, [table]))
             tested = self.test(table, claims, scaled)
             testable = [one.contrast for one in tested if one.contrast]
             judged = iter(verdicts([one.evidence for one in testable], self.level))
@@ -178,7 +179,7 @@ class Claims:
             "where": claim.where,
             "table": claim.table,
             "kind": claim.kind,
-            "rows": f" {SIGNS.get(claim.kind, '>')} ".join(claim.rows),
+            "rows": f" {SIGNS.get(claim.kind or '', '>')} ".join(claim.rows),
             "column": column,
             "unit": unit,
         }
@@ -225,16 +226,16 @@ class Claims:
 
     def decision(self, one: Tested, verdict: str, scaled: bool, claims: int) -> dict:
         """What would decide an undecided claim: replicates, the next look, its command and cost."""
-        contrast, level = one.contrast, self.level / claims
+        contrast, level = given(one.contrast), self.level / claims
         if verdict != UNDECIDED or contrast.estimate is None:
             return {}
         target = self.target(contrast, scaled)
         cells = sum(not isinstance(sample, float) for sample in contrast.weakest)
-        distance, test = target, power
+        distance, test = target, POWERS.get(contrast.kind, power)
         if contrast.kind == "at_least":
             distance = target + contrast.margin
         elif contrast.kind == "equivalent":
-            distance, test = contrast.margin, power_of_equivalence
+            distance = contrast.margin
         line: dict = {"target": distance}
         if distance > 0 and contrast.deviation[0] > 0:
             found = needed(distance, *contrast.deviation, level, cells, test)
@@ -247,7 +248,7 @@ class Claims:
         if later:
             wanted = line.get("needed", math.inf)
             look = next((look for look in later if look >= wanted), later[-1])
-            line["command"] = self.command(look, one.claim.table)
+            line["command"] = self.command(look, given(one.claim.table))
             line["core_hours"] = self.hours(one, contrast.replicates) * (look - contrast.replicates)
         return line
 
@@ -266,11 +267,11 @@ class Claims:
     def hours(self, one: Tested, replicates: int) -> float:
         """Core hours of one more replicate of the rows, by what those there are took."""
         config, claim = self.study.config, one.claim
-        table = config.tables[claim.table]
+        table = config.tables[given(claim.table)]
         rows = [row for row in table.rows if row.id in claim.rows]
         cells = [cell for row in rows for cell in config.row_cells(row)]
         tasks = [
-            column.task
+            given(column.task)
             for column in table.score_columns
             if column.name in {*claim.columns, *claim.against}
         ]

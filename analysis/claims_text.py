@@ -7,6 +7,7 @@ import pandas as pd
 from analysis.render import DASH, duration, markdown_table
 from analysis.statistics.looks import ALPHA, look_level
 from analysis.statistics.verdicts import NOT_TESTABLE, UNDECIDED
+from study.fields import given
 from study.graph import Study
 
 HEADER = ["", "what", "difference", "published", "dev sets", "p", "verdict"]
@@ -100,7 +101,7 @@ def count(replicates: float) -> str:
 
 def notes(study: Study) -> list[str]:
     """What a reader must know beside the verdicts."""
-    looks = study.config.verdicts.looks
+    looks = given(study.config.verdicts).looks
     level = look_level(tuple(looks))
     return [
         f"Scale: {study.scale} ({study.config.about}).",

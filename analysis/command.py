@@ -92,8 +92,10 @@ def result_command(
     )
     if named:
         about = f"a {noun} of config/study/tables.yaml"
-        optional = {"nargs": "?", "help": f"{about} (default: all)"} if whole else {"help": about}
-        parser.add_argument("table", **optional)
+        if whole:
+            parser.add_argument("table", nargs="?", help=f"{about} (default: all)")
+        else:
+            parser.add_argument("table", help=about)
     add_study_arguments(parser, entry.endings[0].upper())
     parsed = parser.parse_args(arguments)
     files = output_files(parsed.output, entry.endings)

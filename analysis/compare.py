@@ -7,6 +7,7 @@ difference beyond noise is, stands in `analysis.comparison` and docs/comparing.m
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -25,6 +26,7 @@ from analysis.comparison.recipes import Change, Changes
 from analysis.render import markdown_rows
 from study.command import command_parser, run_command
 from study.errors import StudyError
+from study.fields import given
 from study.manifest import check_place, write_atomic
 
 NAMED = 4  # runs that are named of those with one change, numbers that one study lacks
@@ -93,7 +95,7 @@ def number_text(value: float | None) -> str:
 
 def p_text(number: Number) -> str:
     """A p-value with two digits."""
-    return f"{number.apart.p:.2g}"
+    return f"{given(number.apart).p:.2g}"
 
 
 def missing_lines(first: Folder, second: Folder) -> list[str]:
@@ -145,7 +147,7 @@ def number_frame(numbers: Sequence[Number]) -> pd.DataFrame:
     """A line per number of both studies; what is judged is empty where nothing could be."""
     rows = []
     for one in numbers:
-        row = dict(zip(("table", "row", "column"), one.place, strict=True))
+        row: dict[str, Any] = dict(zip(("table", "row", "column"), one.place, strict=True))
         row |= {"cell_a": one.first.cell, "cell_b": one.second.cell}
         row |= {"shown_a": one.first.number, "shown_b": one.second.number}
         row |= dict(zip(("replicates_a", "replicates_b"), map(len, one.replicates), strict=True))

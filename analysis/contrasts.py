@@ -18,6 +18,7 @@ from analysis.statistics.intervals import Estimate, estimate
 from analysis.statistics.verdicts import Evidence, Sample, evidence
 from analysis.values import oriented, unit_of
 from study.claims import IN_NATS, Claim, Kind
+from study.fields import given
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, load_manifest
 
@@ -44,9 +45,9 @@ class Contrast:
         return evidence(self.kind, self.samples, self.margin)
 
     @cached_property
-    def weakest(self) -> tuple[Sample, Sample]:
+    def weakest(self) -> tuple[Sequence[float], Sample]:
         """The two samples that are compared; of an ordering those that are least apart."""
-        pairs = list(pairwise(self.samples))
+        pairs = [(varied(one), two) for one, two in pairwise(self.samples)]
         return min(pairs, key=lambda pair: fmean(pair[0]) - mean_of(pair[1]))
 
     @cached_property
@@ -66,14 +67,20 @@ class Contrast:
     def wins(self) -> float:
         """How often a replicate of the first row is better than one of the second; ties half."""
         ours, other = self.weakest
-        other = [other] if isinstance(other, float) else other
-        pairs = [(one, two) for one in ours for two in other]
+        theirs = [other] if isinstance(other, float) else other
+        pairs = [(one, two) for one in ours for two in theirs]
         return fmean((one > two) + 0.5 * (one == two) for one, two in pairs)
 
     def first(self, replicates: int) -> "Contrast":
         """The same of the first so many replicates of each row."""
         cut = [one if isinstance(one, float) else one[:replicates] for one in self.samples]
         return replace(self, samples=cut)
+
+
+def varied(sample: Sample) -> Sequence[float]:
+    """The replicates of a sample that is no single number."""
+    assert not isinstance(sample, float)
+    return sample
 
 
 def mean_of(sample: Sample) -> float:
@@ -97,15 +104,16 @@ class Rows:
         if against:
             fields.append((shown[0], [entry_of(shown[0], name) for name in against]))
             behind = sample(self.study, *fields[-1])
-            samples = [[one - two for one, two in zip(samples[0], behind, strict=True)], 0.0]
+            pairs = zip(varied(samples[0]), varied(behind), strict=True)
+            samples = [[one - two for one, two in pairs], 0.0]
         published = [published_mean(entries) for _, entries in fields]
         if claim.kind == "value":
-            samples.append(published[0])
-        margin = claim.margin or self.study.config.verdicts.margins.of(
+            samples.append(given(published[0]))
+        margin = claim.margin or given(self.study.config.verdicts).margins.of(
             unit_of(fields[0][1][0].column)
         )
         return Contrast(
-            claim.kind,
+            given(claim.kind),
             samples,
             margin,
             published_difference(published),
@@ -139,10 +147,11 @@ class Rows:
 
 def published_difference(numbers: Sequence[float | None]) -> float | None:
     """The least of the differences between a number and the next, or the one number itself."""
-    if None in numbers:
+    known = [number for number in numbers if number is not None]
+    if len(known) < len(numbers):
         return None
-    differences = [round(one - two, 10) + 0.0 for one, two in pairwise(numbers)]  # no -0.0
-    return min(differences, default=numbers[0])
+    differences = [round(one - two, 10) + 0.0 for one, two in pairwise(known)]  # no -0.0
+    return min(differences, default=known[0])
 
 
 def entry_of(row: ShownRow, column: str) -> Entry:
@@ -159,7 +168,7 @@ def diverged(entry: Entry) -> int:
 def sample(study: Study, row: ShownRow, entries: Sequence[Entry]) -> Sample:
     """A row's number per replicate, a mean over columns; what is published where it is not ours."""
     if row.cell is None:
-        return published_mean(entries)
+        return given(published_mean(entries))
     series = [oriented(entry.column, replicates(study, row, entry)) for entry in entries]
     return [fmean(values) for values in zip(*series, strict=True)]
 

@@ -7,6 +7,7 @@ else its source, else the configuration. Bytes are in MB of 10^6.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from model.network.sizes import (
 from model.training.optimisers import MOMENTS
 from study.cells import Model
 from study.errors import StudyError
+from study.fields import given
 from study.formats import FORMATS
 from study.graph import Study
 from study.identity import key_of, seed_recipe
@@ -328,11 +330,9 @@ def _characters(study: Study, sentences: Job) -> float | None:
     """Characters of a shard of a corpus; None if nothing tells."""
     manifest = finished(sentences)
     if manifest is not None:
-        splits = ("train", "heldout")
-        return sum(manifest.figure(split, "characters", kind=NUMBER) for split in splits)
-    recipe = sentences.recipe
-    spec = study.config.corpora[recipe["corpus"]]
-    total = (spec.source.sizes or {}).get(recipe["split"])
+        return sum(manifest.figure(s, "characters", kind=NUMBER) for s in ("train", "heldout"))
+    recipe, spec = sentences.recipe, study.config.corpora[sentences.recipe["corpus"]]
+    total: float | None = (spec.source.sizes or {}).get(recipe["split"])
     if total is None and spec.source.own and not spec.planned:
         total = corpus_characters(spec)
     if total is None and spec.planned:
@@ -361,7 +361,7 @@ def _samples(study: Study, job: Job) -> float:
     """Samples of a format: one per sentence, or about one per full input."""
     per_sentence = FORMATS[job.recipe["format"]].per_sentence
     each = TOKENS_PER_SENTENCE if per_sentence else job.recipe["length"]
-    return _tokens(study, job) / each
+    return given(_tokens(study, job)) / each
 
 
 def _feature_tokens(study: Study, job: Job) -> float:
@@ -371,7 +371,7 @@ def _feature_tokens(study: Study, job: Job) -> float:
 # Bytes of a text stage before it has run, from finished runs: compressed sentences per character,
 # tokens (uint16) with their sentences' lengths, a store's offsets (its tokens are links to those of
 # the shards), index arrays per sample, features per token.
-STAGE_BYTES = {
+STAGE_BYTES: dict[str, tuple[float, Callable[[Study, Job], float | None]]] = {
     "sentences": (0.4, _characters),
     "tokens": (2.3, _tokens),
     "store": (0.4, _tokens),
@@ -393,7 +393,7 @@ def text_megabytes(study: Study, jobs: list[Job]) -> float | None:
     for job in (job for job in jobs if job.stage in STAGE_BYTES):
         manifest, (size, count) = finished(job), STAGE_BYTES[job.stage]
         if manifest is None:
-            total += size * count(study, job)
+            total += size * given(count(study, job))
         else:
             own = {name: file for name, file in manifest.files.items() if LINKED not in name}
             total += sum(file["bytes"] for file in own.values())

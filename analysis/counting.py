@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from model.tasks.columns import Split, is_list, is_text
 from model.tasks.minimal_pairs import read_pairs
 from model.text.sources import open_parquet
+from study.fields import given
 from study.minimal_pairs import MinimalPairs
 from study.parts import own_files
 from study.tasks import Task
@@ -24,9 +25,9 @@ SPECIAL = 3  # tokens of a row of two texts
 
 def task_size(task: Task, split: str) -> tuple[int, float]:
     """Examples of a split of a task of one's own, and the mean tokens of a row."""
-    own = task.texts or [task.column(name) for name in task.facts.columns]
+    own: list = task.texts or [task.column(name) for name in task.facts.columns]
     columns = tuple(tuple(one) if isinstance(one, list) else one for one in own if one)
-    return _task_size(task.source.own, split, columns, task.rows)
+    return _task_size(given(task.source.own), split, columns, task.rows)
 
 
 @lru_cache
@@ -48,18 +49,17 @@ def _task_size(place: str, split: str, columns: tuple, rows: int) -> tuple[int, 
 
 def pairs_size(pairs: MinimalPairs) -> tuple[int, float]:
     """Pairs of a set of one's own, and the mean tokens of a sentence with its frame."""
-    files = {split: own_files(Path(pairs.source.own), split) for split in pairs.splits}
-    found = read_pairs(files, pairs.columns)
+    files = {split: own_files(Path(given(pairs.source.own)), split) for split in pairs.splits}
+    called: dict[str, str] = {name: own for name, own in (pairs.columns or {}).items()}
+    found = read_pairs(files, called)
     mean = sum(map(len, [*found.good, *found.bad])) / (2 * len(found))
     return len(found), 2 + mean / CHARACTERS_PER_TOKEN
 
 
 def corpus_characters(corpus: Corpus) -> float:
     """About so many characters has a corpus of one's own, by the size of its files."""
-    return sum(
-        _characters(path, corpus.column)
-        for path in own_files(Path(corpus.source.own), corpus.split)
-    )
+    files = own_files(Path(given(corpus.source.own)), corpus.split)
+    return sum((_characters(path, corpus.column) for path in files), start=0.0)
 
 
 def _characters(path: Path, column: str) -> float:

@@ -81,7 +81,8 @@ def ensemble_of(members: list[Member], kind: str, split: str = "dev") -> Ensembl
     if average is None:
         raise StudyError(f"a task of kind {kind} answers in words, which cannot be averaged")
     name = "predictions.parquet" if split == "dev" else f"predictions-{split}.parquet"
-    outputs, first = [], {}
+    first: dict[str, list] = {}
+    outputs = []
     for run in (member.run for member in members):
         if name not in run.files:
             path = run.run_directory / name

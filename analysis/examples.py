@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from analysis.shown import Entry
 from study.errors import StudyError
+from study.fields import given
 from study.graph import Study
 from study.manifest import Manifest, load_manifest, seed_run
 from study.tasks import Task
@@ -43,7 +44,7 @@ def mean_example_scores(study: Study, cell: str, entry: Entry) -> np.ndarray | N
     models = entry.models
     if not entry.column.task or models.empty or models["value"].isna().any():
         return None
-    task, total = models["task"].iloc[0], 0.0
+    task, found = models["task"].iloc[0], []
     for pretraining, finetuning in zip(
         models["pretraining_seed"], models["finetuning_seed"], strict=True
     ):
@@ -52,11 +53,11 @@ def mean_example_scores(study: Study, cell: str, entry: Entry) -> np.ndarray | N
         scores = None
         with suppress(StudyError):
             run = seed_run(tuned, str(finetuning))
-            scores = example_scores(run, study.config.tasks[task], entry.column.metric)
+            scores = example_scores(run, study.config.tasks[task], given(entry.column.metric))
         if scores is None:
             return None
-        total = total + scores
-    return total / len(models)
+        found.append(scores)
+    return sum(found[1:], found[0]) / len(models)
 
 
 def dev_set_error(pairs: Sequence[tuple[Scores, Scores]]) -> float:

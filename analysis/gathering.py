@@ -87,12 +87,14 @@ def gather(study: Study, names: Sequence[str] = ()) -> Gathering:
     """These tables, or all of the study's; StudyError for a name that it does not have."""
     config = study.config
     known = [*config.tables, *config.hyperparameter_tables]
-    tables, not_shown, environments = [], {}, {}
+    tables: list[FinishedTable] = []
+    not_shown: dict[str, str] = {}
+    environments: dict[str, dict] = {}
     for name in dict.fromkeys(names or known):
         check_known(name, "table", name, known)
         path = current_file(study, name)
         if path is None:
-            not_shown[name] = problem_of(study, name)
+            not_shown[name] = problem_of(study, name) or STALE
             continue
         runs = Runs(study)
         runs.add(study.result_jobs(name))

@@ -5,6 +5,8 @@ the resolved cells of the chosen scale, so the table cannot drift from what is t
 stands what the paper prints, and the Markdown marks where the two differ.
 """
 
+from typing import Any
+
 import pandas as pd
 
 from analysis.command import csv_text, result_command
@@ -23,7 +25,8 @@ def hyperparameter_files(study: Study, name: str) -> tuple[str, str, str]:
     table, published = study.config.hyperparameter_tables[name], study.published(name)
     lines, rows = [], []
     for row in table.rows:
-        line, fields = {"row": row.id, "label": row.label}, []
+        line: dict[str, Any] = {"row": row.id, "label": row.label}
+        fields = []
         for column in table.columns:
             ours = hyperparameter(study.config.recipe_of(column), row.key)
             printed = published.get(row.id, {}).get(column.id)

@@ -283,7 +283,8 @@ def blocks(grid: Grid, face: Face, room: float, width: float, height: float) -> 
 
 def packed(things: list, size_of: Callable[[Any], float], room: float) -> list[list]:
     """Things in their order, in as few groups that have this room as there can be."""
-    groups, left = [[]], room
+    groups: list[list] = [[]]
+    left = room
     for thing in things:
         size = size_of(thing)
         if groups[-1] and size > left:

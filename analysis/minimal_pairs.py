@@ -111,5 +111,5 @@ def _groups(study: Study, name: str, column: Column) -> list[str]:
     for job in jobs[:1]:
         run = load_manifest(job.path, key=job.key, stage="minimal_pairs")
         found = run.figure(GROUPS)
-        return sorted(run.figure(GROUPS, column.by)) if column.by in found else []
+        return sorted(run.figure(GROUPS, column.by)) if column.by and column.by in found else []
     return []

@@ -11,6 +11,7 @@ from typing import Any
 
 from analysis.ensembles import MOST
 from analysis.render import value_text
+from study.fields import given
 from study.graph import Study
 from study.tables import Row, Table
 from study.tasks import Finetuning
@@ -66,8 +67,8 @@ def grid_notes(study: Study, table: Table) -> Iterator[str]:
     every = [column.label for column in table.score_columns]
     grids, epochs = [], []
     for column in table.score_columns:
-        for_cells = [settings_of(study, row, row.task_of(column)) for row in table.rows]
-        for_cells = list(chain.from_iterable(for_cells))
+        for_rows = [settings_of(study, row, row.task_of(column)) for row in table.rows]
+        for_cells = list(chain.from_iterable(for_rows))
         grids += [column.label] if any(len(settings) > 1 for settings in for_cells) else []
         epochs += [column.label] if any(map(chooses_epoch, for_cells)) else []
     best_setting = (
@@ -139,7 +140,9 @@ def given_notes(study: Study, table: Table) -> Iterator[str]:
 def threshold_notes(study: Study, table: Table) -> Iterator[str]:
     """Which columns use a threshold that was chosen, or set from the split's own scores."""
     ours = [row for row in table.rows if row.ours]
-    best = [column.label for column in table.score_columns if column.metric.startswith("best_")]
+    best = [
+        column.label for column in table.score_columns if given(column.metric).startswith("best_")
+    ]
     if ours and best:
         yield (
             f"{', '.join(best)}: at the no-answer threshold that is best on this development set; "
@@ -175,7 +178,7 @@ def difference_notes(study: Study, table: Table, cells: dict[str, str]) -> Itera
 
 def flat(recipe: dict, prefix: str = "") -> dict[str, Any]:
     """Nested data by dotted keys."""
-    dotted = {}
+    dotted: dict[str, Any] = {}
     for key, value in recipe.items():
         if value == []:
             continue

@@ -26,6 +26,7 @@ from analysis.costs import (
 from analysis.render import DASH, amount, duration, markdown_rows, megabytes
 from study.command import command_parser, run_command
 from study.errors import StudyError
+from study.fields import given
 from study.graph import Study
 from study.jobs import Job, needed
 from study.manifest import NUMBER, write_atomic
@@ -102,9 +103,9 @@ def machine_of(study: Study, speed: Speed, cores: int | None = None) -> Machine:
     """
     execution, budget = study.config.execution.pretrain, study.config.budget
     if execution.device == "cuda":
-        gpus = budget.gpus if budget else execution.processes
+        gpus = given(budget.gpus) if budget else execution.processes
         return Machine(gpus, f"{gpus} GPU" + "s" * (gpus > 1))
-    cores = cores or (budget.cores if budget else speed.at_once * execution.threads)
+    cores = cores or (given(budget.cores) if budget else speed.at_once * execution.threads)
     return Machine(max(1, cores // execution.threads), f"{cores} core" + "s" * (cores > 1))
 
 
@@ -245,12 +246,11 @@ def build_plan(study: Study, speed: Speed, machine: Machine) -> pd.DataFrame:
     summaries = totals(list(lines.values()), devices, level="study")
     rows += with_text(study, summaries, everything, level="study")
     if budget := study.config.budget:
-        paths = {job.path for table in budget.tables for job in behind[table]}
-        own = [line for path, line in lines.items() if path in paths]
+        budgeted = {job.path for table in budget.tables for job in behind[table]}
+        own = [line for path, line in lines.items() if path in budgeted]
         rows.append(everything_of(own, machine_of(study, speed).devices, level="budget"))
-    whole = ("pretraining_seed", "jobs", "done", "tokens", "devices")
-    whole += ("parameters", "vocabulary_parameters")
-    types = dict.fromkeys(whole, "Int64") | {"passes": float}
+    whole = ("pretraining_seed", "jobs", "done", "tokens", "devices", "vocabulary_parameters")
+    types = dict.fromkeys((*whole, "parameters"), "Int64") | {"passes": float}
     frame = pd.DataFrame(rows, columns=COLUMNS).astype(types)
     hours = [name for name in COLUMNS if "hours" in name]
     sizes = [name for name in COLUMNS if name.endswith("_mb")]
@@ -292,7 +292,7 @@ def markdown_of(
 
 def budget_line(study: Study, frame: pd.DataFrame, speed: Speed) -> str:
     """Whether the tables of the scale's budget fit into it."""
-    budget, machine = study.config.budget, machine_of(study, speed)
+    budget, machine = given(study.config.budget), machine_of(study, speed)
     (hours,) = frame[frame["level"] == "budget"]["hours"]
     verdict = "fits" if hours <= budget.hours else "does not fit"
     tables = ", ".join(budget.tables)

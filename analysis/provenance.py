@@ -30,6 +30,7 @@ from analysis.trace import trace_text
 from study.command import command_parser, run_command
 from study.digests import sha256_file
 from study.errors import StudyError
+from study.fields import given
 from study.graph import Study
 from study.identity import key_of
 from study.jobs import Job
@@ -203,7 +204,7 @@ def table_section(study: Study, name: str, runs: Runs) -> dict[str, dict]:
             if ours is None and entry.published is None:
                 continue
             shown = {field: plain(value) for field, value in entry.fields.items()}
-            record = {"cell": ours, "shown": shown}
+            record: dict[str, Any] = {"cell": ours, "shown": shown}
             if ours:
                 record |= {**selection, **behind(study, row, entry, runs)}
             rows[row.row.id][entry.column.name] = record
@@ -214,14 +215,16 @@ def behind(study: Study, row: ShownRow, entry: Entry, runs: Runs) -> dict:
     """Keys of the runs behind one number of one cell, the single scores of a score, and what is
     compared of each replicate, by the key of its last run.
     """
-    seeds, task = study.config.pretraining_seeds(row.cell), row.row.task_of(entry.column)
-    last = runs.add(study.pretrain_jobs([row.cell]))
+    cell = given(row.cell)
+    seeds = study.config.pretraining_seeds(cell)
+    last = runs.add(study.pretrain_jobs([cell]))
     keys: dict[str, Any] = {"pretraining": last}
     if pairs := entry.column.pairs:
-        last = runs.add([study.jobs.minimal_pairs(row.cell, seed, pairs) for seed in seeds])
+        last = runs.add([study.jobs.minimal_pairs(cell, seed, pairs) for seed in seeds])
         keys |= {"minimal_pairs": last}
-    elif task:
-        jobs = [study.jobs.finetune(row.cell, seed, task, entry.setting) for seed in seeds]
+    elif entry.column.task:
+        task = row.row.task_of(entry.column)
+        jobs = [study.jobs.finetune(cell, seed, task, entry.setting) for seed in seeds]
         last = runs.add(jobs)
         keys |= {"setting": entry.setting} if entry.setting else {}
         keys |= {"finetuning": last, "scores": score_lines(entry.models)}

@@ -14,6 +14,7 @@ import pandas as pd
 from analysis.shown import Entry, ShownRow
 from analysis.statistics.intervals import Difference, Mean
 from analysis.values import DIFFERENCE_FORMATS, FORMATS, metric_name
+from study.fields import given
 from study.tables import Table
 
 DASH = "–"
@@ -95,7 +96,7 @@ def amount(value: float) -> str:
 def entry_field(entry: Entry) -> Field:
     """An entry of a table: `84.3`, `[83.9, 84.6]` and `84.7`."""
     column, fields = entry.column, entry.fields
-    show = FORMATS.get(column.value, "{:.1f}").format
+    show = FORMATS.get(column.value or "", "{:.1f}").format
     published = DASH if entry.published is None else show(fields["published"])
     if not entry.statistics:
         return Field(published=published)
@@ -118,18 +119,19 @@ def average_field(row: ShownRow) -> Field:
 
 def mean_field(entry: Entry) -> Field:
     """A mean over replicates with its interval: `61.2`, `[59.7, 62.7]`."""
-    return interval_field(entry.mean, FORMATS.get(entry.column.value, "{:.1f}"))
+    return interval_field(entry.mean, FORMATS.get(entry.column.value or "", "{:.1f}"))
 
 
 def difference_field(entry: Entry) -> Field:
     """A difference with its interval, p-value and verdict: `+1.2`, `[-0.3, +2.7]`, `p = 0.131`,
     `undecided`.
     """
-    form = DIFFERENCE_FORMATS.get(entry.column.value, "{:+.1f}")
+    form = DIFFERENCE_FORMATS.get(entry.column.value or "", "{:+.1f}")
     field = interval_field(entry.difference, form)
     if not entry.verdict:
         return field
-    p_value = "p < 0.001" if entry.p < 0.001 else f"p = {entry.p:.3f}"
+    p = given(entry.p)
+    p_value = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
     return field._replace(said=(*field.said, p_value, entry.verdict))
 
 
@@ -174,10 +176,11 @@ def interval_grids(table: Table, rows: list[ShownRow]) -> Iterator[Grid]:
                 label = (logarithm if column.value == "perplexity" else "") + column.label
                 columns.append((Head(label, metric_name(column)), fields))
         if columns:
-            heads, fields = zip(*columns, strict=True)
+            heads = [head for head, _ in columns]
+            fields_of_rows = [fields for _, fields in columns]
             names = [row.row.label for row in shown]
-            lines = [(name, list(line)) for name, *line in zip(names, *fields, strict=True)]
-            yield Grid(caption, list(heads), lines)
+            lines = [(name, list(line)) for name, *line in zip(names, *fields_of_rows, strict=True)]
+            yield Grid(caption, heads, lines)
 
 
 def text_rows(grid: Grid) -> list[list[str]]:

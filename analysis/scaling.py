@@ -42,7 +42,7 @@ def scaling_lines(study: Study, tables: Iterable[str]) -> list[tuple[str, str, s
         for key in dict.fromkeys(key for values in (*here, *there) for key in values):
             both = [[values.get(key) for values in side] for side in (here, there)]
             if both[0] != both[1]:
-                lines.append((f"{section}: {key}", *map(values_text, both)))
+                lines.append((f"{section}: {key}", values_text(both[0]), values_text(both[1])))
     return lines
 
 
@@ -84,8 +84,8 @@ def shown_names(config: StudyFile, names: Iterable[str]) -> dict[str, Iterable]:
     """
     tables = [config.tables[name] for name in names if name in config.tables]
     rows = [(table, row) for table in tables for row in table.rows]
-    cells = [config.families[row.family].cell if row.family else row.cell for _, row in rows]
-    cells = [name for name in dict.fromkeys(cells) if name]
+    shown = [config.families[row.family].cell if row.family else row.cell for _, row in rows]
+    cells = [name for name in dict.fromkeys(shown) if name]
     tasks = dict.fromkeys(
         row.task_of(column) for table, row in rows for column in table.score_columns
     )

@@ -7,6 +7,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ from analysis.values import (
     unit_of,
     value_fields,
 )
+from study.fields import given
 from study.graph import Study
 from study.tables import Column, Row, Table
 
@@ -54,7 +56,7 @@ class Entry:
 
     column: Column
     published: float | None
-    statistics: dict[str, float | None] = field(default_factory=dict)  # not rounded
+    statistics: dict[str, Any] = field(default_factory=dict)  # not rounded
     replicates: list[float] = field(default_factory=list)  # as means and differences take them
     mean: Mean | None = None  # in units of the column; only where the table has a baseline
     difference: Difference | None = None  # from that baseline, in units of `replicates`
@@ -66,7 +68,7 @@ class Entry:
     left_out: pd.DataFrame = field(default_factory=NO_SCORES.copy)
 
     @property
-    def fields(self) -> dict[str, float | int | str | None]:
+    def fields(self) -> dict[str, Any]:
         """The field as the CSV has it, by name: scores with four decimals, counts as integers."""
         numbers = {**self.statistics, "published": self.published}
         for interval in (self.mean, self.difference):
@@ -160,10 +162,10 @@ def with_intervals(study: Study, table: Table, rows: list[ShownRow]) -> list[Sho
     ]
     shown = []
     for row, entries in zip(rows, zip(*columns, strict=True), strict=True):
-        itself = {"difference": None, "p": None, "verdict": ""}
+        itself: dict[str, Any] = {"difference": None, "p": None, "verdict": ""}
         alike = row.cell == baseline.cell
-        entries = [replace(entry, **itself) if alike else entry for entry in entries]
-        shown.append(replace(row, entries=entries))
+        own = [replace(entry, **itself) if alike else entry for entry in entries]
+        shown.append(replace(row, entries=own))
     return shown
 
 
@@ -201,14 +203,16 @@ def score_of(row: Row, column: Column) -> tuple[str, str]:
     """What a column shows of a row's cell: task and metric, or minimal pairs and measure."""
     if column.pairs:
         return column.pairs, column.measure
-    return row.task_of(column), column.metric
+    return row.task_of(column), given(column.metric)
 
 
 def value_entry(entry: Entry, values: Values) -> Entry:
     """The entry of a value of ours, of the `values` of its row's cell."""
     column = entry.column
-    statistics = value_fields(values, column.value, column.corpus)
-    numbers = compared_numbers(values, column.value, column.corpus) if column.compared else []
+    statistics = value_fields(values, given(column.value), column.corpus)
+    numbers = (
+        compared_numbers(values, given(column.value), column.corpus) if column.compared else []
+    )
     return replace(entry, statistics=statistics, replicates=numbers)
 
 
@@ -227,8 +231,8 @@ def score_entry(study: Study, row: Row, entry: Entry, models: pd.DataFrame) -> E
         numbers = replicate_values(models, ()).sort_index().tolist()
         entry = replace(entry, statistics=statistics, replicates=numbers)
         return replace(entry, setting=setting, scores=models, models=models)
-    task, metric = row.task_of(entry.column), entry.column.metric
-    members = ensembles(study, row.cell, task, setting)
+    task, metric = row.task_of(entry.column), given(entry.column.metric)
+    members = ensembles(study, given(row.cell), task, setting)
     scores = ensemble_scores(study, task, metric, members)
     without_score = (scores["models"] > 0) & scores["value"].isna()
     statistics = {
@@ -254,7 +258,7 @@ def score_entry(study: Study, row: Row, entry: Entry, models: pd.DataFrame) -> E
     )
 
 
-def statistics_of(scores: pd.DataFrame) -> dict[str, float | None]:
+def statistics_of(scores: pd.DataFrame) -> dict[str, Any]:
     """Median, range and counts of the scores of one field."""
     (summary,) = summarise(scores.assign(field=0), ["field"]).to_dict("records")
     return {name: summary[name] for name in STATISTICS}

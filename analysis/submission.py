@@ -24,6 +24,7 @@ from analysis.winograd import schema_order
 from model.text.sources import add_place_arguments, open_parquet, places_of, source_files
 from study.command import command_parser, run_command
 from study.errors import StudyError
+from study.fields import given
 from study.glue import GLUE, GlueFile
 from study.graph import Study
 from study.manifest import load_manifest, seed_run, write_atomic
@@ -56,7 +57,9 @@ def submitted_members(study: Study, settings: pd.DataFrame) -> dict[str, Members
             continue
         task = row.task_of(study.submitted_column(file))
         mine = (settings["cell"] == row.cell) & (settings["task"] == task) & settings["selected"]
-        by_file[name] = ensembles(study, row.cell, task, settings.loc[mine, "setting"].item())
+        by_file[name] = ensembles(
+            study, given(row.cell), task, settings.loc[mine, "setting"].item()
+        )
     lost: dict[int, list[str]] = {}
     for number, of_one in enumerate(zip(*by_file.values(), strict=True)):
         chosen = dict(zip(by_file, of_one, strict=True))
@@ -81,7 +84,7 @@ def glue_rows(study: Study, file: GlueFile, places: Places) -> list[int]:
     task, split = ("wnli", "test") if file.schemas else (task, file.split)
     job = study.jobs.source(task)
     source = load_manifest(job.path, key=job.key, stage="source")
-    paths = source_files(source, study.config.tasks[task].test[split], places)
+    paths = source_files(source, given(study.config.tasks[task].test)[split], places)
     rows: list[int] = []
     for path in paths:
         with open_parquet(path) as parquet:

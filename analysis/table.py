@@ -19,6 +19,7 @@ from analysis.render import DASH, interval_grids, table_grid, to_markdown
 from analysis.shown import COMPARISON, COUNTS, ShownRow, field_names, read_rows
 from analysis.values import cell_values, value_fields
 from study.command import run_command
+from study.fields import given
 from study.graph import Study
 from study.manifest import MAYBE_NUMBER, load_manifest
 from study.tables import Table
@@ -80,7 +81,7 @@ def notes_of(study: Study, name: str, rows: list[ShownRow]) -> list[str]:
             "One pre-training seed: the ranges show fine-tuning seeds only and say nothing about "
             "how another pre-training would have come out."
         )
-    diverged = sum(entry.fields.get("diverged", 0) for row in rows for entry in row.entries)
+    diverged = sum(int(entry.fields.get("diverged", 0)) for row in rows for entry in row.entries)
     if diverged:
         notes.append(
             f"{diverged} scores are of fine-tunings that diverged or have no score; a missing one "
@@ -153,7 +154,7 @@ def nsp_notes(study: Study, name: str) -> Iterator[str]:
 
 def pairs_notes(study: Study, table: Table) -> Iterator[str]:
     """What the columns of minimal pairs show, of each set of them."""
-    for pairs in dict.fromkeys(column.pairs for column in table.pairs_columns):
+    for pairs in dict.fromkeys(given(column.pairs) for column in table.pairs_columns):
         hidden = "is hidden alone"
         if study.config.minimal_pairs[pairs].within_words == "left-to-right":
             hidden = "hides those to its right too"
@@ -183,7 +184,9 @@ def edge_notes(study: Study, name: str) -> Iterator[str]:
 
     And those of which every member mostly diverged, so that there was nothing to choose by.
     """
-    for row in (row for row in study.config.tables[name].rows if row.family):
+    for row in study.config.tables[name].rows:
+        if row.family is None:
+            continue
         members = study.config.families[row.family].members
         rates, winner = sorted(members), read_selection(study, row.family)
         perplexity = value_fields(cell_values(study, winner), "perplexity")["median"]

@@ -108,7 +108,8 @@ def heldout_values(runs: list[Manifest], store: Manifest, nsp: bool) -> Values:
     """What the pre-trainings of a cell, with `nsp` or without, measured on held-out text."""
     values: Values = {}
     for corpus in (None, *runs[0].figure("corpora")):
-        loss, perplexity = ("heldout_loss",), ("heldout_perplexity",)
+        loss: tuple[str, ...] = ("heldout_loss",)
+        perplexity: tuple[str, ...] = ("heldout_perplexity",)
         if corpus is not None:
             loss, perplexity = ("corpora", corpus, "loss"), ("corpora", corpus, "perplexity")
         tokens, size = (total(store, "heldout", name, corpus) for name in ("tokens", "bytes"))
@@ -180,6 +181,7 @@ def compared_numbers(values: Values, name: str, corpus: str | None = None) -> li
     is a ratio of perplexities, which does not hang on how large they are.
     """
     numbers = values.get(("loss" if name == "perplexity" else name, corpus), [])
+    assert isinstance(numbers, list)
     return [math.nan if number is None else number for number in numbers]
 
 

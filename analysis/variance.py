@@ -36,6 +36,7 @@ from analysis.medians import replicate_values
 from analysis.render import DASH
 from analysis.shown import Entry, read_rows
 from study.command import run_command
+from study.fields import given
 from study.graph import Study
 from study.manifest import load_manifest, seed_run
 from study.tables import Column
@@ -110,7 +111,7 @@ def _within(scores: np.ndarray) -> np.ndarray:
 def _within_interval(scores: np.ndarray) -> tuple[float, float]:
     """Satterthwaite's interval: a seed may do to all pre-trainings what it does to one."""
     cells, replicates, seeds = scores.shape
-    variance, freedom = _within(scores), cells * (seeds - 1)
+    variance, freedom = float(_within(scores)), cells * (seeds - 1)
     of_seeds = _mean_squares(scores)[1] / replicates
     squares = of_seeds**2
     if replicates > 1:
@@ -137,10 +138,10 @@ def components(scores: np.ndarray, examples: np.ndarray | None) -> dict[str, Dev
         parts = {name: variance(examples) for name, (variance, _) in effects.items()}
         shares = {name: part.mean() / (examples.shape[3] - 1) for name, part in parts.items()}
         if replicates > 1 or seeds > 1:
-            together = sum(parts.values()) if parts else examples.var(1, ddof=1).mean((0, 1))
-            found["dev_set"] = _of_examples(together)
+            alone = examples.var(1, ddof=1).mean((0, 1)) if not parts else 0.0
+            found["dev_set"] = _of_examples(np.asarray(sum(parts.values(), start=alone)))
     for name, (variance, interval) in effects.items():
-        found[name] = _deviation(variance(scores), interval(scores), shares[name])
+        found[name] = _deviation(float(variance(scores)), interval(scores), shares[name])
     return found
 
 
@@ -184,13 +185,13 @@ def crossed(study: Study, label: str, cell: str, entry: Entry) -> Crossed:
         tuned = load_manifest(job.path, key=job.key, stage="finetune")
         for own in map(str, job.recipe["seeds"]):
             run = seed_run(tuned, own)
-            examples.append(example_scores(run, study.config.tasks[task], column.metric))
-    known = all(one is not None for one in examples)
+            examples.append(example_scores(run, study.config.tasks[task], given(column.metric)))
+    known = [one for one in examples if one is not None]
     return Crossed(
         label,
         cell,
         scores.to_numpy(float),
-        np.reshape(examples, (*scores.shape, -1)) if known else None,
+        np.reshape(known, (*scores.shape, -1)) if len(known) == len(examples) else None,
         replicate_values(models, ()).sort_index().to_numpy(float),
     )
 
@@ -199,14 +200,16 @@ def lines(study: Study, name: str) -> Iterator[dict]:
     """A line per column and cell, that of all cells first; cells with a score missing are out."""
     columns: dict[str, tuple[Column, dict[str, Crossed]]] = {}
     for row in read_rows(study, name, f"results/variance/{name}.csv"):
-        for entry in row.entries if row.cell and not row.row.ensemble else ():
+        if row.cell is None or row.row.ensemble:
+            continue
+        for entry in row.entries:
             if entry.column.task and entry.models["value"].notna().all():
                 _, cells = columns.setdefault(entry.column.name, (entry.column, {}))
                 cells[row.cell] = crossed(study, row.row.label, row.cell, entry)
     for column, by_cell in columns.values():
-        cells = list(by_cell.values())
-        groups = [(ALL, cells), *((one.label, [one]) for one in cells)]
-        for label, group in groups if len(cells) > 1 else groups[1:]:
+        every = list(by_cell.values())
+        groups = [(ALL, every), *((one.label, [one]) for one in every)]
+        for label, group in groups if len(every) > 1 else groups[1:]:
             yield {
                 "column": column.label,
                 "task": column.task,
@@ -220,8 +223,8 @@ def lines(study: Study, name: str) -> Iterator[dict]:
 def line_of(group: list[Crossed]) -> dict[str, float]:
     """Counts, the mean score and the components of one cell or several."""
     scores = np.stack([one.scores for one in group])
-    parts = [one.examples for one in group]
-    examples = None if any(part is None for part in parts) else np.stack(parts)
+    parts = [one.examples for one in group if one.examples is not None]
+    examples = np.stack(parts) if len(parts) == len(group) else None
     found = components(scores, examples)
     found["replicate"] = between_replicates(np.stack([one.replicates for one in group]))
     return {

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from model.text.sources import read_texts, source_files
 from study.errors import StudyError
+from study.fields import given
 from study.graph import Study
 from study.manifest import load_manifest
 from study.places import Places
@@ -29,7 +30,7 @@ def schema_order(study: Study, places: Places) -> list[int]:
     for task, column in TEXTS.items():
         job = study.jobs.source(task)
         source = load_manifest(job.path, key=job.key, stage="source")
-        files = source_files(source, study.config.tasks[task].test["test"], places)
+        files = source_files(source, given(study.config.tasks[task].test)["test"], places)
         where[task] = files[0]
         texts[task] = [text for file in files for text in read_texts(file, column)]
     return match_rows(texts["wnli"], texts["wsc"], str(where["wnli"]))

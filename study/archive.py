@@ -85,8 +85,12 @@ def read_archive(path: Path, wanted: Callable[[PurePosixPath], bool]) -> dict[st
                 names = [name for name in archive.namelist() if wanted(PurePosixPath(name))]
                 return {name: archive.read(name) for name in names}
         with tarfile.open(path, "r:gz") as archive:
-            found = [one for one in archive if one.isfile() and wanted(PurePosixPath(one.name))]
-            return {one.name: archive.extractfile(one).read() for one in found}
+            names = [one.name for one in archive if one.isfile()]
+            return {
+                name: file.read()
+                for name in filter(lambda name: wanted(PurePosixPath(name)), names)
+                if (file := archive.extractfile(name))
+            }
     except FileNotFoundError:
         raise StudyError(f"{path}: no such file or folder") from None
     except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, tarfile.TarError) as error:

@@ -4,7 +4,7 @@ In: the cells of `config/`, written out in full (`study.deltas`). A key that no 
 error, so no key can be written that no code reads.
 """
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -29,7 +29,10 @@ from study.formats import FORMATS
 
 SHORTEST = 8  # tokens of an input: a frame and a few
 Length = Annotated[int, Field(ge=SHORTEST, le=LARGEST)]
-FormatName = Literal[tuple(FORMATS)]
+if TYPE_CHECKING:  # what is listed at run time
+    FormatName = str
+else:
+    FormatName = Literal[tuple(FORMATS)]
 Part = Literal["mlm", "nsp", "segments"]  # of a network, that another may lack
 
 

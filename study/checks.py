@@ -10,7 +10,7 @@ from pathlib import Path
 from study.cells import Cell
 from study.claims import IN_NATS, LOWER_IS_BETTER, Claim
 from study.errors import StudyError
-from study.fields import BEYOND_SEEDS
+from study.fields import BEYOND_SEEDS, given
 from study.jobs import Jobs
 from study.messages import Fault, hint
 from study.names import same_file
@@ -101,8 +101,8 @@ def _check_cells(config: StudyFile) -> None:
         for task, settings in config.finetuning[cell.finetuning].items():
             if settings.length > cell.model.positions:
                 most = f"model.positions {cell.model.positions} of cell {name}"
-                where = ("finetuning", cell.finetuning, task, "length")
-                raise Fault(f"{settings.length} exceeds {most}", *where)
+                place = ("finetuning", cell.finetuning, task, "length")
+                raise Fault(f"{settings.length} exceeds {most}", *place)
 
 
 def _check_start(config: StudyFile, name: str, cell: Cell) -> None:
@@ -177,7 +177,7 @@ def _check_table(config: StudyFile, name: str, table: Table) -> None:
         corpus = [column.corpus] if column.corpus else []
         _known(corpus, config.corpora, *where, "columns", column.name, "corpus")
     for column in table.pairs_columns:
-        _known([column.pairs], config.minimal_pairs, *where, "columns", column.name)
+        _known([given(column.pairs)], config.minimal_pairs, *where, "columns", column.name)
         for row in (one for one in table.rows if one.ensemble):
             ensemble = (*where, "rows", row.id, "ensemble")
             raise Fault(f"column {column.name}: minimal pairs have no ensemble", *ensemble)
@@ -185,13 +185,13 @@ def _check_table(config: StudyFile, name: str, table: Table) -> None:
         location = (*where, "columns", column.name)
         tasks = [task for task in (column.task, column.ensemble_task) if task]
         _known(tasks, config.tasks, *location)
-        _known([column.metric], config.tasks[column.task].reported_metrics, *location)
+        _known([given(column.metric)], config.tasks[given(column.task)].reported_metrics, *location)
         for row in (one for one in table.rows if one.ensemble):
             task = config.tasks[row.task_of(column)]
-            ensemble = (*where, "rows", row.id, "ensemble", row.task_of(column))
+            answers = (*where, "rows", row.id, "ensemble", row.task_of(column))
             if not task.facts.averaged:
-                raise Fault(f"answers of kind {task.kind} cannot be averaged", *ensemble)
-            _known([column.metric], task.averaged_metrics, *ensemble)
+                raise Fault(f"answers of kind {task.kind} cannot be averaged", *answers)
+            _known([given(column.metric)], task.averaged_metrics, *answers)
 
 
 def _check_hyperparameter_table(config: StudyFile, name: str, table: HyperparameterTable) -> None:
@@ -204,8 +204,8 @@ def _check_hyperparameter_table(config: StudyFile, name: str, table: Hyperparame
         if column.cell:
             _known([column.cell], config.cells, *location, "cell")
         else:
-            _known([column.finetuning], config.finetuning, *location, "finetuning")
-            _known([column.task], config.tasks, *location, "task")
+            _known([given(column.finetuning)], config.finetuning, *location, "finetuning")
+            _known([given(column.task)], config.tasks, *location, "task")
         for row in table.rows:
             try:
                 hyperparameter(config.recipe_of(column), row.key)

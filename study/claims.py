@@ -81,7 +81,7 @@ class Claim(Section):
 
         Columns that a table does not have are left out of the claim, if there are others.
         """
-        if self.table not in tables:
+        if self.table is None or self.table not in tables:
             return f"no table {self.table}{hint(self.table, tables)}"
         rows = [row.id for row in tables[self.table].rows]
         for row in self.rows:

@@ -207,7 +207,8 @@ def _tell_of_thread(failed: threading.ExceptHookArgs) -> None:
     """A line for a library's helper thread that failed; who waits for it gets the error itself."""
     if "--debug" in sys.argv:
         traceback.print_exception(failed.exc_type, failed.exc_value, failed.exc_traceback)
-    what = f"{failed.exc_type.__name__}: {_message(failed.exc_value)}"
+    error = failed.exc_value or failed.exc_type()
+    what = f"{failed.exc_type.__name__}: {_message(error)}"
     with contextlib.suppress(OSError):
         print(f"notice: a helper thread ended: {what}", file=sys.stderr, flush=True)
 

@@ -115,9 +115,9 @@ def _listed_devices() -> dict[str, list[Device]] | None:
             if number not in split:
                 found[number] = []
             split.add(number)
-            size = re.search(r"(\d+)gb", name)
-            known = 1000.0 * int(size[1]) if size else None
-            found[number].append(Device(uuid, f"GPU {number} ({name})", uuid, known))
+            told = re.search(r"(\d+)gb", name)
+            size = 1000.0 * int(told[1]) if told else None
+            found[number].append(Device(uuid, f"GPU {number} ({name})", uuid, size))
     return found
 
 

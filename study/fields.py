@@ -75,6 +75,12 @@ Maybe = Annotated[T | None, OMITTED]  # for a field whose default is None
 NonEmpty = Annotated[list[T], Field(min_length=1)]
 
 
+def given(value: T | None) -> T:
+    """A field that may be absent, where the checks of the study file have seen that it is not."""
+    assert value is not None
+    return value
+
+
 def doc(text: str, default: Any = ...) -> Any:
     """A field's line of documentation, which the schema shows, and its default if it has one."""
     return Field(default, description=text)

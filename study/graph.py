@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from study.errors import StudyError, value_text
+from study.fields import given
 from study.glue import GLUE, GlueFile
 from study.identity import canonical_json, key_of
 from study.jobs import Job, Jobs, needed
@@ -133,7 +134,7 @@ class Study:
 
     def squad_submission_jobs(self) -> list[Job]:
         """The fine-tunings on SQuAD 2.0 of the cell that is submitted."""
-        return self.score_jobs([self.submitted_row.cell], ["squad20"])
+        return self.score_jobs([given(self.submitted_row.cell)], ["squad20"])
 
     def shown_jobs(self, table: str) -> list[Job]:
         """All jobs whose manifests a table reads, for its numbers and its notes."""
@@ -146,8 +147,8 @@ class Study:
 
     def tables_of_claims(self, table: str = "") -> list[str]:
         """The tables whose rows claims compare; only `table` where one is named."""
-        tables = [claim.table for claim in self.config.claims.values()]
-        tables = [name for name in tables if name in self.config.tables]
+        claimed = [claim.table for claim in self.config.claims.values() if claim.table]
+        tables = [name for name in claimed if name in self.config.tables]
         return [name for name in dict.fromkeys(tables) if table in ("", name)]
 
     def claims_jobs(self, table: str = "") -> list[Job]:

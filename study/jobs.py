@@ -16,7 +16,7 @@ from functools import wraps
 from typing import Any
 
 from study.errors import StudyError
-from study.fields import without_defaults
+from study.fields import given, without_defaults
 from study.identity import canonical_json, key_of
 from study.places import source_contents
 from study.recipes import RECIPES
@@ -147,8 +147,8 @@ class Jobs(dict[str, Job]):
         names, source, splits = {"source": name}, spec.source, sorted(set(spec.splits))
         if source.own:
             files = source_contents(self.root, name, source.own, splits)
-            fields = {"files": files, "boundary": corpus.boundary if corpus else "file"}
-            return self._add("source", names, place=source.own, splits=splits, **fields)
+            own: dict[str, Any] = {"boundary": corpus.boundary if corpus else "file"}
+            return self._add("source", names, place=source.own, files=files, splits=splits, **own)
         texts = [split.split("/")[0] for split in source.sizes or {} if "/" in split]
         generator = source.generated and max(map(generator_version, [source.generated, *texts]))
         job = self._add("source", names, **source.in_recipe(), generator=generator, splits=splits)
@@ -208,7 +208,7 @@ class Jobs(dict[str, Job]):
             size=spec.size,
             lowercase=bool(spec.lowercase),
             characters=spec.characters,
-            sentences=[self.sentences(*shard) for shard in self._shards(spec.corpora)],
+            sentences=[self.sentences(*shard) for shard in self._shards(given(spec.corpora))],
         )
 
     @once
@@ -288,8 +288,8 @@ class Jobs(dict[str, Job]):
             return {}
         if start.cell is None:
             return {"weights": self.weights(start.weights), "fresh": start.fresh}
-        seed = self.config.same_replicate(cell, seed, start.cell)
-        return {"start": self.pretrain(start.cell, seed), "fresh": start.fresh}
+        seed = self.config.same_replicate(cell, seed, given(start.cell))
+        return {"start": self.pretrain(given(start.cell), seed), "fresh": start.fresh}
 
     @once
     def selection(self, family: str) -> Job:

@@ -52,7 +52,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         finally:
             Path(temporary).unlink(missing_ok=True)
     except OSError as error:  # a person knows `path`, and not the temporary file
-        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise OSError(error.errno, error.strerror, str(path)) from error
     with contextlib.suppress(OSError):  # not every file system has names written out when asked
         folder = os.open(path.parent, os.O_RDONLY)
         try:

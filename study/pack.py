@@ -144,9 +144,10 @@ def config_files(study: Study) -> list[Path]:
     Raises StudyError for a file outside the current folder, which nobody else would find.
     """
     studies = study_paths(study.study_path)
-    tables = [*study.config.tables.values(), *study.config.hyperparameter_tables.values()]
+    published = [table.published for table in study.config.tables.values()]
+    published += [table.published for table in study.config.hyperparameter_tables.values()]
     paths = [path for study_file in studies for path, _ in read_included(study_file)]
-    paths += [Path(table.published) for table in tables if table.published]
+    paths += [Path(file) for file in published if file]
     paths += [Path(one.path) for one in study.config.vocabularies.values() if one.path]
     for folder in {Path("config"), *(study_file.parent for study_file in studies)} - {Path()}:
         paths += folder.rglob("*.yaml")

@@ -39,7 +39,7 @@ def layout_folders(config: str | None, split: str) -> tuple[list[str], str]:
     if config is None and "/" not in split:
         return ["."], split
     other, _, bare = split.rpartition("/")
-    home = other or config
+    home = other or config or "."
     # data/ or the root is the home of a repository's only config, so of no other one.
     return [home, f"{home}/{bare}", *([] if other else ["data", "."])], bare
 
@@ -91,9 +91,9 @@ def _numbers(file: str) -> re.Match | None:
 def complete_set(files: list[str], where: str) -> list[str]:
     """Files of one numbered set by number; StudyError unless every number is there once."""
     parts: dict[int, str] = {}
-    first = _numbers(files[0])
-    for file in files:
-        match = _numbers(file)
+    matches = [match for match in map(_numbers, files) if match]
+    first = matches[0]
+    for file, match in zip(files, matches, strict=True):
         if (match["total"], bool(match["hash"])) != (first["total"], bool(first["hash"])):
             raise StudyError(f"{where}/{file}: of another set than {files[0]}")
         number = int(match["number"])

@@ -23,15 +23,16 @@ def unasked(scale: str, study_paths: list[str]) -> list[StoredRun]:
     seeds: dict[str, set[int]] = {"pretrain": set(), "finetune-seed": set()}
     for run in runs:
         stage, seed = stage_and_seed(run)
-        if stage in seeds:
+        if stage in seeds and seed is not None:
             seeds[stage].add(seed)
-    wanted = set()
+    wanted: set[Path] = set()
     for path in study_paths:
         config = Study(scale, path).config
         first = {cell.first_seed for cell in config.cells.values()}
         there = {seed - start for seed in seeds["pretrain"] for start in first}
         most = smallest_missing(there.union(config.seeds.pretraining))
-        numbers = [(None, None), *((number, None) for number in range(1, most + 1))]
+        numbers: list[tuple[int | None, int | None]] = [(None, None)]
+        numbers += [(number, None) for number in range(1, most + 1)]
         # No job depends on both numbers: of the replicates the scale's and the most will do.
         for number in range(1, smallest_missing(seeds["finetune-seed"]) + 1):
             numbers += [(None, number), *([(most, number)] if most else [])]

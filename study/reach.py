@@ -28,8 +28,8 @@ def check_reachable(jobs: Iterable[Job], places: Places) -> None:
     hub alone, when the hub gives no answer.
     """
     jobs, problems, on_hub = list(jobs), [], []
-    mirrored = places.mirror is not None and any("repo" in job.recipe for job in jobs)
-    if mirrored and not Path(places.mirror).is_dir():
+    mirrored = any("repo" in job.recipe for job in jobs)
+    if mirrored and places.mirror is not None and not Path(places.mirror).is_dir():
         raise StudyError(f"{places.mirror}: no such mirror folder")
     for job in jobs:
         (name,), recipe = job.names.values(), job.recipe
@@ -37,7 +37,9 @@ def check_reachable(jobs: Iterable[Job], places: Places) -> None:
             root = places.root(recipe)
             if root is None and "repo" in recipe:
                 on_hub.append(f"{name} ({recipe['repo']})")
-            for split in recipe.get("splits", ()) if root is not None else ():
+            if root is None:
+                continue
+            for split in recipe.get("splits", ()):
                 split_files(recipe, root, split)
         except StudyError as error:
             problems.append(f"{name}: {error}")
@@ -73,5 +75,5 @@ def no_answer() -> str | None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, socket.gaierror) or getattr(reason, "errno", None) in UNREACHABLE:
-            return f"no connection to {hub} ({reason.strerror})"
+            return f"no connection to {hub} ({getattr(reason, 'strerror', reason)})"
     return None

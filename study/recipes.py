@@ -104,7 +104,7 @@ class WeightsRecipe(Recipe):
         if given not in ({"repo", "revision"}, {"files"}):
             raise ValueError("expected either repo and revision, or files")
         for name in FILES if self.files is not None else ():
-            if name not in self.files:
+            if name not in (self.files or ()):
                 raise ValueError(f"files lacks {name}")
         return self
 
@@ -207,7 +207,8 @@ class SamplesRecipe(Recipe):
 class RecipeFormat(Format):
     """The format of a pre-training, whose samples have the rest."""
 
-    separators: None = None
+    # What is None here is the samples' own: a narrower type, which mypy refuses in a subclass.
+    separators: None = None  # type: ignore[assignment]
     negatives: Literal["any"] = "any"
     length: Length
 
@@ -254,7 +255,7 @@ class PretrainRecipe(Recipe):
 class RecipeTask(Task):
     """A task without the places of its data."""
 
-    source: None = None
+    source: None = None  # type: ignore[assignment]
     planned: None = None
     name: Name
     separators: Literal[1, 2]
@@ -280,8 +281,8 @@ class FeaturesRecipe(Recipe):
 class RecipeSettings(Finetuning):
     """Settings of a fine-tuning, whose features have the rest."""
 
-    length: None = None
-    separators: None = None
+    length: None = None  # type: ignore[assignment]
+    separators: None = None  # type: ignore[assignment]
     keep_weights: Literal[False] = False
     grid: None = None
 

@@ -26,10 +26,9 @@ RESULTS = "results/"
 KEPT = Path("results/scales")
 
 
-def record_path(path: str | Path) -> Path | None:
-    """Where the record of a result lies; None for a file outside `results/`."""
-    name = os.path.relpath(path)
-    return RECORDS / f"{name}.json" if name.startswith(RESULTS) else None
+def record_path(path: str | Path) -> Path:
+    """Where the record of a result lies; a file outside `results/` has none."""
+    return RECORDS / f"{os.path.relpath(path)}.json"
 
 
 def identity_of(
@@ -109,14 +108,13 @@ def recorded(
     Gives whether it is to be made: not where something else was shown and the scale's last one is
     what is asked for, which is copied back. Asked for once more, a result is made anew.
     """
-    path = record_path(files[0])
-    if path is None:
+    if not os.path.relpath(files[0]).startswith(RESULTS):
         yield True
         return
     identity = identity_of(study, result, flops, cores) if result else None
     another = _shows_another(files[0], identity)
-    path.unlink(missing_ok=True)
-    if identity is None:
+    record_path(files[0]).unlink(missing_ok=True)
+    if result is None or identity is None:
         yield True
         return
     kept = {file: kept_file(study.scale, file) for file in files}

@@ -3,6 +3,8 @@
 Written from `study.results` and the tables of the study file; a test compares it.
 """
 
+from collections.abc import Iterable
+
 from study.command import command_parser, run_command
 from study.graph import Study
 from study.options import DEFAULT_SCALE
@@ -30,8 +32,9 @@ each scale stay in `results/scales/<scale>/`.
 def results_page(study: Study) -> str:
     """The page as Markdown."""
     config = study.config
-    tables = {**config.tables, **config.hyperparameter_tables}
-    rows = [(table.caption, f"`{SNAKEMAKE} results/{name}.csv`") for name, table in tables.items()]
+    captions = {name: table.caption for name, table in config.tables.items()}
+    captions |= {name: table.caption for name, table in config.hyperparameter_tables.items()}
+    rows = [(caption, f"`{SNAKEMAKE} results/{name}.csv`") for name, caption in captions.items()]
     results = [
         (f"`{entry.files}`", entry.about, in_all(study, entry), command(study, entry))
         for entry in RESULTS
@@ -48,7 +51,7 @@ def results_page(study: Study) -> str:
     )
 
 
-def markdown_table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def markdown_table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
     """Lines of a table."""
     ruler = "|".join("---" for _ in heads)
     return [f"| {' | '.join(heads)} |", f"|{ruler}|", *(f"| {' | '.join(row)} |" for row in rows)]

@@ -104,8 +104,9 @@ def all_runs(root: str | Path) -> list[StoredRun]:
             if KEY.fullmatch(name) and (folder / name / RECIPE_NAME).is_file()
         }
         folders[:] = sorted(set(folders) - directories)
-        beside = {key_in(folder / name) for name in files if name.endswith(".json")} - {None}
-        runs += [run for key in sorted(directories | beside) if (run := stored_run(folder, key))]
+        beside = [key_in(folder / name) for name in files if name.endswith(".json")]
+        keys = directories.union(key for key in beside if key)
+        runs += [run for key in sorted(keys) if (run := stored_run(folder, key))]
     return runs
 
 

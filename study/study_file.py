@@ -8,7 +8,7 @@ from pydantic import Field
 from study.cells import Cell, Family
 from study.claims import Claim, Verdicts
 from study.execution import Budget, Hardware, StageExecutions
-from study.fields import HeldoutFraction, Section, Seeds, doc
+from study.fields import HeldoutFraction, Section, Seeds, doc, given
 from study.minimal_pairs import MinimalPairs
 from study.starts import Weights
 from study.tables import HyperparameterColumn, HyperparameterTable, Row, Table
@@ -71,7 +71,7 @@ class StudyFile(Section):
         """The recipe that a column of a table of hyperparameters shows."""
         if column.cell:
             return self.cells[column.cell]
-        return self.finetuning[column.finetuning][column.task]
+        return self.finetuning[given(column.finetuning)][given(column.task)]
 
     def pretraining_seeds(self, cell: str) -> list[int]:
         """The pre-training seeds of a cell: the study's, from the cell's first one on."""

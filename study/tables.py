@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from study.cells import Cell
 from study.errors import StudyError
-from study.fields import Name, NonEmpty, Section, doc
+from study.fields import Name, NonEmpty, Section, doc, given
 from study.minimal_pairs import Level, measure
 from study.tasks import Finetuning
 
@@ -115,9 +115,9 @@ class Row(Section):
             raise ValueError("ensemble needs a cell")
         return self
 
-    def task_of(self, column: Column) -> str | None:
-        """The task whose models fill this row's field of a column."""
-        return (column.ensemble_task if self.ensemble else None) or column.task
+    def task_of(self, column: Column) -> str:
+        """The task whose models fill this row's field of a column of scores."""
+        return (column.ensemble_task if self.ensemble else None) or given(column.task)
 
     @property
     def ours(self) -> bool:
@@ -160,7 +160,7 @@ class Table(Section):
         labels: dict[str, list[str]] = {}
         for column in gone:
             label = column.label.replace("{}", str(column.pairs))
-            labels.setdefault(left_out[column.task or column.pairs], []).append(label)
+            labels.setdefault(left_out[column.task or given(column.pairs)], []).append(label)
         notes = [f"Left out: {', '.join(names)}; {reason}." for reason, names in labels.items()]
         averaged = any(column.task and column.averaged for column in kept)
         average = self.average if averaged else None

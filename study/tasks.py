@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import product
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -24,6 +24,11 @@ from study.fields import (
     doc,
 )
 from study.kinds import FIELDS_OF_KINDS, KIND_FACTS, KindFacts
+
+if TYPE_CHECKING:  # what is listed at run time
+    KindName = str
+else:
+    KindName = Literal[tuple(KIND_FACTS)]
 
 
 def _distinct(names: list) -> list:
@@ -49,7 +54,7 @@ class Task(Section):
     """An end task: where its data lie and how it is cast (sections 3.3 and 5)."""
 
     source: Source = doc("where its files come from")
-    kind: Literal[tuple(KIND_FACTS)] = doc("how it is cast, what its network predicts")
+    kind: KindName = doc("how it is cast, what its network predicts")
     texts: Maybe[Annotated[list[str], Field(min_length=1, max_length=2)]] = doc(
         "columns of its texts", None
     )
@@ -167,7 +172,7 @@ class Task(Section):
         if self.texts:
             return self.texts[:1] if self.facts.by_question else self.texts
         called = [self.column(name) for name in self.facts.together]
-        return [name for name in called if name][:1]
+        return [name for name in called if isinstance(name, str)][:1]
 
     def _own_facts(self) -> list[KindFacts]:
         """What is known of its kind, and what the values of its fields add."""

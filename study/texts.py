@@ -73,7 +73,7 @@ class Vocabulary(Section):
             )
         if self.kind != "file" and (self.size is None or not self.corpora):
             raise ValueError(f"kind {self.kind} needs size and corpora")
-        if self.kind == "byte-bpe" and self.size < FEWEST_BYTE_LEVEL:
+        if self.kind == "byte-bpe" and self.size is not None and self.size < FEWEST_BYTE_LEVEL:
             raise ValueError(f"kind byte-bpe needs a size of at least {FEWEST_BYTE_LEVEL}")
         return self
 

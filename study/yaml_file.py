@@ -34,11 +34,13 @@ SCALARS = {
 class _Loader(yaml.SafeLoader):
     """PyYAML's loader with the scalars above and no other types."""
 
-    yaml_implicit_resolvers: ClassVar[dict] = {}
+    # PyYAML keeps its tables in classes, whatever its types say.
+    yaml_implicit_resolvers: ClassVar[dict] = {}  # type: ignore[misc]
     yaml_constructors: ClassVar[dict] = {}
 
 
 def _scalar(loader: _Loader, node: yaml.Node) -> str:
+    assert isinstance(node, yaml.ScalarNode)
     text = loader.construct_scalar(node)
     if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
         raise ConstructorError(None, None, "text holds U+0000 or half a character", node.start_mark)

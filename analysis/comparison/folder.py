@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from study.archive import is_archive, read_archive
 from study.errors import StudyError
+from study.fields import given
 from study.messages import parse_option
 
 WHOLE, PARTS = "provenance.json", "provenance"
@@ -46,7 +47,8 @@ class Entry(BaseModel):
     @property
     def number(self) -> float | None:
         """What the table shows: the median, or the value."""
-        return self.shown.get("median", self.shown.get("value"))
+        number = self.shown.get("median", self.shown.get("value"))
+        return None if isinstance(number, str) else number
 
 
 class Run(BaseModel):
@@ -125,7 +127,7 @@ class Folder:
     def seeds(self) -> str:
         """The pre-training seeds of its numbers."""
         keys = chain.from_iterable(entry.pretraining for entry in self.numbers.values())
-        return ", ".join(map(str, sorted({self.runs[key].seed for key in set(keys)})))
+        return ", ".join(map(str, sorted({given(self.runs[key].seed) for key in set(keys)})))
 
 
 def told(record: Record) -> Iterator[tuple[str, Any]]:

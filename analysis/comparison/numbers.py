@@ -59,7 +59,7 @@ class Number:
 
 def common_places(first: dict[Place, Entry], second: dict[Place, Entry]) -> list[Place]:
     """Where both have a number; one that several tables show only where it stands first."""
-    places = {}
+    places: dict[tuple, Place] = {}
     for place, entry in first.items():
         if other := second.get(place):
             what = (place[2], entry.left_out is None, entry.last, other.last)
@@ -88,18 +88,19 @@ def with_worst(
     columns: Sequence[str], entries: Sequence[tuple[Entry, Entry]]
 ) -> list[tuple[dict[str, float], dict[str, float]]]:
     """The replicates of numbers in both studies; those without a value get the column's worst."""
-    samples = [tuple(one.replicates for one in pair) for pair in entries]
+    samples = [(first.replicates, second.replicates) for first, second in entries]
     known: dict[str, list[float]] = {}
     for column, pair in zip(columns, samples, strict=True):
         values = [value for sample in pair for value in sample.values() if value is not None]
         known.setdefault(column, []).extend(values)
     worst = {column: worst_of(column, values) for column, values in known.items()}
+
+    def filled(column: str, sample: dict[str, float | None]) -> dict[str, float]:
+        return {key: worst[column] if value is None else value for key, value in sample.items()}
+
     return [
-        tuple(
-            {key: worst[column] if value is None else value for key, value in sample.items()}
-            for sample in pair
-        )
-        for column, pair in zip(columns, samples, strict=True)
+        (filled(column, first), filled(column, second))
+        for column, (first, second) in zip(columns, samples, strict=True)
     ]
 
 

@@ -27,14 +27,14 @@ from study.command import run_command
 from study.graph import Study
 
 # Told apart by shape and fill, without colours too.
-MARKS = {
+MARKS: dict[str, style.Look] = {
     REPLICATED: {"marker": "o", "mfc": style.BLUE, "mec": style.BLUE},
     CONTRADICTED: {"marker": "s", "mfc": style.BLACK, "mec": style.BLACK},
     EQUIVALENT: {"marker": "^", "mfc": style.GREEN, "mec": style.GREEN},
     UNDECIDED: {"marker": "o", "mfc": "white", "mec": style.BLUE},
 }
-MARK = {"ms": 5, "mew": 1, "ls": ""}
-MARGIN = {"color": "#d0d0d0", "lw": 5, "solid_capstyle": "butt", "zorder": 0.5}
+MARK: style.Look = {"ms": 5, "mew": 1, "ls": ""}
+MARGIN: style.Look = {"color": "#d0d0d0", "lw": 5, "solid_capstyle": "butt", "zorder": 0.5}
 LABEL = 2.1  # inches that a claim's label is wide at most
 SPREAD = 3.0  # a published difference farther off than so many times ours is only named
 
@@ -64,7 +64,7 @@ def draw_claim(axes: Axes, y: int, line: Mapping, reach: float) -> None:
         axes.plot([published], [y], **style.PUBLISHED)
     elif not pd.isna(published):
         place, side = (1.0, "right") if published > 0 else (0.0, "left")
-        edge = {"transform": axes.get_yaxis_transform(), "color": style.ORANGE}
+        edge: style.Look = {"transform": axes.get_yaxis_transform(), "color": style.ORANGE}
         axes.text(place, y, f"{published:+.3g}", va="center", ha=side, **edge)
     axes.plot([line["difference"]], [y], **MARK, **MARKS[line["verdict"]])
     axes.text(1.02, y, verdict_of(line), va="center", transform=axes.get_yaxis_transform())

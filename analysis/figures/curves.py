@@ -101,11 +101,11 @@ def draw_cell(axes: Axes, look: dict, frame: pd.DataFrame, unit: float) -> bool:
     if seeds.ngroups > 1:
         for _, run in seeds:
             known = run.dropna(subset=["heldout_loss"])
-            thin = {"color": look["color"], "lw": 0.5, "alpha": 0.6}
+            thin: style.Look = {"color": look["color"], "lw": 0.5, "alpha": 0.6}
             axes.plot(known["tokens"] / unit, known["heldout_loss"], **thin)
     broken = frame[is_broken(frame)].groupby("pretraining_seed")["tokens"].max() / unit
     if len(broken):  # an empty line that is not clipped has no bounds, and spoils the layout
-        edge = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+        edge: style.Look = {"transform": axes.get_xaxis_transform(), "clip_on": False}
         cross = {**style.DIVERGED, "mec": look["color"]}
         axes.plot(broken, [1.0] * len(broken), **cross, **edge)
     medians = frame.groupby("step")[["tokens", "heldout_loss"]].median().dropna()
@@ -162,7 +162,7 @@ def draw_panel(axes: Axes, cells: list[str], frame: pd.DataFrame, unit: float) -
     draw_frequencies(axes, frame)
     axes.set_xlim(left=0)
     axes.grid(axis="y")
-    place = {"loc": "upper left", "bbox_to_anchor": (-0.1, -0.3), "borderaxespad": 0}
+    place: style.Look = {"loc": "upper left", "bbox_to_anchor": (-0.1, -0.3), "borderaxespad": 0}
     axes.legend(handles=marks, handlelength=2.4, labelspacing=0.25, **place)
 
 

@@ -22,7 +22,14 @@ from study.errors import StudyError
 from study.graph import Study
 
 COLUMNS = ("family", "learning_rate", "pretraining_seed", "selected", "heldout_perplexity")
-WINNER = {"marker": "o", "ms": 11, "mfc": "none", "mec": style.ORANGE, "mew": 1.4, "ls": ""}
+WINNER: style.Look = {
+    "marker": "o",
+    "ms": 11,
+    "mfc": "none",
+    "mec": style.ORANGE,
+    "mew": 1.4,
+    "ls": "",
+}
 PANELS_A_LINE = 3
 LOG_FROM = 4.0  # largest over smallest perplexity
 
@@ -59,7 +66,7 @@ def draw_family(axes: Axes, frame: pd.DataFrame) -> None:
     best = frame.loc[frame["selected"], "learning_rate"].unique()
     axes.plot(best, medians[best], **WINNER)
     failed = frame[frame["heldout_perplexity"].isna()].groupby("learning_rate").size()
-    edge = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+    edge: style.Look = {"transform": axes.get_xaxis_transform(), "clip_on": False}
     for rate, count in failed.items():
         axes.plot([rate], [1.0], **style.DIVERGED, **edge)
         if count > 1:

@@ -20,6 +20,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 BLACK, BLUE, ORANGE, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 GREY, LIGHT = "#6b6b6b", "#f2f2f2"
@@ -27,13 +28,14 @@ LINE_COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", BLACK, "#E69F00", "#56B4E9")
 LINE_STYLES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 LINE_MARKERS = ("o", "s", "^", "D", "v", "P", "*", "h")
 
+Look = dict[str, Any]  # how something is drawn, as keyword arguments of matplotlib
 # Marks that mean the same in every figure; a plot adds colours only where these have none.
-SEED = {"marker": "o", "ms": 4, "mfc": "none", "mec": BLUE, "mew": 0.9, "ls": ""}
-REPLICATE = {"marker": "o", "ms": 4.2, "mfc": BLUE, "mec": "white", "mew": 0.4, "ls": ""}
-MEDIAN = {"marker": "|", "ms": 17, "mec": BLACK, "mew": 2, "ls": "", "zorder": 1.9}
-PUBLISHED = {"marker": "D", "ms": 5, "mfc": "none", "mec": ORANGE, "mew": 1.2, "ls": ""}
-TRANSITION = {"marker": "o", "ms": 5.5, "mec": "white", "mew": 0.5, "ls": "", "zorder": 3}
-DIVERGED = {"marker": "x", "ms": 5, "mec": BLACK, "mew": 1.3, "ls": ""}
+SEED: Look = {"marker": "o", "ms": 4, "mfc": "none", "mec": BLUE, "mew": 0.9, "ls": ""}
+REPLICATE: Look = {"marker": "o", "ms": 4.2, "mfc": BLUE, "mec": "white", "mew": 0.4, "ls": ""}
+MEDIAN: Look = {"marker": "|", "ms": 17, "mec": BLACK, "mew": 2, "ls": "", "zorder": 1.9}
+PUBLISHED: Look = {"marker": "D", "ms": 5, "mfc": "none", "mec": ORANGE, "mew": 1.2, "ls": ""}
+TRANSITION: Look = {"marker": "o", "ms": 5.5, "mec": "white", "mew": 0.5, "ls": "", "zorder": 3}
+DIVERGED: Look = {"marker": "x", "ms": 5, "mec": BLACK, "mew": 1.3, "ls": ""}
 
 WIDTH = 5.5  # inches
 TEXT = 8  # points
@@ -103,14 +105,19 @@ def new_figure(height: float, told: str, marks: Sequence[Artist] = ()) -> Figure
         across = max(1, min(len(marks), int(WIDTH / (0.45 + LETTER * longest))))
     legend = (LINE + 0.03) * math.ceil(len(marks) / across)
     height += foot + legend
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    layout = ConstrainedLayoutEngine()
+    figure = Figure(figsize=(WIDTH, height), layout=layout)
     FigureCanvasAgg(figure)
     figure.text(0.01, 0.06 / height, told, va="bottom", color=GREY)
     if marks:
-        place = {"loc": "lower left", "bbox_to_anchor": (0, foot / height), "borderaxespad": 0.2}
-        figure.legend(handles=marks, ncols=across, **place)
+        place: Look = {
+            "loc": "lower left",
+            "bbox_to_anchor": (0, foot / height),
+            "borderaxespad": 0.2,
+        }
+        figure.legend(handles=list(marks), ncols=across, **place)
     foot = (foot + legend) / height
-    figure.get_layout_engine().set(rect=(0, foot, 1, 1 - foot))
+    layout.set(rect=(0, foot, 1, 1 - foot))
     return figure
 
 
@@ -138,9 +145,11 @@ def freeze_layout(figure: Figure) -> None:
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
-        axes.set_position([round(side, 6) for side in axes.get_position(original=True).bounds])
+        left, bottom, width, height = axes.get_position(original=True).bounds
+        axes.set_position((round(left, 6), round(bottom, 6), round(width, 6), round(height, 6)))
     for text in figure.texts:
-        text.set_position([round(place, 6) for place in text.get_position()])
+        x, y = text.get_position()
+        text.set_position((round(x, 6), round(y, 6)))
 
 
 @styled

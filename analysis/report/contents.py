@@ -66,7 +66,8 @@ def contents(study: Study) -> dict[str, Any]:
     """Everything that the page shows, by the names that its template uses."""
     gathering, files = gather(study), current_files(study)
     names = [table.name for table in gathering.tables]
-    missing = {name: problem_of(study, name) for name, path in files.items() if not path}
+    absent = {name: problem_of(study, name) for name, path in files.items() if not path}
+    missing = {name: problem for name, problem in absent.items() if problem}
     not_shown = gathering.not_shown | missing
     claims = read_claims(study, claim_files(study, files.get("claims")))
     common, runs = common_notes(gathering.tables), gathering.runs
@@ -155,7 +156,7 @@ def sentences(gathering: Gathering) -> list[str]:
 def forest(path: Path | None) -> Image | None:
     """The plot of all claims, where it is there."""
     alt = "Forest plot: a line for the interval of every claim's difference, as the table has them."
-    return path and read_image(path, alt, "All claims: difference and 95 % interval")
+    return read_image(path, alt, "All claims: difference and 95 % interval") if path else None
 
 
 def images(study: Study, files: Mapping[str, Path | None]) -> list[Image]:
@@ -172,7 +173,7 @@ def images(study: Study, files: Mapping[str, Path | None]) -> list[Image]:
 def corpora_table(path: Path | None) -> TextTable | None:
     """Documents, words and tokens of every corpus, where they were counted."""
     caption = "Corpora and their tokens, training and held-out documents"
-    return path and listing_table(read_csv(path), caption, CORPORA)
+    return listing_table(read_csv(path), caption, CORPORA) if path else None
 
 
 def calibration(path: Path | None) -> list[TextTable]:

@@ -76,11 +76,14 @@ def estimate(ours: Sequence[float], other: Sequence[float] | float = 0.0) -> Est
 
     Degrees of freedom are Welch and Satterthwaite's; of one sample, its size less one.
     """
-    number = isinstance(other, (int, float))
-    samples = [ours] if number else [ours, other]
+    samples, behind = [ours], 0.0
+    if isinstance(other, (int, float)):
+        behind = other
+    else:
+        samples.append(other)
     if not all(len(sample) >= 2 and all(x == x for x in sample) for sample in samples):
         return None
-    value = fmean(ours) - (other if number else fmean(other))
+    value = fmean(ours) - (fmean(samples[1]) if samples[1:] else behind)
     squares = [_variance(sample) / len(sample) for sample in samples]
     total = sum(squares)
     if total == 0:

@@ -43,15 +43,15 @@ def tell_apart(numbers: Sequence[tuple[str, Replicates, Replicates]]) -> list[Ap
     samples = [samples_of(first, second) for _, first, second in numbers]
     estimates = [estimate(*each) for each in samples]
     columns = [(number[0], len(each)) for number, each in zip(numbers, samples, strict=True)]
-    pools = defaultdict(list)
+    pools: dict[tuple[str, int], list] = defaultdict(list)
     for column, each, found in zip(columns, samples, estimates, strict=True):
         pools[column] += each if found else []
     variances = {column: pooled_variance(pool) for column, pool in pools.items() if pool}
     judged = {}
     for place, found in enumerate(estimates):
         if found:
-            column = in_column(found, samples[place], *variances[columns[place]])
-            judged[place] = max(alone(found, samples[place]), column.p_other(0.0))
+            pooled = in_column(found, samples[place], *variances[columns[place]])
+            judged[place] = max(alone(found, samples[place]), pooled.p_other(0.0))
     adjusted = dict(zip(judged, holm([*judged.values()]), strict=True))
     return [
         found and Apart(found, len(samples[place]) == 1, adjusted[place])

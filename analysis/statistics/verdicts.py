@@ -58,7 +58,9 @@ def evidence(kind: Kind, samples: Sequence[Sample], margin: float) -> Evidence:
     if kind == "ordering":
         return _ordering([evidence("direction", pair, margin) for pair in pairwise(samples)])
     ours, other = samples
+    assert not isinstance(ours, float)
     if kind == "value":
+        assert isinstance(other, (int, float))
         return _prediction(ours, other)
     found = estimate(ours, other)
     if kind == "equivalent":
@@ -113,7 +115,8 @@ def _dealt(ours: Sequence[float], other: Sample, bound: float) -> Evidence:
         ranks = rankdata(np.where(np.isnan(np.concatenate(both)), -np.inf, np.concatenate(both)))
         both = [ranks[: len(ours)], ranks[len(ours) :]]
     side = 1 if both[0].mean() > both[1].mean() else -1
-    return Evidence(permutation_p(both[0], other if isinstance(other, float) else both[1]), side)
+    dealt = other if isinstance(other, float) else both[1].tolist()
+    return Evidence(permutation_p(both[0].tolist(), dealt), side)
 
 
 def permutation_p(ours: Sequence[float], other: Sample, bound: float = 0.0) -> float:
@@ -122,8 +125,8 @@ def permutation_p(ours: Sequence[float], other: Sample, bound: float = 0.0) -> f
     With five replicates each it is 0.008 or more, with three 0.1. Of one sample, signs are dealt.
     """
     alone = isinstance(other, (int, float))
-    ours = np.asarray(ours, float) - bound - (other if alone else 0)
-    data = (ours,) if alone else (ours, np.asarray(other, float))
+    shifted = np.asarray(ours, float) - bound - (other if alone else 0)
+    data = (shifted,) if alone else (shifted, np.asarray(other, float))
     number = round(2 / smallest_p(ours, 0.0 if alone else other))
 
     def difference(*samples: np.ndarray, axis: int) -> np.ndarray:
