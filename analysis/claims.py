@@ -214,7 +214,9 @@ class Claims:
     def disagreement(self, contrast: Contrast, line: dict) -> Iterator[str]:
         """A note where Welch's test and permutation, if it can, fall on two sides of the level."""
         permuted, least = line["p_permutation"], smallest_p(*contrast.weakest)
-        if least <= self.level and (permuted <= self.level) != (line["p"] <= self.level):
+        if math.isnan(permuted) or least > self.level:
+            return
+        if (permuted <= self.level) != (line["p"] <= self.level):
             yield f"permutation says otherwise, p {permuted:.2g}"
 
     def permuted(self, contrast: Contrast) -> float:

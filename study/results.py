@@ -156,6 +156,7 @@ RESULTS = (
         jobs=lambda study, _: study.claims_jobs(),
         shows=_of_claims,
         in_all=lambda config, _: bool(config.claims),
+        version=2,
     ),
     Result(
         "table_claims",
@@ -167,6 +168,7 @@ RESULTS = (
         shows=_of_claims,
         names=lambda config: [name for name in config.tables if config.claims_of(name)],
         in_all=_by_name_only,
+        version=2,
     ),
     Result(
         "calibration",
@@ -334,6 +336,7 @@ RESULTS = (
         jobs=lambda study, _: [],
         shows=lambda study, _: {"config": study.config.model_dump(mode="json")},
         last=True,
+        version=2,
     ),
 )
 
