@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.render import DASH, duration, markdown_table
 from analysis.statistics.looks import ALPHA, look_level
+from analysis.statistics.power import MOST
 from analysis.statistics.verdicts import NOT_TESTABLE, UNDECIDED
 from study.fields import given
 from study.graph import Study
@@ -80,11 +81,8 @@ def decisions(lines: pd.DataFrame) -> list[str]:
             size, equal = f"{line['target']:.2g} {line['unit']}", ("at_least", "equivalent")
             told_apart = f"a difference of {size} shows"
             alike = f"rows that are equal are told to be within {size}"
-            said += (
-                f"{alike if line['kind'] in equal else told_apart} with about "
-                f"{count(line['needed'])} replicates ({count(line['needed_low'])} to "
-                f"{count(line['needed_high'])})"
-            )
+            what = alike if line["kind"] in equal else told_apart
+            said += f"{what} with {replicates_text(line)}"
         if isinstance(line["command"], str):
             took = duration(line["core_hours"])
             said += f"; next look, {took} of processor time: `{line['command']}`"
@@ -94,9 +92,12 @@ def decisions(lines: pd.DataFrame) -> list[str]:
     return told
 
 
-def count(replicates: float) -> str:
-    """A number of replicates, `over 1000` above what is counted."""
-    return "over 1000" if math.isinf(replicates) else f"{replicates:.0f}"
+def replicates_text(line: dict) -> str:
+    """`about 6 replicates (4 to 16)`; none above MOST is counted."""
+    if math.isinf(line["needed"]):
+        return f"more than {MOST} replicates"
+    high = f"over {MOST}" if math.isinf(line["needed_high"]) else f"{line['needed_high']:.0f}"
+    return f"about {line['needed']:.0f} replicates ({line['needed_low']:.0f} to {high})"
 
 
 def notes(study: Study) -> list[str]:

@@ -271,6 +271,7 @@ RESULTS = (
         shows=lambda study, _: _of_claims(study, ""),
         in_all=lambda config, _: bool(config.claims),
         of_what_is_there=True,
+        version=2,
     ),
     Result(
         "table_provenance",

@@ -11,6 +11,7 @@ from pydantic import model_validator
 from study.cells import Cell
 from study.errors import StudyError
 from study.fields import Name, NonEmpty, Section, doc, given
+from study.messages import hint
 from study.minimal_pairs import Level, measure
 from study.tasks import Finetuning
 
@@ -145,6 +146,7 @@ class Table(Section):
         if self.baseline and self.baseline not in single:
             raise ValueError(
                 f"baseline: {self.baseline} is no row with a cell or family of single models"
+                f"{hint(self.baseline, sorted(single))}"
             )
         return self
 

@@ -5,6 +5,7 @@ positive where it speaks for the claim, and the verdict on it. A panel has what 
 points of scores, nats of held-out losses. It shows the tables that are finished.
 """
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -16,6 +17,7 @@ from analysis.claims import claims_frame
 from analysis.command import result_command
 from analysis.figures import style
 from analysis.figures.style import LINE, figure_files, new_figure, styled, wrapped
+from analysis.statistics.power import MOST
 from analysis.statistics.verdicts import (
     CONTRADICTED,
     EQUIVALENT,
@@ -48,7 +50,9 @@ def label_of(line: Mapping, labels: Mapping[str, str]) -> str:
 def verdict_of(line: Mapping) -> str:
     """The verdict; in brackets the replicates that would decide what is undecided."""
     needed = line["needed"]
-    return line["verdict"] if pd.isna(needed) else f"{line['verdict']} ({needed:.0f})"
+    if pd.isna(needed):
+        return line["verdict"]
+    return f"{line['verdict']} ({f'>{MOST}' if math.isinf(needed) else f'{needed:.0f}'})"
 
 
 def draw_claim(axes: Axes, y: int, line: Mapping, reach: float) -> None:

@@ -15,6 +15,7 @@ from scipy.stats import ttest_1samp
 
 from analysis import claims as claims_command
 from analysis.calibration import CELLS, PAIRS, SPREADS, ours, runs
+from analysis.claims_text import decisions
 from study.claims import LOWER_IS_BETTER, Claim
 from study.errors import StudyError
 from study.graph import Study
@@ -179,6 +180,22 @@ def test_a_table_of_which_nothing_is_published_has_verdicts_too(toy):
     assert set(frame["replicates"]) == {2}
     # The toy's cells differ by points: here the second one is better than the first.
     assert frame.loc[("A-A", ""), "verdict"] == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("needed", "said"),
+    [
+        ((6, 4, 16), "a difference of 2 points shows with about 6 replicates (4 to 16)"),
+        ((31, 15, math.inf), "a difference of 2 points shows with about 31 replicates (15 to over"),
+        ((math.inf, math.inf, math.inf), "shows with more than 1000 replicates; no planned look"),
+        ((math.nan, math.nan, math.nan), "C1: nothing tells how many replicates would decide it;"),
+    ],
+)
+def test_what_would_decide_a_claim_is_told_in_words(needed, said):
+    line = {"claim": "C1", "verdict": "undecided", "column": "", "kind": "direction", "target": 2.0}
+    counts = dict(zip(("needed", "needed_low", "needed_high"), needed, strict=True))
+    (told,) = decisions(pd.DataFrame([{**line, "unit": "points", "command": math.nan, **counts}]))
+    assert said in told
 
 
 def test_all_claims_are_in_one_file(toy):

@@ -436,6 +436,9 @@ def test_figures_have_the_size_at_which_they_are_printed(study):
         assert -room <= drawn.y0 and drawn.y1 <= figure.get_figheight() + room
 
 
+INF = np.inf  # more replicates than are counted
+
+
 def claims_of():
     """Lines of `analysis.claims`: two claims in points, one in nats, one without a verdict."""
 
@@ -454,6 +457,7 @@ def claims_of():
             {**c03, "column": "sst2.accuracy"},
             line("C04", "table2", "at_least", "c >= b", -1.0, "undecided", published=99, needed=12),
             line("C08a", "table3", "direction", "d > e", -2.0, "contradicted", unit="nats"),
+            line("C08b", "table3", "direction", "d > g", 1.0, "undecided", unit="nats", needed=INF),
             line("C01", "table1", "equivalent", "f = g", np.nan, "not testable"),
         ]
     )
@@ -468,6 +472,7 @@ def test_claims_are_a_forest_plot_by_unit():
     ]
     assert nats.get_xlabel().startswith("difference (nats)")
     assert [text.get_text() for text in points.texts] == ["replicated", "+99", "undecided (12)"]
+    assert [text.get_text() for text in nats.texts] == ["contradicted", "undecided (>1000)"]
     intervals = [[*line.get_xdata()] for line in points.lines if len(line.get_xdata()) == 2]
     assert [2.5, 5.5] in intervals and [-2.5, 0.5] in intervals
     assert [-1, 1] in intervals  # the margin of `at_least`
@@ -489,7 +494,7 @@ def test_no_testable_claim_leaves_a_figure_that_says_so(study):
     none = claims_of().assign(verdict="not testable")
     figure = claims_figure(none, {}, "Scale smoke")
     assert figure.axes == []
-    assert "C03, C04, C08a, C01" in told(figure)
+    assert "C03, C04, C08a, C08b, C01" in told(figure)
     style.figure_files(figure)
     claims.main(arguments("claims/claims.png"))
     assert sorted(path.name for path in Path("claims").iterdir()) == ["claims.pdf", "claims.png"]
