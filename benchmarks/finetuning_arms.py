@@ -291,11 +291,11 @@ def their_rows(
 def their_model(work: Work, seed: int) -> RobertaForSequenceClassification:
     """transformers' network with the encoder that ours starts from."""
     torch.manual_seed(seed)
-    state = initial_state(work)
-    values = transformers_config(work.network, state, work.vocabulary)
+    state, name = initial_state(work), "RobertaForMaskedLM"  # whose encoder is taken
+    values = transformers_config(work.network, state, work.vocabulary, name)
     config = RobertaConfig(**values, num_labels=work.task.labels)
     model = RobertaForSequenceClassification(config)
-    model.load_state_dict(to_transformers(state, work.vocabulary.pad), strict=False)
+    model.load_state_dict(to_transformers(state, work.vocabulary, name), strict=False)
     return model
 
 

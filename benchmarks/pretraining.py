@@ -86,10 +86,14 @@ def workload(name: str, batch: int | None) -> Workload:
     return Workload(network, vocabulary, length, batch or usual)
 
 
+@dataclass(frozen=True)
 class Ids:
-    """Special ids of the random vocabulary."""
+    """Size and special ids of the random vocabulary."""
 
-    start, pad, separator = 0, 1, 2
+    size: int
+    start: int = 0
+    pad: int = 1
+    separator: int = 2
 
 
 def make_micro(work: Workload) -> dict[str, Tensor]:
@@ -200,10 +204,11 @@ def their_model(work: Workload) -> RobertaForMaskedLM:
     logging.set_verbosity_error()
     ours = our_model(work)
     state = ours.state_dict()
+    name, ids = RobertaForMaskedLM.__name__, Ids(work.vocabulary)
     theirs = RobertaForMaskedLM(
-        RobertaConfig(**transformers_config(ours.encoder.config, state, Ids))
+        RobertaConfig(**transformers_config(ours.encoder.config, state, ids, name))
     )
-    theirs.load_state_dict(to_transformers(state, Ids.pad), strict=False)
+    theirs.load_state_dict(to_transformers(state, ids, name), strict=False)
     theirs.tie_weights()
     return theirs
 

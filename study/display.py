@@ -42,7 +42,8 @@ BAR = ("━─", "#-")
 WIDEST = 100  # a line with a bar
 MOST_MARKS = 10  # seeds with a mark each; of more, numbers are shown
 PIPE_WIDTH = 120
-REFRESH, PLAIN_PAUSE = 2.0, 60.0  # seconds between two looks at least, between lines of a log
+# Seconds between two looks, at least and at most, and between lines of a log.
+REFRESH, LONGEST_PAUSE, PLAIN_PAUSE = 2.0, 30.0, 60.0
 
 
 class View:
@@ -63,7 +64,7 @@ class View:
     def update(self) -> list[Standing]:
         """Look again; those that failed since the last look.
 
-        What it takes sets the pause to the next look: no more than a hundredth of a core's time.
+        What it takes sets the pause to the next look: a hundredth of a core's time, or little more.
         """
         began_to_look = time.process_time()
         failed = self.standings.update()
@@ -71,7 +72,8 @@ class View:
         self.at_work = [one for one in living_snakemakes() if not paths.isdisjoint(one["makes"])]
         began = min((one["since"] for one in self.at_work), default=None)
         self.outlook = outlook(self.standings, began)
-        self.pause = max(REFRESH, 100 * (time.process_time() - began_to_look))
+        took = time.process_time() - began_to_look
+        self.pause = min(max(REFRESH, 100 * took), LONGEST_PAUSE)
         return failed
 
     @property

@@ -208,7 +208,7 @@ class HyperparameterColumn(Section):
 
     id: Name = doc("its name in the CSV and in published values")
     label: str = doc("what a reader sees")
-    cell: str | None = doc("the cell whose recipe it shows", None)
+    cell: Name | None = doc("the cell whose recipe it shows", None)
     finetuning: str | None = doc("the fine-tuning recipe that it shows instead", None)
     task: str | None = doc("of which task", None)
 

@@ -81,3 +81,8 @@ def edit(tmp_path, monkeypatch):
         smoke.set_key(file, keys.split(".") if isinstance(keys, str) else keys, value)
 
     return edit
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of SLURM come first: they mostly wait, while others keep the cores busy."""
+    items.sort(key=lambda item: item.get_closest_marker("slurm") is None)

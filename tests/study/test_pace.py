@@ -45,7 +45,10 @@ def finetune(tmp_path, task="sst2", cell="a", seed=0, tokens=1000, rows=100):
         {
             "seeds": [0, 1],
             "settings": {"epochs": 3, "batch": 5},
-            "task": {"kind": "classification"},
+            "task": {
+                **{"kind": "classification", "name": task, "texts": ["text"], "label": "label"},
+                **{"labels": 2, "metrics": ["accuracy"], "separators": 1},
+            },
         },
         {"pretrain": [pretrain(cell, seed)], "features": [features]},
         "t",

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -197,6 +198,9 @@ def test_on_a_terminal_it_renews_itself_at_any_size_until_ctrl_c(at_work):
         def read_until(text):
             nonlocal shown
             while text not in shown:
+                if not select.select([terminal], [], [], 200)[0]:
+                    child.kill()  # else leaving the block would wait for it for ever
+                    pytest.fail(f"no {text!r} after {shown!r}")
                 shown += os.read(terminal, 4096).decode(errors="replace")
             seen, _, shown = shown.partition(text)
             return re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "\r\n", seen)

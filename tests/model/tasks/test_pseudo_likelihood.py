@@ -164,12 +164,13 @@ def test_transformers_gives_the_same_scores_with_the_same_weights(nsp):
     vocabulary = character_level()
     ours, (good, bad) = network(vocabulary, nsp, nsp), generated_pairs(20)
     state = ours.state_dict()
-    values = transformers_config(ours.encoder.config, state, vocabulary)
+    name = "RobertaForMaskedLM"
+    values = transformers_config(ours.encoder.config, state, vocabulary, name)
     of_config = transformers.AutoConfig.for_model(**values)
     theirs = transformers.AutoModelForMaskedLM.from_config(of_config).eval()
     tensors = {
         name: tensor
-        for name, tensor in to_transformers(state, vocabulary.pad).items()
+        for name, tensor in to_transformers(state, vocabulary, name).items()
         if "pooler" not in name and "seq_relationship" not in name
     }
     found = theirs.load_state_dict(tensors, strict=False)
