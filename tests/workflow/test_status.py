@@ -188,7 +188,9 @@ def test_on_a_terminal_it_renews_itself_at_any_size_until_ctrl_c(at_work):
     terminal, inner = pty.openpty()
     termios.tcsetwinsize(inner, (24, 60))
     command = [sys.executable, "-m", "study.status", "--watch"]
+    # pytest's workers have LINES and COLUMNS, which would count more than the terminal's size.
     environment = {**os.environ, "TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
+    environment = {k: v for k, v in environment.items() if k not in ("LINES", "COLUMNS")}
     with subprocess.Popen(
         command, cwd=at_work, env=environment, stdout=inner, stderr=inner, preexec_fn=heed_signals
     ) as child:
