@@ -22,7 +22,7 @@ from study.errors import StudyError
 from study.file_locks import check_folders, lock_files
 from study.file_times import date_behind, end_future, order_dates
 from study.identity import canonical_json
-from study.options import check_cores, read_options, study_of
+from study.options import check_cores, read_options, study_of, study_options
 from study.places import Places, check_places
 from study.reach import check_reachable, is_fetched
 from study.record import identity_of, is_current
@@ -137,13 +137,9 @@ with suppress(ImportError):  # other releases have their scheduler elsewhere
 
 with one_line():
     OPTIONS, STUDY = read_study()
-STUDY_ARGUMENTS = f"--study={shlex.quote(STUDY.study_path)} --scale={shlex.quote(STUDY.scale)}"
-if OPTIONS.replicates:
-    STUDY_ARGUMENTS += f" --replicates={OPTIONS.replicates}"
-if OPTIONS.finetuning_seeds:
-    STUDY_ARGUMENTS += f" --finetuning-seeds={OPTIONS.finetuning_seeds}"
-for override in OPTIONS.set:
-    STUDY_ARGUMENTS += f" --set={shlex.quote(override)}"
+STUDY_ARGUMENTS = shlex.join(
+    f"--{name.replace('_', '-')}={value}" for name, value in study_options(STUDY)
+)
 # Where files lie is part of no recipe and of no param: moving them re-runs nothing.
 PLACES = f"--mirror={shlex.quote(OPTIONS.mirror)}" if OPTIONS.mirror else ""
 if STUDY.jobs.places:

@@ -23,7 +23,13 @@ from rich.console import Console
 
 from study.command import EXIT_BAD_INPUT, Resumable, command_parser, run_command
 from study.display import PLAIN_PAUSE, Renewed, View, fitting, renews
-from study.options import DEFAULT_SCALE, add_study_arguments, check_cores, study_of
+from study.options import (
+    DEFAULT_SCALE,
+    add_study_arguments,
+    check_cores,
+    study_of,
+    study_options,
+)
 from study.places import Places
 from study.reach import check_reachable, sources_to_fetch
 from study.record import first_file
@@ -151,10 +157,8 @@ def main(arguments: list[str] | None) -> None:
     if args.target in study.results:
         args.target = str(first_file(study, args.target))
     check_reachable(sources_to_fetch(jobs), Places(args.mirror, study.jobs.places))
-    names = ("scale", "study", "mirror", "replicates", "finetuning_seeds")
-    given = {name: vars(args)[name] for name in names}
-    settings = [f"{name}={value}" for name, value in given.items() if value is not None]
-    settings += [f"set={override}" for override in args.set]
+    settings = [f"{name}={value}" for name, value in study_options(study)]
+    settings += [f"mirror={args.mirror}"] if args.mirror is not None else []
     log = Path(study.root, "logs", "snakemake.log")
     # Another call may be at work and write there too: nothing of the file is thrown away.
     begin = log.stat().st_size if log.exists() else 0
