@@ -5,14 +5,18 @@ that are held out: of a large corpus some hundred, of a tiny one all. What is on
 generated yet, shows when it is there.
 """
 
+import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
+from pathlib import Path
 
 from model.text.sources import read_texts
 from model.text.splitting import LONE_SURROGATE, document_id, documents_within, is_heldout
 from study.errors import StudyError
 from study.formats import FORMATS
 from study.jobs import Job, needed
+from study.parts import suffix_of
 from study.places import Places, split_files
 
 PAIR = 2  # documents that pair formats need, to take a second part from another one
@@ -21,8 +25,9 @@ PAIR = 2  # documents that pair formats need, to take a second part from another
 def check_corpora(jobs: Iterable[Job], places: Places) -> None:
     """Look at the corpora of the stores among `jobs`, which are still to be made.
 
-    Raises StudyError for a file or a column that cannot be read, and for corpora that together have
-    too few documents, or none that are held out.
+    A folder with files of several kinds is told of: all of them are the corpus. Raises StudyError
+    for a file or a column that cannot be read, and for corpora that together have too few
+    documents, or none that are held out.
     """
     jobs = list(jobs)
     pairs = {
@@ -40,9 +45,16 @@ def check_corpora(jobs: Iterable[Job], places: Places) -> None:
 
 def _check_store(corpora: dict[str, Job], places: Places, enough: int) -> None:
     """Raise StudyError unless both splits of a store have `enough` documents."""
+    files = {name: _files(job, places) for name, job in corpora.items()}
+    for name, of_corpus in files.items():
+        kinds = Counter(map(suffix_of, of_corpus))
+        if len(kinds) > 1:
+            held = " and ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+            where = f"corpora.{name}: {of_corpus[0].parent}"
+            print(f"notice: {where}: {held} files are one corpus", file=sys.stderr, flush=True)
     train, heldout = 0, 0
-    for job in corpora.values():
-        for text in _documents(job, places):
+    for name, job in corpora.items():
+        for text in _documents(job, files[name]):
             if text.strip():
                 identity = document_id(LONE_SURROGATE.sub("\ufffd", text))
                 chosen = is_heldout(identity, job.recipe["heldout_fraction"])
@@ -60,10 +72,15 @@ def _check_store(corpora: dict[str, Job], places: Places, enough: int) -> None:
         )
 
 
-def _documents(job: Job, places: Places) -> Iterator[str]:
-    """The documents of the corpus that a job of sentences reads."""
+def _files(job: Job, places: Places) -> list[Path]:
+    """The files of the corpus that a job of sentences reads."""
+    source = job.inputs["source"][0].recipe
+    return split_files(source, places.root(source), job.recipe["split"])
+
+
+def _documents(job: Job, files: list[Path]) -> Iterator[str]:
+    """The documents of these files, as far as the job reads them."""
     recipe, source = job.recipe, job.inputs["source"][0].recipe
-    files = split_files(source, places.root(source), recipe["split"])
     boundary, limit = source.get("boundary", "file"), recipe["documents"]
 
     def texts() -> Iterator[str]:

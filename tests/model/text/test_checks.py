@@ -38,6 +38,16 @@ def test_enough_documents_are_looked_for_and_no_more(check, tmp_path):
     check({"source": {"folder": "texts"}, "heldout_fraction": 0.4}, "segment-pair")
 
 
+def test_a_folder_with_files_of_several_kinds_is_told_of(check, tmp_path, capsys):
+    check({"source": {"folder": "texts"}})
+    assert capsys.readouterr().err == ""
+    (tmp_path / "texts/more.jsonl").write_text('{"text": "One more."}\n')
+    check({"source": {"folder": "texts"}})
+    assert capsys.readouterr().err == (
+        "notice: corpora.mine: texts: 1 .jsonl and 40 .txt files are one corpus\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("corpus", "cell", "line"),
     [
