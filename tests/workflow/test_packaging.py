@@ -21,6 +21,7 @@ UNIMPORTED = {
     "tensorboard",
     "snakemake-executor-plugin-slurm",
     "accelerate",
+    "pytest-timeout",
     "ruff",
     "snakefmt",
     "mypy",
