@@ -319,6 +319,16 @@ def made_from(entry):
     return paths
 
 
+def misspelt(wildcards):
+    """Input function of what is no result: one line with the file that may be meant."""
+    name = os.path.splitext(wildcards.target.removeprefix("results/"))[0]
+    with one_line():
+        known = [file for file, result in STUDY.result_files().items() if result == name]
+        if known:
+            raise StudyError(f"{wildcards.target}: no file of results/{name}, as {known[0]} is")
+        STUDY.result(name)
+
+
 def files_of_all():
     """A file of every result of the target `all`."""
     return [

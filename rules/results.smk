@@ -26,3 +26,17 @@ for entry in RESULTS:
                 "python -m {params.command} --output {output.first:q} --log {log:q}",
                 STUDY_ARGUMENTS,
             )
+
+
+# What else is asked for as a result has its name misspelt: said here, for snakemake only says that no
+# rule makes it.
+rule no_result:
+    input:
+        misspelt,
+    output:
+        "{target}",
+    log:
+        f"{LOGS}/results/no_result/{{target}}.log",
+    wildcard_constraints:
+        target=rf"(?!({one_of(STUDY.result_files())})$)(results/[^/]+(/[^/]+)*|[^/]+)",
+    localrule: True

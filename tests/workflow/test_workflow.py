@@ -348,6 +348,25 @@ def test_bad_settings_end_with_one_line(finished, settings, message):
     assert message in errors[0]
 
 
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("results/tabel2.csv", "error: tabel2: no such result, did you mean table2?"),
+        ("table2", "error: table2: no file of results/table2, as results/table2.csv is"),
+    ],
+)
+def test_a_misspelt_target_ends_with_the_name_that_is_meant(finished, target, message):
+    result = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "--config", "scale=smoke", "--", target],
+        cwd=finished,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == message
+
+
 def test_lint_is_clean(finished):
     result = subprocess.run(
         [sys.executable, "-m", "snakemake", "--lint", "--config", "scale=smoke"],
