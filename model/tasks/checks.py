@@ -2,14 +2,16 @@
 
 In, on stdin: a JSON list of [the recipe of features or of minimal pairs, the splits of its source,
 the folder or file where that lies]. The first fault is the one line of an error, which names the
-file, the column and the row.
+file, the column and the row. A notice says what a `dev_fraction` holds out.
 """
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 from model.stages.features import read_examples, splits_of
+from model.tasks.columns import Examples
 from model.tasks.minimal_pairs import read_pairs
 from study.command import command_parser, run_command
 from study.parts import own_files
@@ -26,9 +28,25 @@ def main(arguments: list[str] | None = None) -> None:
             read_pairs(files, recipe.get("columns"))
             continue
         task = RecipeTask.model_validate(recipe["task"])
+        read = {}
         for part, split in splits_of(task).items():
             labelled = not part.startswith("test-")
-            read_examples(own_files(Path(place), split), task, labelled=labelled, part=part)
+            files = own_files(Path(place), split)
+            read[part] = read_examples(files, task, labelled=labelled, part=part)
+        if task.dev_fraction is not None:
+            print(f"notice: {held_out(task, read)}", file=sys.stderr, flush=True)
+
+
+def held_out(task: RecipeTask, read: dict[str, Examples]) -> str:
+    """How many rows a task's `dev_fraction` takes; of classes, how many of each."""
+    dev = read["dev"]
+    count = f"{len(dev):,} of {len(dev) + len(read['train']):,} rows"
+    line = f"tasks.{task.name}: dev_fraction {task.dev_fraction} holds out {count}"
+    if task.kind != "classification":
+        return line
+    names = task.labels if isinstance(task.labels, list) else range(task.labels)
+    classes = Counter(dev.labels.tolist())
+    return f"{line}: {', '.join(f'{classes[place]} {name}' for place, name in enumerate(names))}"
 
 
 if __name__ == "__main__":

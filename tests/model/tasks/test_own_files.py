@@ -1,6 +1,7 @@
 """Tasks in files of one's own: what csv, tsv and jsonl say, labels by name, one file to split."""
 
 import gzip
+import io
 import json
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pytest
 from tasks_toy import make_task
 
 from model.stages.features import read_examples
+from model.tasks import checks
 from study.errors import StudyError
 
 NAMED = make_task("classification", texts=["review"], label="opinion", labels=["bad", "good"])
@@ -173,6 +175,21 @@ def test_one_file_is_split_by_what_its_texts_are(tmp_path):
     assert len(split(rows[:2], "dev", 0.01)) == len(split(rows[:2], "dev", 0.99)) == 1
     with pytest.raises(StudyError, match="one text in all of its rows, nothing for dev_fraction"):
         split([rows[0]] * 3, "dev")
+
+
+def test_what_is_held_out_is_told_before_anything_runs(tmp_path, monkeypatch, capsys):
+    """With the classes of it, for of a small file a hash may take few of one."""
+    rows = [{"a": f"text {number}", "label": ["no", "yes"][number % 2]} for number in range(40)]
+    lines(tmp_path / "train.jsonl", rows)
+    task = make_task(
+        "classification", texts=["a"], labels=["no", "yes"], dev="train", dev_fraction=0.25
+    )
+    recipe = {"stage": "features", "task": task.model_dump(exclude_none=True)}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps([[recipe, ["train"], str(tmp_path)]])))
+    checks.main([])
+    assert capsys.readouterr().err == (
+        "notice: tasks.classification: dev_fraction 0.25 holds out 10 of 40 rows: 4 no, 6 yes\n"
+    )
 
 
 def test_questions_about_one_passage_are_of_one_part(tmp_path):
