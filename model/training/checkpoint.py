@@ -6,10 +6,12 @@ costs minutes, not the run. They lie in the run directory, which is named by the
 changed recipe finds none.
 """
 
+import copy
 import hashlib
 import json
 import shutil
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -24,10 +26,43 @@ FOLDER = "checkpoints"
 KEPT = 2
 
 
-def write_checkpoint(run_directory: Path, step: int, tensors: dict[str, Tensor], numbers: dict):
-    """Write the checkpoint of `step`; a crash leaves the earlier ones as they were."""
+class CheckpointWriter:
+    """Writes the checkpoints of a run in a thread of its own, while the training goes on.
+
+    Left, it has written all of them. What goes wrong there is raised by the next call.
+    """
+
+    def __init__(self, run_directory: Path):
+        self.run_directory = run_directory
+        self.thread = ThreadPoolExecutor(1, "checkpoint")
+        self.writing: Future | None = None
+
+    def __enter__(self) -> "CheckpointWriter":
+        return self
+
+    def __exit__(self, kind: object, error: object, at: object) -> None:
+        self.thread.shutdown()
+        if error is None:
+            self.wait()
+
+    def write(self, step: int, tensors: dict[str, Tensor], numbers: dict) -> None:
+        """Begin to write the checkpoint of `step`, of copies; waits for the one before."""
+        self.wait()
+        copies = {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+        arguments = (self.run_directory, step, copies, copy.deepcopy(numbers))
+        self.writing = self.thread.submit(_write, *arguments)
+
+    def wait(self) -> None:
+        """Go on when what was begun is on disk; raises OSError where it could not be written."""
+        writing, self.writing = self.writing, None
+        if writing is not None:
+            writing.result()
+
+
+def _write(run_directory: Path, step: int, tensors: dict[str, Tensor], numbers: dict):
+    """Write the checkpoint of `step`, tensors on the CPU; a crash leaves the earlier ones whole."""
     payload = json.dumps(numbers).encode() + b"\n"
-    payload += save({name: tensor.detach().cpu() for name, tensor in tensors.items()})
+    payload += save(tensors)
     digest = hashlib.sha256(payload).hexdigest().encode()
     folder = Path(run_directory) / FOLDER
     write_atomic(folder / f"step-{step:09d}", digest + b"\n" + payload)

@@ -25,11 +25,11 @@ from torch.utils.data import DataLoader
 
 from model.training import hardware
 from model.training.checkpoint import (
+    CheckpointWriter,
     newest_checkpoint,
     read_checkpoint,
     restore_tensors,
     training_tensors,
-    write_checkpoint,
 )
 from model.training.distributed import current_ranks
 from model.training.gradients import ExactGradients, FastGradients
@@ -92,7 +92,8 @@ def train(
         training.resume()
         progress = training.start(attempt)
         try:
-            _loop(training, progress, stop, evaluation)
+            with training.checkpoints:
+                _loop(training, progress, stop, evaluation)
         except Resumable as reason:
             training.leave(progress, str(reason))
             raise
@@ -145,6 +146,8 @@ def _loop(
         if (stopping or saving) and step < steps:
             training.save(progress)
         if stopping and step < steps:
+            training.checkpoints.wait()
+            ranks.wait()  # the first to leave would end the one that writes
             raise Resumable(f"{stop.reason() or 'another process asked to'}, after update {step}")
 
 
@@ -182,6 +185,7 @@ class Training:
             window=torch.zeros(len(self.terms), dtype=torch.float64, device=ranks.device),
             sound=torch.zeros((), dtype=torch.int64, device=ranks.device),
         )
+        self.checkpoints = CheckpointWriter(run_directory)
         self.saved = time.monotonic()
 
     def loader(self) -> Iterable[Update]:
@@ -266,7 +270,7 @@ class Training:
         return time.monotonic() - self.saved >= 60 * self.execution.checkpoint_minutes
 
     def save(self, progress: Progress) -> None:
-        """Write a checkpoint; every rank goes on when it is on disk."""
+        """Write a checkpoint, while the training goes on."""
         state = self.state
         if self.ranks.first:
             numbers = {
@@ -278,8 +282,7 @@ class Training:
                 "log": self.journal.lines,
             }
             tensors = training_tensors(self.module, self.optimiser)
-            write_checkpoint(self.run_directory, state.step, tensors, numbers)
-        self.ranks.wait()
+            self.checkpoints.write(state.step, tensors, numbers)
         self.saved = time.monotonic()
 
     def resume(self) -> None:

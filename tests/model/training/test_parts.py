@@ -8,7 +8,7 @@ import pytest
 import torch
 from project import ROOT
 
-from model.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
+from model.training.checkpoint import CheckpointWriter, newest_checkpoint, read_checkpoint
 from model.training.execution import parse_execution
 from model.training.hardware import (
     energy_joules,
@@ -143,20 +143,37 @@ def test_fp16_overflow_skips_the_update_and_lowers_the_scale():
 
 
 def test_the_two_newest_checkpoints_are_kept(tmp_path):
-    for step in (5, 10, 15):
-        write_checkpoint(tmp_path, step, {"a": torch.full((2,), float(step))}, {"step": step})
+    tensor, numbers = torch.zeros(2), {"steps": []}
+    with CheckpointWriter(tmp_path) as checkpoints:
+        for step in (5, 10, 15):
+            tensor.fill_(step)
+            numbers["steps"].append(step)
+            checkpoints.write(step, {"a": tensor}, numbers)
+        # What is written is what there was at that moment.
+        tensor.fill_(20)
+        numbers["steps"].append(20)
     newest = newest_checkpoint(tmp_path)
     assert newest.name == "step-000000015"
     tensors, numbers = read_checkpoint(newest)
     assert tensors["a"].tolist() == [15.0, 15.0]
-    assert numbers == {"step": 15}
+    assert numbers == {"steps": [5, 10, 15]}
     assert len(list(newest.parent.iterdir())) == 2
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_training(tmp_path):
+    (tmp_path / "checkpoints/step-000000002").mkdir(parents=True)
+    refused = pytest.raises(StudyError, match="step-000000002: a folder lies where this file")
+    with refused, CheckpointWriter(tmp_path) as checkpoints:
+        for step in (1, 2):
+            checkpoints.write(step, {"a": torch.zeros(100)}, {"step": step})
+    assert newest_checkpoint(tmp_path).name == "step-000000001"
 
 
 @pytest.mark.parametrize("length", [0, 10, 64, 65, 80, 200])
 def test_a_truncated_checkpoint_is_noticed(tmp_path, length, capsys):
-    for step in (1, 2):
-        write_checkpoint(tmp_path, step, {"a": torch.zeros(100)}, {"step": step})
+    with CheckpointWriter(tmp_path) as checkpoints:
+        for step in (1, 2):
+            checkpoints.write(step, {"a": torch.zeros(100)}, {"step": step})
     path = newest_checkpoint(tmp_path)
     path.write_bytes(path.read_bytes()[:length])
     assert newest_checkpoint(tmp_path).name == "step-000000001"
