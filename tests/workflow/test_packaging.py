@@ -40,7 +40,7 @@ def pins(name: str) -> dict[str, str]:
         line = line.split("#")[0].strip()
         if not line or line == "-r requirements.txt":
             continue
-        match = re.fullmatch(r"([A-Za-z0-9_.-]+)==([0-9][0-9a-z.]*)", line)
+        match = re.fullmatch(r"([A-Za-z0-9_.-]+)==([0-9][0-9a-z.]*)(; .+)?", line)
         assert match, f"{name}: {line!r} is not an exact pin"
         found[match[1]] = match[2]
     return found
