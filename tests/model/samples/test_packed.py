@@ -156,6 +156,34 @@ def test_every_rank_gets_as_many_micro_batches(name, parts):
         assert packed_samples(update) == padded_samples(batches(name, packed=False)[step])
 
 
+@pytest.fixture(scope="module")
+def many_tokens():
+    """Text for a few updates of 65,536 tokens, and its vocabulary."""
+    return random_store(2000), toy_vocabulary(1 << 19)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_micro_batches_have_one_shape_and_hardly_a_token_for_nothing(many_tokens, name):
+    """At the paper's 512 tokens a shape is compiled once for training and once for evaluation."""
+    store, vocabulary = many_tokens
+    samples = build(store, name, 512, seed=0)
+    recipe = recipe_of(name, 512, batch={"sequences": 128, "unit": "tokens"})
+    source = PretrainingBatches(store, samples, vocabulary, recipe, 65536, packed=True)
+    heldout = HeldoutBatches(store, samples, vocabulary, recipe, 65536, packed=True)
+    updates = [source[step] for step in range(4)]
+    for made in (updates, heldout):
+        assert len({shapes(micro) for update in made for micro in update.micro_batches}) == 1
+    padded, real = (
+        sum(update.figures[figure] for update in updates) for figure in ("padded", "tokens")
+    )
+    assert 1 <= padded / real <= 1.01
+
+
+def shapes(micro: dict) -> tuple:
+    """What a compiler makes a version of its own for."""
+    return tuple((name, tuple(tensor.shape), tensor.dtype) for name, tensor in micro.items())
+
+
 def test_heldout_masks_stay_the_same():
     for name in FORMATS:
         padded, packed = (
