@@ -63,7 +63,7 @@ plan: .venv/installed
 	@cat results/plan.md
 
 test: .venv/installed-dev
-	exec .venv/bin/python -m pytest --numprocesses 2 --dist loadfile
+	exec .venv/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer not found; name it: make PYTHON=..."; exit 1; }

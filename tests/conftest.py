@@ -1,5 +1,6 @@
 """What all tests share: a finished project; hypothesis judges results, never a machine's speed."""
 
+import os
 import re
 import shutil
 import signal
@@ -17,6 +18,8 @@ settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any-machine")
+# Nobody cuts the power: toy studies of a thousand manifests need not wait for the disk.
+os.fsync = lambda descriptor: None
 # Behind nohup or in a background job these are ignored, and what tests start would inherit that:
 # a handler is not inherited.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -84,5 +87,15 @@ def edit(tmp_path, monkeypatch):
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of SLURM come first: they mostly wait, while others keep the cores busy."""
-    items.sort(key=lambda item: item.get_closest_marker("slurm") is None)
+    """The long files first, so that no worker has one left for itself at the end.
+
+    Tests of SLURM mostly wait, while others keep the cores busy; then come those of whole commands.
+    """
+    commands = (smoke.ROOT / "tests/workflow", smoke.ROOT / "tests/docs")
+
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("slurm"):
+            return 0
+        return 1 if item.path.parent in commands else 2
+
+    items.sort(key=place)

@@ -192,13 +192,15 @@ def write_hub(folder: str | Path, seed: int = 0) -> Path:
 
 
 def copy_project(target: Path) -> Path:
-    """Copy the parts of the project that a run needs, without what earlier runs left."""
+    """Copy the parts of the project that a run needs, without what earlier runs left.
+
+    With their dates, so that what Python has compiled of them need not be compiled again.
+    """
     target.mkdir(parents=True)
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, target / part, ignore=ignored)
+            shutil.copytree(source, target / part)
         else:
             shutil.copy(source, target / part)
     return target

@@ -3,11 +3,9 @@
 import csv
 import json
 import math
-import os
 import shutil
 from pathlib import Path
 from statistics import median
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -37,7 +35,7 @@ BATCH = {
 def make_results(folder, changes=()):
     """`folder`/results/provenance of a finished study, in whose scale some keys are changed."""
     shutil.copytree(ROOT / "config", folder / "config")
-    with pytest.MonkeyPatch.context() as patch, mock.patch.object(os, "fsync"):
+    with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         smoke.set_key("study/tables.yaml", ["tables", "batch"], BATCH)
         for keys, value in changes:

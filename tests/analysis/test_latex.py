@@ -71,7 +71,6 @@ def tables(tmp_path_factory):
     pairs = {**results_toy.FIGURES["minimal_pairs"], "groups": {"linguistics_term": groups}}
     with (
         contextlib.chdir(folder),
-        mock.patch.object(os, "fsync"),
         mock.patch.dict(results_toy.FIGURES, minimal_pairs=pairs),
     ):
         study = Study("demo", replicates=3)

@@ -1,10 +1,8 @@
 """A packed study: what is in it, what is not, and what is refused."""
 
 import json
-import os
 import shutil
 from pathlib import Path
-from unittest import mock
 
 import pytest
 import results_toy
@@ -29,7 +27,7 @@ def packed(tmp_path_factory):
     """A project with a finished Table 1 whose runs hold passages; leave as it is."""
     project = tmp_path_factory.mktemp("packed")
     shutil.copytree(ROOT / "config", project / "config")
-    with pytest.MonkeyPatch.context() as patch, mock.patch.object(os, "fsync"):
+    with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project)
         study = Study("smoke")
         results_toy.write_study(study, needed(study.shown_jobs("table1")))

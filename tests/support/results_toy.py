@@ -3,11 +3,9 @@
 import contextlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from unittest import mock
 
 from project import ROOT
 
@@ -128,8 +126,7 @@ def write_pretrainings(study: Study) -> None:
 def finish_study(folder: Path, replicates: int, tables: Sequence[str] = ()) -> None:
     """A finished smoke study, with its configuration and the files of `tables`, in `folder`."""
     shutil.copytree(ROOT / "config", folder / "config")
-    # Hundreds of files that need not survive a crash.
-    with contextlib.chdir(folder), mock.patch.object(os, "fsync"):
+    with contextlib.chdir(folder):
         study = Study("smoke", replicates=replicates)
         write_study(study)
         words = ["--scale", "smoke", "--replicates", str(replicates)]
