@@ -11,6 +11,7 @@ import signal
 import subprocess
 import threading
 import time
+from typing import IO
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -66,6 +67,33 @@ def end_slurm_job() -> None:
         command = ["scancel", "--batch", "--signal=TERM", os.environ["SLURM_JOB_ID"]]
         with contextlib.suppress(OSError):
             subprocess.run(command, capture_output=True, check=False)
+
+
+def start_group(command: list[str], output: IO[str]) -> subprocess.Popen:
+    """Start a command as a process group of its own, with all that it prints in a file.
+
+    Ctrl-C reaches it once, from here (`signal_group`), and as SIGINT, for which both Snakemake and
+    the shells of its jobs wait until the jobs have saved and ended.
+    """
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        process_group=0,
+        preexec_fn=_heed_interrupts,
+    )
+
+
+def _heed_interrupts() -> None:
+    """Undo what a script does to its background commands, which makes them deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def signal_group(process: subprocess.Popen, number: signal.Signals) -> None:
+    """Send a signal to whatever is left of a group that `start_group` started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def leave_signals_to_parent() -> None:

@@ -12,9 +12,7 @@ steps nor of what other shells run, nor of jobs whose snakemake is gone.
 
 import contextlib
 import math
-import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -36,7 +34,7 @@ from study.record import first_file
 from study.results import listing
 from study.run import available_cores
 from study.standing import Standings, job_name, needed_jobs
-from study.stopping import StopRequest
+from study.stopping import StopRequest, signal_group, start_group
 
 POLL = 0.2  # seconds
 LOG_PAUSE = 10.0  # between two looks where only a line a minute is printed
@@ -96,20 +94,11 @@ def watch(command: list[str], view: View, log: Path) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     to_run, stopping = len(view.to_do), False
     with log.open("a") as output, StopRequest() as stop, Screen(view) as screen:
-        # A process group of its own: Ctrl-C reaches it once, from here, and as SIGINT, for which
-        # both Snakemake and the shells of its jobs wait until the jobs have saved and ended.
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-            preexec_fn=_heed_interrupts,
-        )
+        process = start_group(command, output)
         while process.poll() is None:
             if stop.reason() and not stopping:
                 stopping = True
-                _signal_group(process, signal.SIGINT)
+                signal_group(process, signal.SIGINT)
                 with contextlib.suppress(OSError):
                     screen.tell("stopping: running trainings save their state first")
             elif screen.renewed or not stopping:
@@ -118,7 +107,7 @@ def watch(command: list[str], view: View, log: Path) -> int:
                     screen.renew()
             time.sleep(POLL)
         # Where Snakemake was killed, its jobs are not left to train for nobody.
-        _signal_group(process, signal.SIGTERM)
+        signal_group(process, signal.SIGTERM)
     view.update()
     if stopping and process.returncode:
         raise Resumable(
@@ -126,16 +115,6 @@ def watch(command: list[str], view: View, log: Path) -> int:
             "under way kept their state"
         )
     return process.returncode
-
-
-def _heed_interrupts() -> None:
-    """Undo what a script does to its background commands, which makes them deaf to SIGINT."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _signal_group(process: subprocess.Popen, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
 
 
 def main(arguments: list[str] | None) -> None:

@@ -11,11 +11,17 @@ import time
 
 import pytest
 import torch
+from network_toy import config, randomise
 from pretraining_toy import FORMATS, make_study
 from project import ROOT
 from safetensors.torch import load_file
+from tasks_toy import make_task, sentences, wordpiece
+from training_toy import OPTIMISER
 
+from model.network.finetuning import EncoderSpec
 from model.stages.pretrain import Data, main, make_model
+from model.tasks.batches import FineTuningBatches
+from model.tasks.kinds import KINDS
 from model.training.distributed import GPU_PATIENCE, Ranks
 from model.training.engine import Training
 from model.training.execution import parse_execution
@@ -47,23 +53,74 @@ def weights(place) -> dict[str, torch.Tensor]:
     return load_file(load_manifest(place / "manifest.json").file("model.safetensors"))
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_gradients_on_a_gpu_are_those_of_the_cpu(folder, name):
-    recipe = make_study(folder, name)
-    recipe["model"] = {**recipe["model"], "dropout": 0.0, "attention_dropout": 0.0}
+def losses_and_gradients(
+    folder, recipe: dict, device: str, **execution
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Of the first update: rows on the CPU, packed samples on a GPU."""
     names = {"store": "store", "vocabulary": "vocabulary", "samples": recipe["format"]["name"]}
     manifests = {stage: load_manifest(folder / f"{file}.json") for stage, file in names.items()}
     parsed = parse_recipe(recipe, "pretrain")
-    results = []
-    for device in ("cpu", DEVICE):
-        execution = parse_execution({"device": device, "mode": "fast", "tensorboard": False})
-        data = Data.open(manifests, parsed, execution, world=1)
-        model = make_model(parsed, data.vocabulary)
-        training = Training(model, data.training, parsed.optimiser, folder / device, execution)
-        losses = training.backward(data.training[0])
-        results.append([losses.cpu(), *(p.grad.cpu() for p in model.parameters())])
-    for one, other in zip(*results, strict=True):
+    how = parse_execution({"device": device, "mode": "fast", "tensorboard": False, **execution})
+    data = Data.open(manifests, parsed, how, world=1)
+    model = make_model(parsed, data.vocabulary)
+    return backward(Training(model, data.training, parsed.optimiser, folder / device, how))
+
+
+def backward(training: Training) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Losses and gradients of a training's first update, on the CPU and without fp16's scale."""
+    losses = training.backward(training.updates[0])
+    scale = training.precision.scale
+    return losses.cpu(), [
+        parameter.grad.cpu() / scale for parameter in training.module.parameters()
+    ]
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+@pytest.mark.parametrize("name", FORMATS)
+def test_gradients_on_a_gpu_are_those_of_the_cpu(folder, name, rate):
+    recipe = make_study(folder, name)
+    recipe["model"] = {**recipe["model"], "dropout": rate, "attention_dropout": rate}
+    losses, gradients = losses_and_gradients(folder, recipe, "cpu")
+    found_losses, found = losses_and_gradients(folder, recipe, DEVICE)
+    for one, other in zip([losses, *gradients], [found_losses, *found], strict=True):
         torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-6, check_dtype=False)
+
+
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=NEEDS_GPU)])
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [("fp32", 1e-4), ("bf16", 5e-2), ("fp16", 1e-2)]
+)
+@pytest.mark.parametrize("name", ["segment-pair", "full-sentences"])
+def test_compiled_and_eager_gradients_are_near_fp32_in_every_precision(
+    folder, name, precision, tolerance, compiled
+):
+    recipe = make_study(folder, name)
+    how = {"precision": precision, "compile": compiled}
+    losses, gradients = losses_and_gradients(folder, recipe, "cpu")
+    found_losses, found = losses_and_gradients(folder, recipe, DEVICE, **how)
+    torch.testing.assert_close(found_losses, losses, rtol=tolerance / 10, atol=0)
+    one, other = (torch.cat([part.flatten() for part in parts]) for parts in (gradients, found))
+    assert (other - one).norm() < tolerance * one.norm()
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_fine_tuning_gradients_on_a_gpu_are_those_of_the_cpu(tmp_path, rate):
+    task, vocabulary = make_task("classification"), wordpiece()
+    texts = [" ".join(["cat"] * (1 + i * 7 % 20)) for i in range(16)]
+    examples = sentences([texts], [i % 2 for i in range(16)])
+    features, *_ = KINDS[task.kind].build(examples, vocabulary, task, 24, True)
+    settings = {"batch": 16, "epochs": 1, "seed": 0, "pad": 1, "segments": False}
+    outcomes = []
+    for device in ("cpu", DEVICE):
+        torch.manual_seed(0)
+        spec = EncoderSpec(config(dropout=rate, attention_dropout=rate), vocabulary.size)
+        model = randomise(KINDS[task.kind].network(task, spec, KINDS[task.kind].loss))
+        updates = FineTuningBatches(features, task, micro_batch_tokens=128, **settings)
+        how = parse_execution({"device": device, "mode": "fast", "tensorboard": False})
+        losses, gradients = backward(Training(model, updates, OPTIMISER, tmp_path / device, how))
+        outcomes.append([losses, *gradients])
+    for one, other in zip(*outcomes, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5, check_dtype=False)
 
 
 def test_exact_mode_repeats_its_bits_also_when_killed(folder, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 import small_study
 import smoke
 from kill_campaign import Kill, campaign
+from signals import processes_in
 
 from model import warm
 from study.run import open_run
@@ -68,18 +69,6 @@ def test_jobs_that_start_warm_leave_the_bytes_and_words_of_those_that_do_not(
         assert command[:2] == [str(stage), "--pretrain"]
         (log,) = [command[place + 1] for place, word in enumerate(command) if word == "--log"]
         assert " seed 1: " in (untrained / log).read_text().splitlines()[-1]
-
-
-def processes_in(folder: Path) -> list[str]:
-    """Command lines of the processes that work in a folder."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            if (place / "cwd").readlink() == folder:
-                found.append((place / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue  # it ended meanwhile
-    return found
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
