@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from study.errors import StudyError
@@ -33,21 +33,26 @@ def sha256_file(path: Path) -> str:
         raise StudyError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def remembered_digest(path: Path, name: str, memories: Iterable[Path]) -> str | None:
-    """The digest that one of the memories holds for `name`, if `path` is as it was then.
+def remembered_digests(paths: Mapping[str, Path], memories: Iterable[Path]) -> dict[str, str]:
+    """By name the digests that one of the memories holds, of files that are as they were then.
 
-    Of a file that has more or fewer links since, the memory gets the present state.
+    Of a file that has more or fewer links since, the memory gets the present state. Raises
+    StudyError for a file that is gone. A memory is read once, however many names there are.
     """
-    state = _state(path)
+    states = {name: _state(path) for name, path in paths.items()}
+    found: dict[str, str] = {}
     for memory in memories:
-        entry = _read(memory).get(name)
-        if isinstance(entry, list) and len(entry) == len(state) + 1 and _stayed(entry, state):
-            if not isinstance(entry[-1], str):
-                return None
-            if entry[:-1] != state:
-                _add(memory, {name: [*state, entry[-1]]})
-            return entry[-1]
-    return None
+        known, other = _read(memory), {}
+        for name in states.keys() - found.keys():
+            state, entry = states[name], known.get(name)
+            if not (isinstance(entry, list) and len(entry) == len(state) + 1):
+                continue
+            if isinstance(entry[-1], str) and _stayed(entry, state):
+                found[name] = entry[-1]
+                if entry[:-1] != state:
+                    other[name] = [*state, entry[-1]]
+        _add(memory, other)
+    return found
 
 
 def remembered_names(memory: Path) -> list[str]:
@@ -60,10 +65,16 @@ def file_digest(path: Path, name: str, memory: Path) -> str:
 
     Raises StudyError when the file cannot be read.
     """
-    return remembered_digest(path, name, [memory]) or digest_files({name: path}, memory)[name]
+    return file_digests({name: path}, memory)[name]
 
 
-def digest_files(paths: dict[str, Path], memory: Path) -> dict[str, str]:
+def file_digests(paths: Mapping[str, Path], memory: Path) -> dict[str, str]:
+    """The same of files by name."""
+    known = remembered_digests(paths, [memory])
+    return known | digest_files({name: paths[name] for name in paths if name not in known}, memory)
+
+
+def digest_files(paths: Mapping[str, Path], memory: Path) -> dict[str, str]:
     """SHA-256 of files by name, all computed and remembered; StudyError for an unreadable one."""
     digests, settled = {}, {}
     for name, path in paths.items():
@@ -86,11 +97,16 @@ def inherit_digests(folder: Path, names: dict[str, str], memory: Path, other: Pa
     `names` has the name of each in `folder`, and that of the other, of which the memory `other` may
     hold the digest; where it does not, or the file is a copy, nothing is remembered.
     """
-    found = {}
-    for own, known_as in names.items():
-        if digest := remembered_digest(folder / own, known_as, [other]):
-            found[own] = [*_state(folder / own), digest]
-    _add(memory, found)
+    linked = {known_as: folder / own for own, known_as in names.items()}
+    known = remembered_digests(linked, [other])
+    _add(
+        memory,
+        {
+            own: [*_state(folder / own), known[known_as]]
+            for own, known_as in names.items()
+            if known_as in known
+        },
+    )
 
 
 def _state(path: Path) -> list[int]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from study.digests import MEMORY, file_digest
+from study.digests import MEMORY, file_digest, file_digests
 from study.errors import StudyError, kind_text, value_text
 from study.file_locks import try_lock
 from study.identity import canonical_value, key_of
@@ -225,10 +225,12 @@ def publish_manifest(
     path = Path(path)
     key = key_of(recipe)
     run_directory = path.parent / key
-    listed = {}
-    for name in sorted(files):
-        digest = file_digest(run_directory / name, name, run_directory / MEMORY)
-        listed[name] = {"bytes": (run_directory / name).stat().st_size, "sha256": digest}
+    paths = {name: run_directory / name for name in sorted(files)}
+    digests = file_digests(paths, run_directory / MEMORY)
+    listed = {
+        name: {"bytes": path.stat().st_size, "sha256": digests[name]}
+        for name, path in paths.items()
+    }
     data = {
         "stage": recipe["stage"],
         "key": key,

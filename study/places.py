@@ -7,6 +7,7 @@ place are refused, before anything runs where their sizes differ (`check_places`
 """
 
 import contextlib
+import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -15,18 +16,20 @@ from pathlib import Path
 
 from study.digests import (
     MEMORY,
-    file_digest,
-    remembered_digest,
+    file_digests,
+    remembered_digests,
     remembered_names,
     sha256_file,
 )
 from study.errors import StudyError
-from study.identity import key_of
+from study.identity import canonical_json, key_of
 from study.manifest import Manifest, load_manifest
 from study.parts import local_parts, own_files, suffix_of
 
 LOCATION = "location.json"  # in a source's run directory: the place that it was read from
 LARGE = 1 << 30  # bytes to hash that a person should know of
+MOST_LISTED = 1000  # files of one's own
+Contents = dict[str, list[list[str]]]
 
 
 @dataclass(frozen=True)
@@ -67,18 +70,17 @@ def own_place(place: str | Path) -> Path:
 
 def own_contents(
     place: str | Path, splits: Iterable[str], memories: Iterable[Path] = ()
-) -> dict[str, list[list[str]]]:
-    """What files of one's own are: by split [suffix, SHA-256] of each, in order.
+) -> Contents:
+    """What files of one's own are: by split [suffix, SHA-256] of each, in order (`condensed`).
 
     Digests that one of the memories holds (`study.digests`) are not computed again. Raises
     StudyError when the place, a split or a part of it is missing or cannot be read, and for a file
     that would be of two splits.
     """
-    place, memories = own_place(place), list(memories)
-    contents: dict[str, list[list[str]]] = {}
+    place = own_place(place)
+    files = {split: own_files(place, split) for split in sorted(set(splits))}
     of_split: dict[Path, str] = {}
-    for split in sorted(set(splits)):
-        paths = own_files(place, split)
+    for split, paths in files.items():
         for path in paths:
             if of_split.setdefault(path, split) != split:
                 advice = (
@@ -87,12 +89,30 @@ def own_contents(
                     else "one file is one split, of which dev_fraction takes a share"
                 )
                 raise StudyError(f"{path}: of two splits, {of_split[path]} and {split}; {advice}")
-        known = {path: remembered_digest(path, str(path.absolute()), memories) for path in paths}
-        size = sum(path.stat().st_size for path in paths if not known[path])
-        if size > LARGE:
-            print(f"{place}: reading {size / 1e9:.0f} GB for its digests", file=sys.stderr)
-        contents[split] = [[suffix_of(path), known[path] or sha256_file(path)] for path in paths]
-    return contents
+    known = remembered_digests({str(path.absolute()): path for path in of_split}, memories)
+    digests = {path: known.get(str(path.absolute())) for path in of_split}
+    size = sum(path.stat().st_size for path, digest in digests.items() if digest is None)
+    if size > LARGE:
+        print(f"{place}: reading {size / 1e9:.0f} GB for its digests", file=sys.stderr)
+    return condensed(
+        {
+            split: [[suffix_of(path), digests[path] or sha256_file(path)] for path in paths]
+            for split, paths in files.items()
+        }
+    )
+
+
+def condensed(contents: Contents) -> Contents:
+    """The same, or for more files than a recipe should list, one digest of all those of a split.
+
+    A command has its recipe as an argument, which Linux limits to 128 KiB.
+    """
+    if sum(map(len, contents.values())) <= MOST_LISTED:
+        return contents
+    return {
+        split: [[f"{len(files)} files", hashlib.sha256(canonical_json(files).encode()).hexdigest()]]
+        for split, files in contents.items()
+    }
 
 
 def source_contents(root: str | None, name: str, place: str, splits: list[str]) -> dict:
@@ -184,12 +204,16 @@ def check_files(
 ) -> None:
     """Raise StudyError unless a split's files under `root` are those that the manifest lists."""
     entries, memory = source_entries(manifest, split), manifest.run_directory / MEMORY
-    for file, entry in zip(files, entries, strict=False):
+    pairs = list(zip(files, entries, strict=False))
+    for file, entry in pairs:
         size = file.stat().st_size
         if size != entry["bytes"]:
             raise _other_files(f"{file}: {size} bytes, expected {entry['bytes']}", manifest, root)
-        if digests and file_digest(file, str(file.absolute()), memory) != entry["sha256"]:
-            raise _other_files(f"{file}: another SHA-256", manifest, root)
+    if digests:
+        found = file_digests({str(file.absolute()): file for file, _ in pairs}, memory)
+        for file, entry in pairs:
+            if found[str(file.absolute())] != entry["sha256"]:
+                raise _other_files(f"{file}: another SHA-256", manifest, root)
     more = len(files) - len(entries)
     if more < 0 or (more and lists_all_parts(manifest, split)):
         raise _other_files(f"{root}: split {split}: {len(files)} files", manifest, root)

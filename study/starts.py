@@ -15,7 +15,7 @@ from pydantic import model_validator
 
 from study import fields
 from study.cells import Model
-from study.digests import MEMORY, remembered_digest, sha256_file
+from study.digests import MEMORY, remembered_digests, sha256_file
 from study.errors import StudyError, kind_text
 from study.fields import Maybe, Place, Revision, Section, doc
 from study.manifest import load_manifest
@@ -135,10 +135,11 @@ def folder_digests(root: str | None, name: str, folder: str) -> dict[str, str]:
     runs = Path(root, "weights", name)
     if known := _recorded(runs, Path(folder)).get("files"):
         return known
-    memories = list(runs.glob(f"*/{MEMORY}"))
+    files = find_files(Path(folder))
+    paths = {str(path.absolute()): path for path in files.values()}
+    known = remembered_digests(paths, runs.glob(f"*/{MEMORY}"))
     return {
-        file: remembered_digest(path, str(path.absolute()), memories) or sha256_file(path)
-        for file, path in find_files(Path(folder)).items()
+        file: known.get(str(path.absolute())) or sha256_file(path) for file, path in files.items()
     }
 
 

@@ -25,7 +25,8 @@ from study.digests import MEMORY
 from study.errors import StudyError
 from study.identity import read_json_argument
 from study.manifest import Manifest
-from study.places import Places, check_files
+from study.parts import suffix_of
+from study.places import Places, check_files, condensed
 from study.recipes import SourceRecipe
 from study.run import Run, open_run
 
@@ -75,9 +76,14 @@ def _check_contents(
     recipe: SourceRecipe, described: dict[str, list[dict]], located: Located
 ) -> None:
     """Raise StudyError unless a folder's files are those whose digests the recipe holds."""
-    for split, expected in (recipe.files or {}).items():
-        found = [entry["sha256"] for entry in described[split]]
-        if found != [digest for _, digest in expected]:
+    if recipe.files is None:
+        return
+    contents = {
+        split: [[suffix_of(entry["name"]), entry["sha256"]] for entry in entries]
+        for split, entries in described.items()
+    }
+    for split, found in condensed(contents).items():
+        if found != recipe.files[split]:
             raise StudyError(
                 f"{located.root}: split {split}: not the files of the recipe; if they were changed "
                 "meanwhile, run the same snakemake command again"

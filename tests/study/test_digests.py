@@ -12,7 +12,7 @@ from study.digests import (
     SETTLED_NS,
     file_digest,
     inherit_digests,
-    remembered_digest,
+    remembered_digests,
     sha256_file,
 )
 from study.errors import StudyError
@@ -31,7 +31,7 @@ def settled_file(folder, content=b"test"):
 
 def test_a_file_that_stayed_as_it_was_is_not_read_again(tmp_path):
     path, memory = settled_file(tmp_path), tmp_path / MEMORY
-    assert remembered_digest(path, "data.bin", [memory]) is None
+    assert remembered_digests({"data.bin": path}, [memory]) == {}
     assert file_digest(path, "data.bin", memory) == ONE
     entries = json.loads(memory.read_text())
     assert entries["data.bin"][-1] == ONE
@@ -39,7 +39,7 @@ def test_a_file_that_stayed_as_it_was_is_not_read_again(tmp_path):
     entries["data.bin"][-1] = "0" * 64
     memory.write_text(json.dumps(entries))
     assert file_digest(path, "data.bin", memory) == "0" * 64
-    assert remembered_digest(path, "other name", [memory]) is None
+    assert remembered_digests({"other name": path}, [memory]) == {}
 
 
 def test_other_bytes_of_equal_size_and_time_are_noticed(tmp_path):
@@ -58,13 +58,13 @@ def test_another_name_of_a_file_is_no_other_file(tmp_path):
     file_digest(path, "data.bin", memory)
     link, other = tmp_path / "link.bin", tmp_path / "other.json"
     link.hardlink_to(path)
-    assert remembered_digest(path, "data.bin", [memory]) == ONE
+    assert remembered_digests({"data.bin": path}, [memory]) == {"data.bin": ONE}
     inherit_digests(tmp_path, {"link.bin": "data.bin"}, other, memory)
     assert [*json.loads(other.read_text())] == ["link.bin"]
     path.unlink()
-    assert remembered_digest(link, "link.bin", [other]) == ONE
+    assert remembered_digests({"link.bin": link}, [other]) == {"link.bin": ONE}
     link.write_bytes(b"tent")
-    assert remembered_digest(link, "link.bin", [other]) is None
+    assert remembered_digests({"link.bin": link}, [other]) == {}
 
 
 def test_once_a_link_was_seen_changes_are_noticed_as_before(tmp_path):
@@ -75,7 +75,7 @@ def test_once_a_link_was_seen_changes_are_noticed_as_before(tmp_path):
     before = path.stat()
     path.write_bytes(b"tent")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert remembered_digest(path, "data.bin", [memory]) is None
+    assert remembered_digests({"data.bin": path}, [memory]) == {}
 
 
 def test_digests_of_copies_and_of_changed_files_are_not_inherited(tmp_path):
@@ -95,7 +95,7 @@ def test_a_large_file_is_waited_for_so_that_it_is_remembered(tmp_path, monkeypat
     path, memory = tmp_path / "data.bin", tmp_path / MEMORY
     path.write_bytes(b"test")
     assert file_digest(path, "data.bin", memory) == ONE
-    assert remembered_digest(path, "data.bin", [memory]) == ONE
+    assert remembered_digests({"data.bin": path}, [memory]) == {"data.bin": ONE}
 
 
 def test_a_file_that_was_just_written_is_not_remembered(tmp_path):

@@ -369,6 +369,27 @@ def test_a_folder_is_what_its_files_are_wherever_it_lies_and_whatever_they_are_c
     assert folder_source(tmp_path / "other.json", tmp_path / "new").key != manifest.key
 
 
+def test_a_folder_of_very_many_files_is_told_by_one_digest(tmp_path):
+    """A command has its recipe as an argument, which Linux limits to 128 KiB."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for number in range(1200):
+        (folder / f"{number:04}.txt").write_text(f"Text {number}.")
+    manifest = folder_source(tmp_path / "source.json", folder)
+    ((what, digest),) = manifest.recipe["files"]["train"]
+    assert what == "1200 files" and len(digest) == 64
+    assert [path.name for path in source_files(manifest, "train")][::600] == [
+        "0000.txt",
+        "0600.txt",
+    ]
+    recipe = manifest.recipe
+    (folder / "0700.txt").write_text("Another text.")
+    places = json.dumps({manifest.key: str(folder)})
+    with pytest.raises(StudyError, match="texts: split train: not the files of the recipe"):
+        fetch(tmp_path / "elsewhere/source.json", "--places", places, recipe=recipe)
+    assert folder_source(tmp_path / "other.json", folder).key != manifest.key
+
+
 def test_files_that_change_before_they_are_fetched_are_refused(tmp_path):
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts/a.txt").write_text("One.")
