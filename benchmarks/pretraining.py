@@ -5,8 +5,8 @@
 
 All train the same network on the same random tokens in the same precision: ours through the
 engine's own step, transformers' RobertaForMaskedLM through a plain loop with our optimiser and
-through its Trainer, each eager and compiled, each in a process of its own. The arms take turns,
-update by update; medians are printed, and the median of the ratios of turns.
+through its Trainer, each eager and, on a GPU, compiled, each in a process of its own. The arms take
+turns, update by update; medians are printed, and the median of the ratios of turns.
 Utilisation counts the objective's own arithmetic (`model.network.sizes`) for every arm, as a share
 of a matrix product measured here.
 """
@@ -293,7 +293,7 @@ def main(argv: list[str] | None = None) -> None:
     work = works["ours"]
     print(f"{args.model} model, {work.batch} x {work.length} tokens, {precision}, {place}")
     arms = {}
-    for compiled in (False,) if args.eager else (False, True):
+    for compiled in (False,) if args.eager or args.device == "cpu" else (False, True):
         execution = parse_execution(
             {
                 "device": args.device,

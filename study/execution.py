@@ -68,6 +68,13 @@ class TrainingExecution(MeasuredExecution):
         "experiment trackers to report to, where they are installed", []
     )
 
+    @model_validator(mode="after")
+    def compiles_on_a_gpu(self):
+        """On a CPU the compiler gains nothing, and its code for our dropout ends the process."""
+        if self.compile and self.device == "cpu":
+            raise ValueError("compile true needs device cuda")
+        return self
+
 
 class Execution(TrainingExecution):
     """How fast, never what: changing anything here re-runs nothing."""

@@ -28,6 +28,7 @@ from study.errors import StudyError
         ({"threads": 0}, "field threads: input should be greater than 0, found 0"),
         ({"threads": True}, "field threads: input should be a valid integer, found true"),
         ({"compile": 1}, "field compile: input should be a valid boolean, found 1"),
+        ({"compile": True}, "compile true needs device cuda"),
         (
             {"checkpoint_minutes": -1},
             "field checkpoint_minutes: input should be greater than or equal to 0, found -1",
@@ -79,7 +80,7 @@ def test_a_training_says_what_it_is_about_to_do(capsys):
         dtype=torch.bfloat16,
         world=2,
     )
-    execution = parse_execution({"precision": "bf16", "compile": True})
+    execution = parse_execution({"precision": "bf16"}).model_copy(update={"compile": True})
     progress.announce(execution, parameters=2_900_000, tokens=16_384, parts=2, passes=3.14159)
     assert capsys.readouterr().err == (
         "full-sentences trains 2.90M parameters on 2 x CPU (bf16, exact, compiled): 31000 updates "
