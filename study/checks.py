@@ -22,6 +22,7 @@ from study.texts import store_name
 
 MOST_TOKENS = 10**15  # that a cell sees: the paper's longest sees 2e12
 LONGEST_FOLDER = 200  # letters of a folder's name
+MOST_SHARDS = 1000  # whose files one command names; Linux limits it to 128 KiB
 # Columns of a table of hyperparameters that are no recipe's.
 FIRST_COLUMNS = ("row", "label")
 
@@ -89,6 +90,11 @@ def _check_cells(config: StudyFile) -> None:
         _check_start(config, name, cell)
         if len(set(cell.data)) < len(cell.data):
             raise Fault(f"a corpus twice, found {cell.data}", *where, "data")
+        shards = {corpus: config.corpora[corpus].shards for corpus in cell.data}
+        if sum(shards.values()) > MOST_SHARDS:
+            most = max(shards, key=lambda corpus: shards[corpus])
+            problem = f"the corpora of cell {name} have {sum(shards.values())}, over {MOST_SHARDS}"
+            raise Fault(problem, "corpora", most, "shards")
         if len(store_name(cell.data, cell.vocabulary)) > LONGEST_FOLDER:
             problem = f"names of over {LONGEST_FOLDER} letters together make no folder's name"
             raise Fault(problem, *where, "data")

@@ -37,7 +37,7 @@ class Corpus(Section):
     heldout_fraction: HeldoutFraction | None = doc(
         "share of its documents held out, where not the study's: few long ones need a larger", None
     )
-    shards: Annotated[int, Field(gt=0, le=10_000)] = doc("parts, each with jobs of its own", 1)
+    shards: Annotated[int, Field(gt=0, le=1000)] = doc("parts, each with jobs of its own", 1)
     planned: PlannedCorpus | None = doc("its size for plans, until its sentences are there", None)
 
     @model_validator(mode="after")

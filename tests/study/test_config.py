@@ -235,6 +235,11 @@ ERRORS = [
         "tokens, over 1e+15",
     ),
     (
+        ("scales/smoke.yaml", "corpora", {"wiki": {"shards": 600}, "books": {"shards": 600}}),
+        "config/scales/smoke.yaml: corpora.books.shards: the corpora of cell "
+        "segment-pair have 1200, over 1000",
+    ),
+    (
         ("scales/smoke.yaml", "seeds.finetuning", [2**40]),
         "config/scales/smoke.yaml: seeds.finetuning.0: input should be less than 4294967296, found "
         "1099511627776",
