@@ -43,14 +43,14 @@ help:
 	@echo "make test     run the tests"
 
 table2: .venv/installed
-	exec .venv/bin/python -m study.watch results/table2.csv $(CHOICES) $${REPLICATES:+--replicates="$$REPLICATES"}
+	@exec .venv/bin/python -m study.watch results/table2.csv $(CHOICES) $${REPLICATES:+--replicates="$$REPLICATES"}
 	@cat results/table2.md
 
 results/%: .venv/installed FORCE
-	exec .venv/bin/python -m study.watch '$@' $(CHOICES) $${REPLICATES:+--replicates="$$REPLICATES"}
+	@exec .venv/bin/python -m study.watch '$@' $(CHOICES) $${REPLICATES:+--replicates="$$REPLICATES"}
 
 study: .venv/installed
-	exec .venv/bin/python -m study.watch all $(CHOICES) --replicates="$${REPLICATES:-5}"
+	@exec .venv/bin/python -m study.watch all $(CHOICES) --replicates="$${REPLICATES:-5}"
 	@echo "all of it, to read: results/report.html"
 
 # FLOPS: what one device reaches; without it the scale's hardware counts, or a short measurement.

@@ -1,11 +1,13 @@
 """What all tests share: a finished project; hypothesis judges results, never a machine's speed."""
 
+import fcntl
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,12 +29,28 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 
+def made_once(tmp_path_factory: pytest.TempPathFactory, make: Callable[[Path], None]) -> Path:
+    """A folder that `make` fills for all workers: the first who asks does, the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / make.__name__
+    with (shared / f"{make.__name__}.lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.fstat(lock.fileno()).st_size:
+            make(folder)
+            lock.write("made")
+    return folder
+
+
+def small_project(folder: Path) -> None:
+    """The small study, trained."""
+    small_study.build(small_study.make_project(folder))
+
+
 @pytest.fixture(scope="session")
 def small_finished(tmp_path_factory) -> Path:
     """The small study (small_study.py), undisturbed, one process per job; leave as it is."""
-    project = small_study.make_project(tmp_path_factory.mktemp("small") / "finished")
-    small_study.build(project)
-    return project
+    return made_once(tmp_path_factory, small_project)
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +60,9 @@ def slurm_cluster():
         yield cluster
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
+def finished_project(folder: Path) -> None:
     """A project with a finished smoke-scale Table 2, made as `make table2` makes it."""
-    project = smoke.copy_project(tmp_path_factory.mktemp("finished") / "project")
+    project = smoke.copy_project(folder)
     smoke.write_hub(project / "hub")
     command = [sys.executable, "-m", "study.watch", smoke.TABLE, "--scale", "smoke"]
     result = subprocess.run(
@@ -60,7 +77,13 @@ def finished(tmp_path_factory):
     assert lines[0].startswith("results/table2.csv at scale smoke: 48 of 48 jobs to run on 2 cores")
     assert re.match(r"results/table2.csv: done in \d+ min \d+ s", lines[-1])
     assert lines[1] == "0/48 jobs, time left not known yet"
-    return project
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """This worker's copy of that project; leave as it is."""
+    copy = tmp_path_factory.mktemp("finished") / "project"
+    return shutil.copytree(made_once(tmp_path_factory, finished_project), copy)
 
 
 @pytest.fixture
