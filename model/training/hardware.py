@@ -10,6 +10,7 @@ import torch
 
 from study.run import if_known
 
+SLOW_PRODUCT = 5e9  # FLOP/s, below which a large product would take seconds
 # Of glibc's malloc.h, and blocks up to which freed memory is kept.
 TRIM_THRESHOLD, MAP_THRESHOLD, KEPT_BYTES = -1, -3, 2**30
 OLD_KEPT_BYTES = 2**25  # the most that releases before 2.35 take
@@ -21,7 +22,15 @@ def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
 
     The yardstick of utilisation: what this device does now, with these threads, not its data sheet.
     """
-    size = 8192 if device.type == "cuda" else 1024
+    if device.type == "cuda":
+        return _product_rate(device, dtype, 8192)
+    # A processor may multiply fp16 or bf16 by hand, a hundred times slower than fp32.
+    small = _product_rate(device, dtype, 256)
+    return small if small < SLOW_PRODUCT else _product_rate(device, dtype, 1024)
+
+
+def _product_rate(device: torch.device, dtype: torch.dtype, size: int) -> float:
+    """The fastest of six products of two square matrices."""
     left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     best = float("inf")
     for _ in range(6):

@@ -145,8 +145,7 @@ def test_exact_mode_repeats_its_bits_also_when_killed(folder, tmp_path):
         assert torch.equal(one[name], tensor)
 
 
-# fp16 takes a CPU minutes.
-@pytest.mark.parametrize("precision", ["fp32", "bf16", pytest.param("fp16", marks=NEEDS_GPU)])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=NEEDS_GPU)])
 def test_it_learns_in_every_precision(folder, tmp_path, precision, compiled):
     recipe = make_study(folder, "full-sentences", steps=600)

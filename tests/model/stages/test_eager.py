@@ -11,11 +11,12 @@ from pretraining_toy import arguments, make_study
 from training_toy import optimiser
 from model.stages.pretrain import main
 
-for name, mode in (("adamw", "exact"), ("lamb", "fast")):
+for name in ("adamw", "lamb"):
     section = optimiser(name=name, clip_norm=1.0).in_recipe()
-    recipe = make_study(folder, "segment-pair", steps=1, optimiser=section)
-    place = folder / name / "manifest.json"
-    main(arguments(folder, recipe, place, mode=mode, precision="fp16", workers=1))
+    recipe = make_study(folder, "segment-pair", steps=2, optimiser=section)
+    for mode in ("exact", "fast"):
+        place = folder / name / mode / "manifest.json"
+        main(arguments(folder, recipe, place, mode=mode, precision="fp16", workers=1))
 """
 FINETUNE = """
 from finetune_toy import Study
