@@ -79,8 +79,11 @@ def _check_contents(
     if recipe.files is None:
         return
     contents = {
-        split: [[suffix_of(entry["name"]), entry["sha256"]] for entry in entries]
-        for split, entries in described.items()
+        split: [
+            [suffix_of(path), entry["sha256"]]
+            for path, entry in zip(paths, described[split], strict=True)
+        ]
+        for split, paths in located.files.items()
     }
     for split, found in condensed(contents).items():
         if found != recipe.files[split]:

@@ -369,6 +369,16 @@ def test_a_folder_is_what_its_files_are_wherever_it_lies_and_whatever_they_are_c
     assert folder_source(tmp_path / "other.json", tmp_path / "new").key != manifest.key
 
 
+def test_one_file_is_what_it_holds_whatever_it_is_called(tmp_path):
+    (tmp_path / "one.csv").write_text("text\nOne.\n")
+    manifest = folder_source(tmp_path / "source.json", tmp_path / "one.csv")
+    assert source_files(manifest, "train") == [tmp_path / "one.csv"]
+    (tmp_path / "one.csv").rename(tmp_path / "other.csv")
+    moved = folder_source(tmp_path / "source.json", tmp_path / "other.csv")
+    assert moved.key == manifest.key
+    assert source_files(moved, "train") == [tmp_path / "other.csv"]
+
+
 def test_a_folder_of_very_many_files_is_told_by_one_digest(tmp_path):
     """A command has its recipe as an argument, which Linux limits to 128 KiB."""
     folder = tmp_path / "texts"
