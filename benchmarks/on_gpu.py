@@ -35,7 +35,7 @@ SAVING = 50  # seconds, of the tenth of the time that StopRequest keeps for it
 CHECKS = ("model/network/test_packed_attention", "workflow/test_gpu", "model/samples/test_keyed")
 CHECKS += ("model/samples/test_masking", "model/network/test_dropout", "model/training/test_lamb")
 CHECKS += ("model/network/test_dropout_kernel", "model/samples/test_packed")
-CHECKS += ("model/samples/test_whole_words",)
+CHECKS += ("model/samples/test_whole_words", "model/network/test_cross_entropy")
 # What snakemake is told to `set`. To compile such small networks takes longer than to train them.
 ON_ONE_GPU = "execution.like=gpu execution.pretrain.processes=1 execution.pretrain.compile=false"
 ONE_CELL = (

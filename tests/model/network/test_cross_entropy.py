@@ -8,26 +8,30 @@ from torch.nn import functional
 from model.network import cross_entropy
 from model.network.cross_entropy import plain_cross_entropy, weighted_cross_entropy
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 UNUSED = 3  # rows of the word table beyond the vocabulary
 
 
 def outcome(function, dtype: torch.dtype, weights: Tensor, rows: int = 37, classes: int = 64):
-    """Loss and gradients of hidden vectors, word table and bias."""
+    """Loss and gradients of hidden vectors, word table and bias, on a GPU where there is one."""
     generator = torch.Generator().manual_seed(0)
-    hidden = torch.randn(rows, 16, generator=generator).to(dtype).requires_grad_()
-    words = torch.randn(classes, 16, generator=generator).to(dtype).requires_grad_()
-    bias = torch.randn(classes - UNUSED, generator=generator).to(dtype).requires_grad_()
-    labels = torch.randint(classes - UNUSED, (rows,), generator=generator)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator).to(DEVICE, dtype).requires_grad_()
+
+    hidden, words, bias = random(rows, 16), random(classes, 16), random(classes - UNUSED)
+    labels = torch.randint(classes - UNUSED, (rows,), generator=generator).to(DEVICE)
     logits = functional.linear(hidden, words, functional.pad(bias, (0, UNUSED), value=-torch.inf))
-    loss = function(logits, labels, weights)
+    loss = function(logits, labels, weights.to(DEVICE))
     (loss * 0.3).backward()
-    return loss.detach(), hidden.grad, words.grad, bias.grad
+    return loss.detach().cpu(), *(tensor.grad.cpu() for tensor in (hidden, words, bias))
 
 
 @pytest.mark.parametrize("chunk", [1, 64 * 5, 2**19])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
 def test_loss_and_gradients_are_those_of_the_formula(monkeypatch, dtype, tolerance, chunk):
-    monkeypatch.setattr(cross_entropy, "CHUNK", chunk)
+    for size in ("CHUNK", "GPU_CHUNK"):
+        monkeypatch.setattr(cross_entropy, size, chunk)
     weights = (torch.arange(37) % 3 != 0).float()  # slots 0, 3, ... are unused
     expected = outcome(plain_cross_entropy, dtype, weights)
     found = outcome(weighted_cross_entropy, dtype, weights)
