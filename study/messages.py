@@ -14,6 +14,7 @@ from study.errors import StudyError, value_text
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 LONGEST_VALUE = 60  # characters of a value that a message repeats
+TYPES = ("constrained-int", "constrained-str", "str", "int", "bool")  # as pydantic has them in keys
 MOST_NAMES = 40  # that a message lists
 # Pydantic's words for what Python calls its own types.
 MESSAGES = {
@@ -52,9 +53,7 @@ def short_text(value: object) -> str:
 
 def first_fault(error: ValidationError, model: type[BaseModel]) -> Fault:
     """The first of pydantic's errors about a `model`, in a person's words."""
-    first = error.errors()[0]
-    # Where a key may have one of several types, pydantic adds the type, as in `literal['own']`.
-    location = tuple(part for part in first["loc"] if "[" not in str(part))
+    first, location = _of_its_type(error.errors())
     if first["type"] == "extra_forbidden":
         siblings = _fields_at(model, location[:-1])
         return Fault(f"unknown key{hint(location[-1], siblings)}", *location)
@@ -66,6 +65,20 @@ def first_fault(error: ValidationError, model: type[BaseModel]) -> Fault:
         whole = isinstance(first["input"], dict) and first["type"] not in MESSAGES
         found = "" if whole else f", found {short_text(first['input'])}"
     return Fault(f"{message[0].lower()}{message[1:]}{found}", *location)
+
+
+def _of_its_type(errors: list[Any]) -> tuple[Any, tuple]:
+    """The first error and its key; of a key that may be a list or not, what a list's fault is.
+
+    Where a key may have one of several types, pydantic has an error for each, and adds the type to
+    the key, as in `literal['own']` or `constrained-int`.
+    """
+    first, way = errors[0], errors[0]["loc"][:-1]
+    if isinstance(first["input"], list):
+        inside = (e for e in errors if e["loc"][: len(way)] == way and e["loc"] != first["loc"])
+        first = next((e for e in inside if "list[" in str(e["loc"][len(way)])), first)
+    location = tuple(part for part in first["loc"] if "[" not in str(part))
+    return first, location[:-1] if location[-1:] and location[-1] in TYPES else location
 
 
 def parse_option(values: dict, model: type[Parsed], option: str) -> Parsed:

@@ -129,7 +129,11 @@ def list_folder(folder: Path) -> list[str]:
 
 
 def whole_file(path: Path) -> Path:
-    """`path`; StudyError for a broken link, a folder in a file's place, or an empty file."""
+    """`path`; StudyError for a broken link, a folder in a file's place, an empty file, or a name
+    that is not UTF-8, which no manifest could hold.
+    """
+    if any("\ud800" <= letter <= "\udfff" for letter in str(path)):
+        raise StudyError(f"{str(path)!a}: a name that is not UTF-8; rename the file")
     try:
         size = path.stat().st_size if path.is_file() else None
     except OSError as error:

@@ -342,9 +342,9 @@ RESULTS = (
 )
 
 # A table's files lie beside those of other results, also in `figures/`; `all` is the target of all,
-# `page` what `analysis.page` writes.
+# `page` what `analysis.page` writes, README.md what tells of all results.
 _FIXED = [one.pattern for one in RESULTS if not WILDCARD.search(one.pattern)]
-TAKEN = ("all", "page", *(pattern.removeprefix("figures/") for pattern in _FIXED))
+TAKEN = ("all", "page", "readme", *(pattern.removeprefix("figures/") for pattern in _FIXED))
 
 
 def results_of(config: Any) -> dict[str, tuple[Result, str]]:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from study.cells import Optimiser
 from study.fields import (
+    LARGEST,
     AboveZero,
     AtLeastZero,
     Count,
@@ -38,7 +39,8 @@ def _distinct(names: list) -> list:
 
 
 ClassName = Annotated[str, Field(min_length=1)] | int | bool
-Labels = Positive | Annotated[list[ClassName], Field(min_length=2), AfterValidator(_distinct)]
+Classes = Annotated[int, Field(ge=2, le=LARGEST)]
+Labels = Classes | Annotated[list[ClassName], Field(min_length=2), AfterValidator(_distinct)]
 DevFraction = Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import json
 
-from model.text.cells import DELIMITERS, column_names, read_cells
+from model.text.cells import DELIMITERS, column_names, read_cells, row_count
+from model.text.opened import open_bytes
 from study.errors import StudyError
 from study.parts import suffix_of
 
@@ -36,7 +37,7 @@ class TaskFile:
         kind = _kind(path)
         if kind in DELIMITERS:
             names = column_names(path)
-            return cls(path, names, sum(map(len, read_cells(path, names[0]))))
+            return cls(path, names, row_count(path))
         if kind == "jsonl":
             table = _read_json(path)
             return cls(path, table.column_names, table.num_rows, table)
@@ -60,7 +61,7 @@ class TaskFile:
         if _kind(self.path) in DELIMITERS:
             cells = pa.chunked_array(read_cells(self.path, name), pa.string())
             return pa.table({name: cells if fits(cells.type) else self._numbers(name, cells, fits)})
-        table = read_parquet(self.path, lambda file: file.read(columns=[name]))
+        table = read_parquet(self.path, lambda file: file.read(columns=[name]).select([name]))
         kind = table.schema.field(0).type
         # Not every function of Arrow takes views.
         kind = pa.large_string() if pa.types.is_string_view(kind) else kind
@@ -105,8 +106,8 @@ def read_parquet(path: Path, read: Callable[[pq.ParquetFile], Any]) -> Any:
 def _read_json(path: Path) -> pa.Table:
     """All of a .jsonl file."""
     try:
-        with pa.input_stream(str(path), compression="detect") as stream:
-            data = pa.BufferReader(stream.read())
+        with open_bytes(path) as file:
+            data = pa.BufferReader(file.read())
         # In one block, for rows are counted by block where one is wrong.
         options = json.ReadOptions(block_size=max(1, data.size()))
         table = json.read_json(data, options)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.text.cells import DELIMITERS, column_names
+from model.text.cells import DELIMITERS, column_names, row_count
 from model.text.sources import count_rows, open_parquet, read_lines, read_texts
 from study.errors import StudyError
 from study.minimal_pairs import LEVELS, SENTENCES
@@ -43,7 +43,7 @@ def read_pairs(
 
     `called` has the names of BLiMP's columns in the files, where they are others. The files have
     the same columns of groups. Raises StudyError for a file without pairs, a column that is missing
-    or holds no text, a sentence or a group without letters.
+    or holds no text, a sentence or a group without letters, or the same sentences twice.
     """
     own = {name: (called or {}).get(name, name) for name in (GOOD, BAD, *LEVELS)}
     there = {name for paths in files.values() for path in paths for name in _columns(path)}
@@ -56,6 +56,8 @@ def read_pairs(
             found = {name: _texts(path, own[name]) for name in columns}
             for name, texts in found.items():
                 columns[name] += texts
+            if found[GOOD] == found[BAD]:  # of one pair they may: BLiMP has seven, as ties
+                raise StudyError(f"{path}: columns {own[GOOD]} and {own[BAD]} have the same texts")
             count += len(found[GOOD])
         ids += [f"{split}/{row}" for row in range(count)]
     if "field" in columns:
@@ -82,6 +84,7 @@ def _columns(path: Path) -> Iterable[str]:
         with open_parquet(path) as parquet:
             return parquet.schema_arrow.names
     if kind in DELIMITERS:
+        row_count(path)  # refuses rows that have run into each other
         return column_names(path)
     if kind != "jsonl":
         tables = ".jsonl or .parquet (or .csv, .tsv)"

@@ -20,13 +20,14 @@ from dataclasses import dataclass, field
 from itertools import accumulate, groupby, islice
 from math import inf
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model.text.cells import DELIMITERS, column_names, read_cells
+from model.text.cells import DELIMITERS, read_cells, row_count
 from model.text.hub import download
+from model.text.opened import open_bytes
 from study.digests import digest_files
 from study.errors import StudyError, first_line, kind_text
 from study.identity import read_json_argument
@@ -36,7 +37,6 @@ from study.places import LOCATION, Places, check_files, source_entries, split_fi
 
 ROWS_PER_READ = 64
 PIECE = 10_000  # characters: some five pages
-COMPRESSED = (".gz", ".zst")
 NOWHERE = Places()
 
 
@@ -167,7 +167,7 @@ def count_rows(path: Path, boundary: str = "file") -> int:
         with open_parquet(path) as parquet:
             return parquet.metadata.num_rows
     if kind in DELIMITERS:
-        return sum(map(len, read_cells(path, column_names(path)[0])))
+        return row_count(path)
     if kind == "txt" and boundary == "file":
         return 1
     return sum(1 for _ in (_documents(path, boundary) if kind == "txt" else read_lines(path)))
@@ -214,7 +214,7 @@ def _documents(path: Path, boundary: str) -> Iterator[str]:
     """The documents of a .txt file."""
     whole = boundary == "file"
     try:
-        with _open(path) as file:
+        with open_bytes(path) as file:
             # A byte order mark has ever been the first letter of a file that is one document.
             text = io.TextIOWrapper(file, encoding="utf-8" if whole else "utf-8-sig")
             if whole:
@@ -261,13 +261,6 @@ def _undecodable_line(path: Path) -> int:
     raise AssertionError(f"{path}: is UTF-8")
 
 
-def _open(path: Path) -> BinaryIO:
-    """A file to read bytes from, decompressed where its name ends in .gz or .zst."""
-    if path.suffix in COMPRESSED:
-        return io.BufferedReader(pa.input_stream(str(path), compression="detect"))
-    return path.open("rb")
-
-
 def _unreadable(path: Path, error: OSError) -> StudyError:
     return StudyError(f"{path}: cannot be read ({error.strerror or first_line(error)})")
 
@@ -275,7 +268,7 @@ def _unreadable(path: Path, error: OSError) -> StudyError:
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that are not blank, with their numbers from 1."""
     try:
-        with _open(path) as file:
+        with open_bytes(path) as file:
             yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
     except OSError as error:
         raise _unreadable(path, error) from None
@@ -309,10 +302,11 @@ def _read_csv(path: Path, column: str, start: int, stop: int) -> Iterator[str]:
 def _read_parquet(path: Path, column: str, start: int, stop: int) -> Iterator[str]:
     with open_parquet(path) as parquet:
         names = parquet.schema_arrow.names
-        if column not in names:
-            raise StudyError(f"{path}: no column {column}; found {', '.join(names)}")
+        if names.count(column) != 1:
+            many = f"{names.count(column)} columns" if column in names else "no column"
+            raise StudyError(f"{path}: {many} {column}; found {', '.join(names)}")
         kind = parquet.schema_arrow.field(column).type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
             raise StudyError(f"{path}: column {column}: expected text, found {kind}")
         sizes = [parquet.metadata.row_group(g).num_rows for g in range(parquet.num_row_groups)]
         # Groups that hold some of the documents, and the first row of the first of them.
@@ -322,7 +316,8 @@ def _read_parquet(path: Path, column: str, start: int, stop: int) -> Iterator[st
         try:
             for batch in parquet.iter_batches(ROWS_PER_READ, row_groups=groups, columns=[column]):
                 begin = max(start - row, 0)
-                texts = batch.column(0)[begin : max(stop - row, 0)]
+                # By its name: of `a.b` parquet reads what is called b inside of a as well.
+                texts = batch.column(column)[begin : max(stop - row, 0)]
                 yield from _decode(texts, f"{path}: column {column}", row + begin)
                 row += batch.num_rows
                 if row >= stop:
@@ -330,6 +325,11 @@ def _read_parquet(path: Path, column: str, start: int, stop: int) -> Iterator[st
         except (pa.ArrowException, OSError) as error:
             reason = first_line(error)
             raise StudyError(f"{path}: cannot be read to its end ({reason})") from None
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
 
 
 def _decode(texts: pa.Array, where: str, first: int) -> list[str]:

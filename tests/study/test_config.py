@@ -108,6 +108,17 @@ ERRORS = [
         ("study.yaml", "tasks.sst2.labels", None),
         "config/study/tasks.yaml: tasks.sst2: kind classification needs labels",
     ),
+    *(
+        (
+            ("study.yaml", "tasks.sst2.labels", labels),
+            f"config/study/tasks.yaml: tasks.sst2.labels{line}",
+        )
+        for labels, line in (
+            (["good", "good"], ": the same class twice, found ['good', 'good']"),
+            ([None, "good"], ".0: expected text, found null"),
+            (1, ": input should be greater than or equal to 2, found 1"),
+        )
+    ),
     (
         ("study.yaml", "tasks.wsc.loss", "margin"),
         "config/scales/smoke.yaml: tasks.wsc: kind wsc with loss margin needs alpha",

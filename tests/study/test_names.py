@@ -143,7 +143,9 @@ def test_inner_names_are_checked_as_well(edit, keys, value, message):
     assert str(error.value).startswith(f"{file_of(keys[0])}: {message}")
 
 
-@pytest.mark.parametrize("name", ["scores", "provenance", "curves", "all", "plan", "Scores"])
+@pytest.mark.parametrize(
+    "name", ["scores", "provenance", "curves", "all", "plan", "Scores", "README"]
+)
 def test_a_table_named_as_another_result_is_refused(edit, name):
     for section in ("tables", "hyperparameter_tables"):
         edit("study.yaml", [section], {name: {}})

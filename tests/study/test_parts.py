@@ -217,6 +217,13 @@ def test_broken_links_and_empty_files_of_a_folder_are_refused(tmp_path, place):
         own_files(tmp_path, "train")
 
 
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path):
+    """Manifests and provenance are, and have names of files in them."""
+    (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_text("One.")
+    with pytest.raises(StudyError, match=r"caf\\udce9\.txt': a name that is not UTF-8; rename"):
+        own_files(tmp_path, "train")
+
+
 def test_an_unreadable_folder_is_named():
     """Also for root, whom permissions do not stop: as somebody else in a process of its own."""
     with tempfile.TemporaryDirectory() as made:

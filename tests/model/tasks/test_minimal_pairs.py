@@ -67,6 +67,10 @@ def test_groups_are_not_needed_and_one_field_of_blimp_has_two_spellings(tmp_path
         ([{**ROWS[0], "sentence_good": 5}], "line 1: no text in column sentence_good"),
         ([ROWS[0], {**ROWS[1], "sentence_bad": " "}], "column sentence_bad: row 1: empty"),
         ([{**ROWS[0], "UID": ""}], "column UID: row 0: empty"),
+        (
+            [{**ROWS[0], "sentence_bad": ROWS[0]["sentence_good"]}],
+            "columns sentence_good and sentence_bad have the same texts",
+        ),
         ([""], "no minimal pairs"),
         (["[1]"], "line 1: no text in column sentence_good"),
     ],

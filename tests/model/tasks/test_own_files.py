@@ -40,6 +40,25 @@ def test_every_kind_of_file_says_the_same(tmp_path):
         assert examples.labels.tolist() == [1, 0, 0]
 
 
+def test_columns_that_are_not_read_may_be_called_anything(tmp_path):
+    (tmp_path / "a.csv").write_text("x,x,review,opinion\n,,fine,good\n\n,,poor,bad\n")
+    columns = {"review": ["fine", "poor"], "opinion": ["good", "bad"]}
+    other = {"opinion.x": [1, 2], "opinion": [{"x": 1}, {"x": 2}]}
+    task = make_task("classification", texts=["review"], label="opinion.x", labels=["bad", "good"])
+    pq.write_table(
+        pa.table(columns | other | {"opinion.x": columns["opinion"]}), tmp_path / "a.parquet"
+    )
+    for name, spec in (("a.csv", NAMED), ("a.parquet", task)):
+        assert read_examples([tmp_path / name], spec).labels.tolist() == [1, 0], name
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.tsv"])
+def test_utf_16_is_named(tmp_path, name):
+    (tmp_path / name).write_text("a,label\nx,1\n", encoding="utf-16")
+    with pytest.raises(StudyError, match=f"{name}: UTF-16, expected text as UTF-8; iconv"):
+        read_examples([tmp_path / name], make_task("classification", texts=["a"]))
+
+
 @pytest.mark.parametrize(
     ("labels", "values", "expected"),
     [
@@ -93,6 +112,8 @@ def test_labels_of_a_table_that_are_none_are_named(tmp_path, labels, cells, line
         ("a.csv", "a,label\nx\n", "Row #2: Expected 2 columns, got 1"),
         ("a.csv", "a;label\nx;1\n", "no column a; it has a;label"),
         ("a.csv", "a,label\n", "no rows"),
+        ("a.csv", 'label,a\n1,x\n0,"y\n1,z\n', "line 3: quotation marks open a cell and do not"),
+        ("a.tsv", 'a\tlabel\n"x\t1\n"y\t0\n', "line 2: quotation marks open a cell and do not"),
         ("a.txt", "x", "a task's files are .jsonl, .parquet, .csv or .tsv"),
     ],
 )

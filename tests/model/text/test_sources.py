@@ -177,6 +177,26 @@ def test_plain_text_is_cut_where_something_ends(tmp_path, text, cuts):
     assert list(accumulate(map(len, pieces[:-1]))) == cuts
 
 
+@pytest.mark.parametrize("boundary", ["file", "blank-line", "line", "none"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_text_as_utf_16_is_no_text_with_or_without_a_mark(tmp_path, encoding, boundary):
+    path = tmp_path / "a.txt"
+    path.write_text("The cat sat.\nIt was good.\n", encoding=encoding)
+    with pytest.raises(StudyError, match=r"a\.txt: UTF-16, expected text as UTF-8"):
+        list(read_texts(path, "text", boundary=boundary))
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.dictionary(pa.int8(), pa.large_string())])
+def test_parquet_has_text_in_several_types(tmp_path, kind):
+    path = tmp_path / "a.parquet"
+    texts = pa.array(["x", "y", None], kind)
+    pq.write_table(pa.table([texts, pa.array([{"b": "z"}] * 3)], ["a.b", "a"]), path)
+    assert list(read_texts(path, "a.b", 1)) == ["y", ""]
+    pq.write_table(pa.table([texts, texts], ["a", "a"]), path)
+    with pytest.raises(StudyError, match=r"a\.parquet: 2 columns a; found a, a"):
+        list(read_texts(path, "a"))
+
+
 def test_cells_of_tables_are_texts(tmp_path):
     path = tmp_path / "a.tsv"
     path.write_text(

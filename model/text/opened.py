@@ -1,0 +1,30 @@
+"""Files of one's own, opened to read the bytes of their text."""
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+
+from study.errors import StudyError
+
+COMPRESSED = (".gz", ".zst")
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+HEAD = 100  # bytes by which a file is judged
+
+
+def open_bytes(path: Path) -> io.BufferedReader:
+    """A file to read bytes from, decompressed where its name ends in .gz or .zst.
+
+    Raises OSError where it cannot be read, and StudyError for UTF-16, which tools of Windows write:
+    it begins with its mark, or has zeros between its letters, which would pass for text.
+    """
+    if path.suffix in COMPRESSED:
+        file = io.BufferedReader(pa.input_stream(str(path), compression="detect"))
+    else:
+        file = path.open("rb")
+    head = file.peek(HEAD)[:HEAD]
+    if head.startswith(UTF_16_MARKS) or 4 * head.count(0) > len(head):
+        file.close()
+        advice = "iconv -f UTF-16 -t UTF-8 makes it"
+        raise StudyError(f"{path}: UTF-16, expected text as UTF-8; {advice}")
+    return file
