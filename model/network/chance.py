@@ -42,7 +42,10 @@ def site_factors(first: int, sites: int = 1) -> Tensor:
 
 def column_factors(columns: int, device: torch.device | None = None) -> Tensor:
     """The numbers of channels, int32 (columns,)."""
-    return constants(torch.arange(1, columns + 1, dtype=torch.int32, device=device))
+    numbers = torch.arange(1, columns + 1, device=device)
+    # The mask changes nothing. Of a plain counter torch.compile works out products in advance,
+    # without wrapping them: they fit no int32, and Triton takes them for an error.
+    return constants((numbers & 0x7FFFFFFF).to(torch.int32))
 
 
 def threshold(rate: float) -> int:
