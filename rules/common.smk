@@ -22,7 +22,7 @@ from study.errors import StudyError
 from study.file_locks import check_folders, lock_files
 from study.file_times import date_behind, end_future, order_dates
 from study.identity import canonical_json
-from study.options import check_cores, read_options, study_of, study_options
+from study.options import check_cores, check_folder, read_options, study_of, study_options
 from study.places import Places, check_places
 from study.reach import check_reachable, is_fetched
 from study.record import identity_of, is_current
@@ -50,6 +50,7 @@ def read_study():
     """What --config asks for, and its study."""
     options = read_options(workflow.config_settings.config_args, config)
     check_cores(workflow.resource_settings.cores)
+    check_folder(str(workflow.basedir))
     study = study_of(options)
     check_places(study.source_recipes(), options.mirror)
     check_weights(study, options.mirror)

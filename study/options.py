@@ -134,3 +134,9 @@ def check_cores(cores: int | None) -> None:
     """StudyError for a number of cores on which nothing can run; None leaves it to a cluster."""
     if cores is not None and cores < 1:
         raise StudyError(f"--cores: expected at least 1, found {cores}")
+
+
+def check_folder(folder: str) -> None:
+    """StudyError for a project folder that snakemake cannot work in: to it, braces hold names."""
+    if set(folder) & set("{}"):
+        raise StudyError(f"{folder}: braces in the project's path, which snakemake cannot read")

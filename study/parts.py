@@ -29,9 +29,17 @@ NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<ha
 
 
 def suffix_of(path: str | Path) -> str:
-    """What a file of one's own is, by its name: `.jsonl`, `.csv.gz`; "" for anything else."""
-    name = Path(path).name
+    """What a file of one's own is, by its name: `.jsonl`, `.csv.gz`; "" for anything else.
+
+    Capital letters are as good (`NOTES.TXT`), or half a folder would be left out.
+    """
+    name = Path(path).name.lower()
     return next((suffix for suffix in (*TEXTS, *TABLES) if name.endswith(suffix)), "")
+
+
+def _stem(name: str) -> str:
+    """A file's name without what says its kind."""
+    return name[: len(name) - len(suffix_of(name))]
 
 
 def layout_folders(config: str | None, split: str) -> tuple[list[str], str]:
@@ -85,7 +93,7 @@ def _numbered(files: list[str], split: str, where: str) -> list[str]:
 
 def _numbers(file: str) -> re.Match | None:
     """What the name of a numbered part says; None for another name."""
-    return NUMBERED.fullmatch(file.removesuffix(suffix_of(file)))
+    return NUMBERED.fullmatch(_stem(file))
 
 
 def complete_set(files: list[str], where: str) -> list[str]:
@@ -184,14 +192,14 @@ def _folder_files(folder: Path, split: str) -> list[Path]:
 def _by_kind(folder: Path) -> list[list[Path]]:
     """The files of a folder that are texts, and those that are tables."""
     names = [name for name in list_folder(folder) if not name.startswith(".")]
-    by_kind = [[folder / n for n in names if n.endswith(kinds)] for kinds in (TEXTS, TABLES)]
+    by_kind = [[folder / n for n in names if suffix_of(n) in kinds] for kinds in (TEXTS, TABLES)]
     return [[path for path in paths if not path.is_dir()] for paths in by_kind]
 
 
 def _is_named(path: Path, split: str) -> bool:
     """Whether a file is `<split>.*` or a numbered part of it; StudyError for what nearly is."""
     suffix = suffix_of(path)
-    stem = path.name.removesuffix(suffix)
+    stem = _stem(path.name)
     if stem == split or not stem.startswith(f"{split}-"):
         return stem == split
     if numbers := _numbers(path.name):

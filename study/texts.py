@@ -9,6 +9,7 @@ from study.fields import HeldoutFraction, Path, Place, Positive, Section, Source
 
 Boundary = Literal["file", "blank-line", "line", "none"]  # of documents in .txt files
 Splitter = Literal["sentencex", "lines"]
+Language = Annotated[str, Field(pattern="^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]  # a code, as zh-classical
 FEWEST_BYTE_LEVEL = 261  # all bytes and five special tokens
 
 
@@ -25,7 +26,7 @@ class Corpus(Section):
     source: Source = doc("where its files come from")
     split: Place = doc("the split that is read", "train")
     column: str = doc("the column that holds the text", "text")
-    language: str = doc("of the text, for the sentence splitter", "en")
+    language: Language = doc("code of the text's language, for the sentence splitter", "en")
     boundary: Boundary = doc(
         "what ends a document in .txt files: file (each is one), blank-line, line, or none (pieces "
         "of about 10,000 characters that end with a paragraph)",

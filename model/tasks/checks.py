@@ -14,6 +14,7 @@ from model.stages.features import read_examples, splits_of
 from model.tasks.columns import Examples
 from model.tasks.minimal_pairs import read_pairs
 from study.command import command_parser, run_command
+from study.errors import StudyError
 from study.parts import own_files
 from study.recipes import RecipeTask
 
@@ -33,8 +34,20 @@ def main(arguments: list[str] | None = None) -> None:
             labelled = not part.startswith("test-")
             files = own_files(Path(place), split)
             read[part] = read_examples(files, task, labelled=labelled, part=part)
+            if task.kind == "regression" and part.startswith("dev"):
+                check_spread(task, files[0], read[part])
         if task.dev_fraction is not None:
             print(f"notice: {held_out(task, read)}", file=sys.stderr, flush=True)
+
+
+def check_spread(task: RecipeTask, file: Path, dev: Examples) -> None:
+    """Raise StudyError where all values to score are one, with which nothing correlates."""
+    values = {*dev.labels.tolist()}
+    if len(values) < 2:
+        raise StudyError(
+            f"{file}: column {task.label}: {len(dev)} rows to score, all of them {values.pop():g}; "
+            "expected several values, for a correlation"
+        )
 
 
 def held_out(task: RecipeTask, read: dict[str, Examples]) -> str:

@@ -20,7 +20,7 @@ from pyarrow.csv import (
     open_csv,
 )
 
-from model.text.opened import open_bytes
+from model.text.opened import COMPRESSED, open_bytes
 from study.errors import StudyError, first_line
 from study.parts import suffix_of
 
@@ -80,7 +80,7 @@ def _open(path: Path, column: str = "") -> CSVStreamingReader:
     try:
         open_bytes(path).close()
         return open_csv(
-            pa.input_stream(str(path), compression="detect"),
+            pa.input_stream(str(path), COMPRESSED.get(path.suffix.lower())),
             ReadOptions(block_size=BLOCK, use_threads=False),  # with threads no row is counted
             ParseOptions(delimiter=_delimiter(path), newlines_in_values=True),
             ConvertOptions(check_utf8=False, **chosen),

@@ -54,13 +54,19 @@ def _check_store(corpora: dict[str, Job], places: Places, enough: int) -> None:
             print(f"notice: {where}: {held} files are one corpus", file=sys.stderr, flush=True)
     train, heldout = 0, 0
     for name, job in corpora.items():
+        shards, before = job.recipe["shards"], train
         for text in _documents(job, files[name]):
             if text.strip():
                 identity = document_id(LONE_SURROGATE.sub("\ufffd", text))
                 chosen = is_heldout(identity, job.recipe["heldout_fraction"])
                 train, heldout = train + (not chosen), heldout + chosen
-            if min(train, heldout) >= enough:
+            if min(train, heldout) >= enough and train - before >= shards:
                 break
+        if train - before < shards > 1:
+            raise StudyError(
+                f"corpora.{name}: {train - before} documents to train on; expected at least one "
+                f"for each of its {shards} shards"
+            )
     if min(train, heldout) < enough:
         where = ", ".join(f"corpora.{name}" for name in corpora)
         fractions = sorted({job.recipe["heldout_fraction"] for job in corpora.values()})

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from study.errors import StudyError
 
-COMPRESSED = (".gz", ".zst")
+COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 HEAD = 100  # bytes by which a file is judged
 
@@ -18,10 +18,8 @@ def open_bytes(path: Path) -> io.BufferedReader:
     Raises OSError where it cannot be read, and StudyError for UTF-16, which tools of Windows write:
     it begins with its mark, or has zeros between its letters, which would pass for text.
     """
-    if path.suffix in COMPRESSED:
-        file = io.BufferedReader(pa.input_stream(str(path), compression="detect"))
-    else:
-        file = path.open("rb")
+    kind = COMPRESSED.get(path.suffix.lower())
+    file = io.BufferedReader(pa.input_stream(str(path), kind)) if kind else path.open("rb")
     head = file.peek(HEAD)[:HEAD]
     if head.startswith(UTF_16_MARKS) or 4 * head.count(0) > len(head):
         file.close()

@@ -108,6 +108,11 @@ ERRORS = [
         ("study.yaml", "tasks.sst2.labels", None),
         "config/study/tasks.yaml: tasks.sst2: kind classification needs labels",
     ),
+    (
+        ("study.yaml", "corpora.news.language", "german"),
+        "config/study.yaml: corpora.news.language: string should match pattern "
+        "'^[a-z]{2,3}(-[A-Za-z0-9]+)*$', found 'german'",
+    ),
     *(
         (
             ("study.yaml", "tasks.sst2.labels", labels),

@@ -12,7 +12,7 @@ import smoke
 from snakemake.cli import parse_config
 
 from study.errors import StudyError
-from study.options import Options, read_options
+from study.options import Options, check_folder, read_options
 
 
 def typed(*entries):
@@ -169,6 +169,12 @@ def test_what_nobody_foresaw_is_one_line_with_a_way_to_see_the_rest(project, tmp
     result = snakemake(copy, "scale=smoke", options=["--debug"])
     assert "Traceback (most recent call last)" in result.stderr
     assert "return 1 / 0" in result.stderr
+
+
+def test_a_folder_that_snakemake_cannot_work_in_is_one_line():
+    check_folder("/home/me/my 'study', 50% ü")
+    with pytest.raises(StudyError, match=r"^/home/{me}: braces in the project's path, which snake"):
+        check_folder("/home/{me}")
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,15 @@ def test_broken_links_and_empty_files_of_a_folder_are_refused(tmp_path, place):
         own_files(tmp_path, "train")
 
 
+def test_capital_letters_say_what_a_file_is_as_well(tmp_path):
+    for name in ("b.txt", "A.TXT", "train-0.CSV.GZ"):
+        make(tmp_path, name)
+    assert own_files(tmp_path, "train") == [tmp_path / "train-0.CSV.GZ"]
+    (tmp_path / "train-0.CSV.GZ").unlink()
+    assert own_files(tmp_path, "train") == [tmp_path / "A.TXT", tmp_path / "b.txt"]
+    assert own_files(tmp_path / "A.TXT", "train") == [tmp_path / "A.TXT"]
+
+
 def test_a_name_that_is_not_utf_8_is_refused(tmp_path):
     """Manifests and provenance are, and have names of files in them."""
     (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_text("One.")

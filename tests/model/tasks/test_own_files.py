@@ -213,6 +213,20 @@ def test_what_is_held_out_is_told_before_anything_runs(tmp_path, monkeypatch, ca
     )
 
 
+def test_a_correlation_needs_several_values_to_score(tmp_path, monkeypatch):
+    """Every fine-tuning ended without a score."""
+    lines(tmp_path / "train.jsonl", [{"a": "x", "label": 1}, {"a": "y", "label": 2}])
+    lines(tmp_path / "dev.jsonl", [{"a": "x", "label": 2.5}, {"a": "y", "label": 2.5}])
+    task = make_task("regression", texts=["a"], train="train", dev="dev")
+    recipe = {"stage": "features", "task": task.model_dump(exclude_none=True)}
+    split = json.dumps([[recipe, ["train", "dev"], str(tmp_path)]])
+    monkeypatch.setattr("sys.stdin", io.StringIO(split))
+    with pytest.raises(
+        StudyError, match=r"dev\.jsonl: column label: 2 rows to score, all .* 2\.5;"
+    ):
+        checks.main([])
+
+
 def test_questions_about_one_passage_are_of_one_part(tmp_path):
     rows = [
         {"question": f"Q{number}", "context": f"Passage {number // 4}.", "answers": "Passage"}

@@ -52,6 +52,12 @@ def test_a_folder_with_files_of_several_kinds_is_told_of(check, tmp_path, capsys
     ("corpus", "cell", "line"),
     [
         (
+            {"source": {"folder": "texts"}, "shards": 41},
+            "full-sentences",
+            "corpora.mine: 35 documents to train on; expected at least one for each of its 41 "
+            "shards",
+        ),
+        (
             {"source": {"file": "one.txt"}},
             "full-sentences",
             "corpora.mine: 0 of 1 documents are held out (heldout_fraction 0.1); expected at least "
