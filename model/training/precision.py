@@ -23,6 +23,9 @@ class Precision:
         self.dtype = DTYPES[name]
         self.device = device
         self.scaler = torch.amp.GradScaler(device.type, enabled=name == "fp16")
+        if device.type == "cuda":
+            # For deterministic kernels; read once in a process, at its first matrix product.
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
     def autocast(self):
         """Context for forward passes."""
@@ -71,7 +74,6 @@ def deterministic_kernels(wanted: bool, compiled: bool = False):
     switch = torch.use_deterministic_algorithms if compiled else _switch_kernels
     before = torch.are_deterministic_algorithms_enabled()
     fills = torch.utils.deterministic.fill_uninitialized_memory
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     switch(True)
     # Filling memory that is about to be overwritten costs time and changes no bit.
     torch.utils.deterministic.fill_uninitialized_memory = False

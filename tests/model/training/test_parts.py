@@ -1,6 +1,7 @@
 """Execution, progress line, precision and checkpoints, each by itself."""
 
 import ctypes
+import os
 import subprocess
 import sys
 
@@ -126,6 +127,15 @@ def test_deterministic_kernels_are_restored():
     with deterministic_kernels(True):
         assert torch.are_deterministic_algorithms_enabled()
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_matrix_products_on_a_gpu_may_be_asked_to_be_deterministic_later(monkeypatch):
+    """The library looks once in a process, perhaps in a training that does not ask for it."""
+    monkeypatch.setattr(os, "environ", {})
+    Precision("bf16", torch.device("cpu"))
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    Precision("bf16", torch.device("cuda", 0))
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
 
 def test_fp16_overflow_skips_the_update_and_lowers_the_scale():
