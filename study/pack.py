@@ -192,10 +192,12 @@ def as_json(value: dict) -> bytes:
 def members_of(study: Study, results: dict[str, Path]) -> dict[str, Path | bytes]:
     """All that is packed, by name; what others are made from comes first.
 
-    Raises StudyError for what is missing or altered.
+    What files of one's own are stands in all recipes that read them, so it is packed of all that
+    the study names. Raises StudyError for what is missing or altered.
     """
     members: dict[str, Path | bytes] = {path.as_posix(): path for path in config_files(study)}
     asked = set(needed(job for result in results for job in study.needed_jobs(result)))
+    asked |= {job for job in study.jobs.values() if job.key in study.jobs.places}
     for job in study.jobs.values():  # each stands behind its inputs
         if job in asked:
             members |= dict(job_members(study, job))

@@ -135,7 +135,13 @@ def source_contents(root: str | None, name: str, place: str, splits: list[str]) 
 
 
 def _has_read(run_directory: Path, place: str) -> bool:
-    """Whether files of `place` are among those that a source's run knows, wherever it was then."""
+    """Whether files of `place` are among those that a source's run knows, wherever it was then.
+
+    One that was packed (`study.pack`) stands for them: of the machine's folders it tells nothing.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if "root" not in json.loads((run_directory / "provenance.json").read_text()):
+            return True
     known = remembered_names(run_directory / MEMORY)
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         known.append(json.loads((run_directory / LOCATION).read_text())["root"])

@@ -9,6 +9,7 @@ import results_toy
 from project import ROOT
 
 from analysis import hyperparameters, provenance, table
+from model.stages import source
 from study import pack
 from study.archive import read_archive
 from study.errors import StudyError
@@ -151,6 +152,35 @@ def test_a_study_file_elsewhere_is_refused(project, tmp_path):
     shutil.copytree("config", tmp_path / "other")
     with pytest.raises(StudyError, match=r"other/\S+: lies outside this folder"):
         pack.main(["study.zip", *OPTIONS, "table9", "--study", str(tmp_path / "other/study.yaml")])
+
+
+def test_a_study_of_files_of_ones_own_opens_without_them(project, tmp_path, monkeypatch):
+    Path("own.csv").write_text("text,opinion\nGood.,good\nBad.,bad\n")
+    Path("my.yaml").write_text("""like: config/study.yaml
+tasks:
+  own: {like: sst2, source: {file: own.csv}, texts: [text], label: opinion, labels: [bad, good],
+        dev_fraction: 0.5, dev: train, more_dev: null, test: null}
+tables:
+  other:
+    caption: Own data.
+    columns: [{task: own, metric: accuracy, label: own}]
+    rows: [{id: a, label: a, cell: doc-sentences}]
+""")
+    [(key, place)] = Study("smoke", "my.yaml").jobs.places.items()
+    assert place == "own.csv"
+    own = Study("smoke", "my.yaml").jobs.source("own")
+    with pytest.raises(StudyError, match=rf"{own.path}: .*snakemake"):
+        members("results/table1.csv", "--study", "my.yaml")
+    words = ["--recipe", own.recipe_json, "--manifest", own.path]
+    source.main([*words, "--places", json.dumps({key: place})])
+    found = members("results/table1.csv", "--study", "my.yaml")
+    assert own.path in found and "own.csv" not in found
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.unpack_archive("study.zip", elsewhere)
+    monkeypatch.chdir(elsewhere)
+    assert Study("smoke", "my.yaml").jobs.source("own").path == own.path
+    assert members("results/table1.csv", "--study", "my.yaml") == found
 
 
 def test_all_files_of_a_study_that_is_like_another_are_in_it(edit):
