@@ -78,7 +78,9 @@ def deterministic_kernels(wanted: bool, compiled: bool = False):
     # Filling memory that is about to be overwritten costs time and changes no bit.
     torch.utils.deterministic.fill_uninitialized_memory = False
     try:
-        yield
+        # A compiler chooses by timing otherwise, each time anew.
+        with torch._inductor.config.patch(deterministic=True) if compiled else nullcontext():
+            yield
     finally:
         switch(before)
         torch.utils.deterministic.fill_uninitialized_memory = fills

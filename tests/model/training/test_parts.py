@@ -123,10 +123,14 @@ def test_freed_memory_is_used_again():
     assert int(filled.stdout) < 1000
 
 
-def test_deterministic_kernels_are_restored():
-    with deterministic_kernels(True):
+@pytest.mark.parametrize("compiled", [False, True])
+def test_deterministic_kernels_are_restored(compiled):
+    with deterministic_kernels(True, compiled):
         assert torch.are_deterministic_algorithms_enabled()
+        # By default torch.compile times some kernels and takes the fastest.
+        assert not compiled or torch._inductor.config.deterministic
     assert not torch.are_deterministic_algorithms_enabled()
+    assert not compiled or not torch._inductor.config.deterministic
 
 
 def test_matrix_products_on_a_gpu_may_be_asked_to_be_deterministic_later(monkeypatch):
