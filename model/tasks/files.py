@@ -62,9 +62,7 @@ class TaskFile:
             cells = pa.chunked_array(read_cells(self.path, name), pa.string())
             return pa.table({name: cells if fits(cells.type) else self._numbers(name, cells, fits)})
         table = read_parquet(self.path, lambda file: file.read(columns=[name]).select([name]))
-        kind = table.schema.field(0).type
-        # Not every function of Arrow takes views.
-        kind = pa.large_string() if pa.types.is_string_view(kind) else kind
+        kind = _without_views(table.schema.field(0).type)
         return table.cast(pa.schema([pa.field(name, kind)]))
 
     def _numbers(self, name: str, cells: pa.ChunkedArray, fits: Fits) -> pa.ChunkedArray:
@@ -116,7 +114,7 @@ def _read_json(path: Path) -> pa.Table:
             data.seek(0)
             table = json.read_json(data, options, json.ParseOptions(explicit_schema=schema))
         return table
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError, RecursionError) as error:
         raise StudyError(f"{path}: cannot be read ({_one_line(error)})") from None
 
 
@@ -128,6 +126,18 @@ def _without_times(kind: pa.DataType) -> pa.DataType:
         return pa.list_(_without_times(kind.value_type))
     if pa.types.is_struct(kind):
         return pa.struct([pa.field(one.name, _without_times(one.type)) for one in kind])
+    return kind
+
+
+def _without_views(kind: pa.DataType) -> pa.DataType:
+    """A type with plain text where it has views, which not every function of Arrow takes."""
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        make = pa.list_ if pa.types.is_list(kind) else pa.large_list
+        return make(kind.value_field.with_type(_without_views(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([one.with_type(_without_views(one.type)) for one in kind])
     return kind
 
 

@@ -52,10 +52,21 @@ def test_columns_that_are_not_read_may_be_called_anything(tmp_path):
         assert read_examples([tmp_path / name], spec).labels.tolist() == [1, 0], name
 
 
+def test_lists_of_views_are_lists_of_texts(tmp_path):
+    options = pa.array([["w", "x"], ["y", "z"]], pa.large_list(pa.string_view()))
+    table = {"question": ["Which?", "And?"], "options": options, "answer": [0, 1]}
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    columns = {"question": "question", "options": "options", "answer": "answer"}
+    task = make_task("choice", columns=columns, labels=2)
+    # Of some rows, which Arrow does not pick out of views.
+    examples = read_examples([tmp_path / "a.parquet"], task, limit=1)
+    assert examples.columns[1] == [["w", "x"]]
+
+
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.tsv"])
 def test_utf_16_is_named(tmp_path, name):
     (tmp_path / name).write_text("a,label\nx,1\n", encoding="utf-16")
-    with pytest.raises(StudyError, match=f"{name}: UTF-16, expected text as UTF-8; iconv"):
+    with pytest.raises(StudyError, match=f"{name}: expected text as UTF-8, found UTF-16"):
         read_examples([tmp_path / name], make_task("classification", texts=["a"]))
 
 

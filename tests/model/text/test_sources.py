@@ -182,7 +182,7 @@ def test_plain_text_is_cut_where_something_ends(tmp_path, text, cuts):
 def test_text_as_utf_16_is_no_text_with_or_without_a_mark(tmp_path, encoding, boundary):
     path = tmp_path / "a.txt"
     path.write_text("The cat sat.\nIt was good.\n", encoding=encoding)
-    with pytest.raises(StudyError, match=r"a\.txt: UTF-16, expected text as UTF-8"):
+    with pytest.raises(StudyError, match=r"a\.txt: expected text as UTF-8, found UTF-16"):
         list(read_texts(path, "text", boundary=boundary))
 
 
