@@ -62,9 +62,13 @@ def take_slots(processes: int, memory_mb: float, stop: StopRequest) -> list[int]
     Commands started from here see these GPUs only. Raises StudyError where fewer are visible,
     Resumable when `stop` gives a reason to wait no longer.
     """
-    devices = visible_devices()
+    seen = devices = visible_devices()
+    if processes > 1:
+        # Of instances CUDA shows a command one, however many it is given.
+        devices = [device for device in seen if not device.word.startswith("MIG-")]
     if len(devices) < processes:
-        raise StudyError(f"model.launch: {processes} GPUs asked for, {len(devices)} visible here")
+        what = "visible here" if devices == seen else "here that are no MIG instances"
+        raise StudyError(f"model.launch: {processes} GPUs asked for, {len(devices)} {what}")
     claim, told = Claim(devices, processes, memory_mb), False
     while (own := claim.taken()) is None or stop.reason():
         if reason := stop.reason():

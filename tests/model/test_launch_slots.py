@@ -182,6 +182,17 @@ def test_more_gpus_than_there_are_is_one_line(jobs, visible):
     assert errors == f"error: model.launch: 2 GPUs asked for, {found} visible here\n"
 
 
+def test_several_processes_take_no_instances(jobs):
+    machine = jobs(1)
+    program = machine.folder / "bin/nvidia-smi"
+    instances = [f"  MIG 1g.10gb     Device  {n}: (UUID: MIG-{n}{machine.gpus[0]})" for n in (0, 1)]
+    program.write_text(program.read_text().replace(")\\n", ")\\n" + "\\n".join(instances) + "\\n"))
+    errors = machine.start("pair", processes=2).communicate()[1]
+    assert errors == "error: model.launch: 2 GPUs asked for, 0 here that are no MIG instances\n"
+    machine.start("one")
+    assert machine.wait_until_running(1)["one"].startswith("MIG-")
+
+
 def test_snakemake_without_a_limit_gives_each_job_its_own_gpu(jobs):
     """Two calls at once, as of two people: their jobs share two GPUs and never one slot."""
     machine = jobs(2)
