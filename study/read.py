@@ -117,8 +117,9 @@ def read_scales(folder: Path, scale: str) -> list[FileAndData]:
     # By the listing: some file systems would find another name's file too.
     known = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     if not is_name(scale) or scale not in known:
-        path = folder / f"{scale}.yaml"
-        raise StudyError(f"{path}: no such scale; there are: {', '.join(known) or 'none'}")
+        path, named = folder / f"{scale}.yaml", ", ".join(filter(is_name, known)) or "none"
+        problem = f"not called as a scale is: {RULE}" if scale in known else "no such scale"
+        raise StudyError(f"{path}: {problem}; there are: {named}")
     files: list[FileAndData] = []
     while True:
         path, data = known[scale], read_yaml(known[scale])

@@ -275,6 +275,9 @@ def test_a_scale_is_a_name_of_its_folder(edit, scale):
         StudyError, match="no such scale; there are: babylm, demo, h200, laptop, night, paper"
     ):
         Study(scale)
+    (Path("config/scales") / "my scale.yaml").write_text("like: smoke\n")
+    with pytest.raises(StudyError, match=r"my scale\.yaml: not called as a scale is: a name has 1"):
+        Study("my scale")
 
 
 @pytest.mark.parametrize("replicates", [0, -1, 101, 10**9])
