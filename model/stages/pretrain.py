@@ -104,6 +104,16 @@ class Data:
         return 100 * int(counts.max()) / int(counts.sum())
 
 
+def tell_without_heldout(corpora: set[str]) -> None:
+    """Name the corpora of which no sample is held out."""
+    for corpus in sorted(corpora):
+        print(
+            f"{corpus}: no held-out sample, so no perplexity of its own; a larger "
+            f"corpora.{corpus}.heldout_fraction holds documents out",
+            file=sys.stderr,
+        )
+
+
 def open_samples(manifest: Manifest, split: str) -> Samples:
     """One split's samples, after a check that its files are whole."""
     for name in manifest.files:
@@ -219,12 +229,7 @@ def main(arguments: list[str] | None = None) -> None:
             return
         data = Data.open(manifests, recipe, execution, ranks.world)
         if ranks.first:
-            for corpus in sorted(set(manifests["store"].recipe["corpora"]) - set(data.heldout)):
-                print(
-                    f"{corpus}: no held-out sample, so no perplexity of its own; a larger "
-                    f"corpora.{corpus}.heldout_fraction holds documents out",
-                    file=sys.stderr,
-                )
+            tell_without_heldout(set(manifests["store"].recipe["corpora"]) - set(data.heldout))
         model = make_model(recipe, data.vocabulary)
         origin = start_from(model, work)
         evaluation = Evaluation(
