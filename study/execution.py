@@ -70,7 +70,7 @@ class TrainingExecution(MeasuredExecution):
 
     @model_validator(mode="after")
     def compiles_on_a_gpu(self):
-        """On a CPU the compiler gains nothing, and its code for our dropout ends the process."""
+        """On a CPU the compiler takes a minute and gains nothing."""
         if self.compile and self.device == "cpu":
             raise ValueError("compile true needs device cuda")
         return self
