@@ -10,7 +10,10 @@ from model.network.chance import site_factors
 from model.network.dropout import Dropout
 
 triton = pytest.importorskip("triton", reason="Triton is for Linux")
-pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="other tests run this code")
+pytestmark = [
+    pytest.mark.skipif(torch.cuda.is_available(), reason="other tests run this code"),
+    pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning"),  # of torch's own compiler
+]
 SHARED_BYTES = 232_448  # that an H100 has for one block
 
 
