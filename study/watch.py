@@ -1,10 +1,11 @@
 """`python -m study.watch results/table2.csv`: run Snakemake and show how far it is.
 
-Snakemake's own output goes to `runs/<scale>/logs/snakemake.log`; what is running and how long the
-rest will take is read from what the jobs write, as `study.status` does in any other shell. On a
-terminal a display renews itself, elsewhere a line is printed every minute. Ends with Snakemake's
-exit code and, where it failed, with the end of its output. A signal to stop is handed on to the
-jobs, which save their state and end; then it ends with 75.
+Snakemake's own output goes to `runs/<scale>/logs/snakemake.log`, but for notices, which are printed
+as they come; what is running and how long the rest will take is read from what the jobs write, as
+`study.status` does in any other shell. On a terminal a display renews itself, elsewhere a line is
+printed every minute. Ends with Snakemake's exit code and, where it failed, with the end of its
+output. A signal to stop is handed on to the jobs, which save their state and end; then it ends with
+75.
 
 Snakemake's logger plugins are not used: they tell of the jobs of one snakemake, neither of their
 steps nor of what other shells run, nor of jobs whose snakemake is gone.
@@ -12,10 +13,13 @@ steps nor of what other shells run, nor of jobs whose snakemake is gone.
 
 import contextlib
 import math
+import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from rich.console import Console
 
@@ -50,6 +54,7 @@ class Screen:
         self.renewed = Renewed(self.console) if renews(self.console) else None
         self.shown = self.looked = -math.inf
         self.note = ""
+        self.heard: set[str] = set()
 
     def __enter__(self) -> "Screen":
         if self.renewed:
@@ -69,6 +74,13 @@ class Screen:
         else:
             print(note, file=sys.stderr, flush=True)
 
+    def hear(self, said: BinaryIO) -> None:
+        """Print the notices among what was said meanwhile, above the display and each once."""
+        for notice in notices_in(said):
+            if notice not in self.heard:
+                self.heard.add(notice)
+                self.console.print(notice, markup=False, soft_wrap=True)
+
     def renew(self) -> None:
         """Look again and show it, if it is time; in a log a failed job is told of at once."""
         now = time.monotonic()
@@ -86,6 +98,18 @@ class Screen:
             print(self.view.line(), file=sys.stderr, flush=True)
 
 
+def notices_in(said: BinaryIO) -> Iterator[str]:
+    """The notices among the whole lines that `said` has more than at the last call."""
+    place = said.tell()
+    for line in said:
+        if not line.endswith(b"\n"):
+            break
+        place += len(line)
+        if line.startswith(b"notice: "):
+            yield line.decode(errors="replace").rstrip()
+    said.seek(place)
+
+
 def watch(command: list[str], view: View, log: Path) -> int:
     """Run Snakemake to its end, showing how far it is; its exit code.
 
@@ -93,7 +117,13 @@ def watch(command: list[str], view: View, log: Path) -> int:
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     to_run, stopping = len(view.to_do), False
-    with log.open("a") as output, StopRequest() as stop, Screen(view) as screen:
+    with (
+        log.open("a") as output,
+        log.open("rb") as said,
+        StopRequest() as stop,
+        Screen(view) as screen,
+    ):
+        said.seek(0, os.SEEK_END)
         process = start_group(command, output)
         while process.poll() is None:
             if stop.reason() and not stopping:
@@ -104,10 +134,13 @@ def watch(command: list[str], view: View, log: Path) -> int:
             elif screen.renewed or not stopping:
                 # No display is worth a run: a terminal goes away, a file while it is looked at.
                 with contextlib.suppress(OSError):
+                    screen.hear(said)
                     screen.renew()
             time.sleep(POLL)
         # Where Snakemake was killed, its jobs are not left to train for nobody.
         signal_group(process, signal.SIGTERM)
+        with contextlib.suppress(OSError):
+            screen.hear(said)
     view.update()
     if stopping and process.returncode:
         raise Resumable(

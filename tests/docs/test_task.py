@@ -30,7 +30,8 @@ def test_a_reader_gets_a_column_of_a_task_of_their_own(project):
     finished = project / "runs/smoke/pretrain"
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*/seed-0/*.json")}
     swaps = {"SCALE=laptop": "SCALE=smoke", "DIR": "hub"}
-    how_to.follow("task", how_to.set_up(project), swaps)
+    printed = how_to.follow("task", how_to.set_up(project), swaps)
+    assert "notice: tasks.reviews: dev_fraction 0.1 holds out 6 of 60 rows: " in printed
     after = {path: path.stat().st_mtime_ns for path in finished.rglob("*/seed-0/*.json")}
     assert after == before
     table = pd.read_csv(project / "results/table2.csv", index_col="row")
