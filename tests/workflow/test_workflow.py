@@ -356,13 +356,7 @@ def test_bad_settings_end_with_one_line(finished, settings, message):
     ],
 )
 def test_a_misspelt_target_ends_with_the_name_that_is_meant(finished, target, message):
-    result = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n", "--config", "scale=smoke", "--", target],
-        cwd=finished,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = snakemake(finished, "-n", target)
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1] == message
 
